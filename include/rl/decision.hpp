@@ -1,0 +1,57 @@
+/// \file
+/// The answer to a call.
+#ifndef RL_DECISION_HPP
+#define RL_DECISION_HPP
+
+#include <chrono>
+#include <cstdint>
+#include <string_view>
+
+#include <rl/export.hpp>
+#include <rl/time.hpp>
+
+namespace rl {
+
+/// Says why a call was allowed or denied.
+enum class Reason : std::uint8_t {
+  ok,           ///< allowed by the limit
+  limited,      ///< denied: come back after retry_after
+  never,        ///< denied: the cost is above the burst, no waiting helps
+  banned,       ///< denied: the key is banned
+  override_,    ///< decided by an override of this key
+  shadow,       ///< allowed, though the limit would deny: the policy only watches
+  full,         ///< the key found no room in the table; the policy's when_full decided
+  unavailable,  ///< the segment cannot be used
+  invalid,      ///< denied: an empty key, a cost of 0, or a read-only segment
+};
+
+/// Returns the word for a reason, as rlctl prints it.
+RL_EXPORT std::string_view to_string(Reason reason) noexcept;
+
+/// Is what a call gets back, by value; it converts to true when the call is allowed.
+///
+/// Units: counts are calls of cost 1; durations are nanoseconds, rounded up.
+struct [[nodiscard]] Decision {
+  bool allowed = false;
+  Reason reason = Reason::invalid;
+  /// The id of the policy that decided: see Segment::policies().
+  std::uint16_t policy = 0;
+  /// The most that may pass at once (the burst).
+  std::uint64_t limit = 0;
+  /// How much of that is left now, after this call.
+  std::uint64_t remaining = 0;
+  /// How long to wait until the same call can pass; 0 when it passed, kNever when it never can.
+  /// Accuracy: true; waiting exactly that long, alone, succeeds. On the TSC clock 0.1 % is added
+  /// for the drift between the segment's clock and the waiter's.
+  std::chrono::nanoseconds retry_after{0};
+  /// How long until the key is as good as new (idle).
+  std::chrono::nanoseconds reset_after{0};
+  /// How long an admitted call has to wait before it goes ahead; 0 for a token bucket.
+  std::chrono::nanoseconds wait{0};
+
+  explicit operator bool() const noexcept { return allowed; }
+};
+
+}  // namespace rl
+
+#endif

@@ -1,0 +1,69 @@
+/// \file
+/// A named limit of a segment, ready to be asked.
+#ifndef RL_LIMITER_HPP
+#define RL_LIMITER_HPP
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include <rl/decision.hpp>
+#include <rl/export.hpp>
+#include <rl/limit.hpp>
+#include <rl/time.hpp>
+
+namespace rl {
+
+class LimiterCore;
+
+/// Decides for the keys of one policy. Made by Segment::limiter().
+///
+/// A key is any sequence of bytes of any length; it is hashed whole. Two policies never share a
+/// bucket, whatever their keys. Copies are cheap and equal.
+///
+/// Guarantee A (exactness), which every admission of every process obeys: in any window of length T
+/// a key is admitted at most burst + floor(T / interval) cost, plus the cost of calls in flight at
+/// the window's ends. A call counts at the instant at which it read the clock. Evictions and resets
+/// come on top, counted.
+///
+/// Guarantee P (progress): no call waits for another, whether that one is running, stopped or dead;
+/// the number of steps of a call is bounded. No system call but one stat() per process and second,
+/// except when a key is seen for the first time after a fork.
+///
+/// Threads and processes: every member may be called from any number of threads and processes at
+/// once, before and after fork().
+class RL_EXPORT Limiter {
+ public:
+  /// Charges `cost` to `key` if the limit allows it. A denial changes nothing.
+  ///
+  /// Errors: none is thrown; an empty key, a cost of 0 or a read-only segment is denied with
+  /// Reason::invalid, a cost above the burst with Reason::never.
+  Decision try_acquire(std::string_view key, std::uint64_t cost = 1) noexcept;
+
+  /// The same at a time that the caller has already read with Segment::now(), such as an event
+  /// loop. Accuracy: the call counts at `now`; a `now` of the past is as if the call had come then.
+  Decision try_acquire_at(Instant now, std::string_view key, std::uint64_t cost = 1) noexcept;
+
+  /// Says what try_acquire would answer, and charges nothing. Works on a read-only segment.
+  /// `remaining` is what is left now, before any call.
+  [[nodiscard]] Decision peek(std::string_view key, std::uint64_t cost = 1) const noexcept;
+
+  /// Forgets what the key has consumed. Returns whether there was anything to forget.
+  bool reset(std::string_view key) noexcept;
+
+  /// Returns the limit in force, which is the segment's: an operator's word stands above the
+  /// code's.
+  [[nodiscard]] Limit limit() const;
+
+  /// Returns whether the limit in force is not the one that was asked for in Segment::limiter().
+  [[nodiscard]] bool differs() const noexcept;
+
+ private:
+  friend class Segment;
+  explicit Limiter(std::shared_ptr<LimiterCore> core) noexcept : core_(std::move(core)) {}
+  std::shared_ptr<LimiterCore> core_;
+};
+
+}  // namespace rl
+
+#endif

@@ -1,0 +1,18 @@
+/// \file
+/// Rate limits that all processes of a host share, without a server.
+///
+///     rl::Segment segment = rl::Segment::open_or_create("web", {.keys = 100'000});
+///     rl::Limiter api = segment.limiter("api", rl::Limit::per_second(100).burst(200));
+///     if (rl::Decision d = api.try_acquire("user:42"); !d) reply_429(d.retry_after);
+#ifndef RL_RL_HPP
+#define RL_RL_HPP
+
+#include <rl/decision.hpp>
+#include <rl/error.hpp>
+#include <rl/limit.hpp>
+#include <rl/limiter.hpp>
+#include <rl/segment.hpp>
+#include <rl/time.hpp>
+#include <rl/version.hpp>
+
+#endif

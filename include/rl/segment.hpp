@@ -1,0 +1,159 @@
+/// \file
+/// The shared memory that holds the limits of one service, and what is in it.
+#ifndef RL_SEGMENT_HPP
+#define RL_SEGMENT_HPP
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <rl/error.hpp>
+#include <rl/export.hpp>
+#include <rl/limit.hpp>
+#include <rl/limiter.hpp>
+#include <rl/time.hpp>
+
+namespace rl {
+
+class SegmentCore;
+
+/// How a segment is made. What is not said has a default that suits a web server.
+struct SegmentOptions {
+  /// Room for this many keys that owe something at the same time.
+  std::uint64_t keys = 65'536;
+  /// Permissions of the file; the umask does not cut them.
+  std::uint32_t mode = 0600;
+  /// Keep the text of keys (the first 31 bytes) so that rlctl can show it.
+  bool labels = true;
+  ClockSource clock = ClockSource::automatic;
+  /// User and group by name, or by number; empty means the creator's.
+  std::string owner;
+  std::string group;
+  /// Room for policies over the segment's whole life, at most 65,535.
+  std::uint32_t policies = 1'024;
+  /// Accept a segment whose owner is neither this user nor root.
+  bool any_owner = false;
+};
+
+/// What a segment is and holds, as `rlctl info` prints it.
+struct SegmentInfo {
+  std::string name;
+  std::string path;
+  std::uint32_t layout_version = 0;
+  std::string creator_version;
+  std::uint64_t keys = 0;   ///< promised
+  std::uint64_t slots = 0;  ///< how many there are for them
+  std::uint64_t live = 0;   ///< slots whose key owes something
+  std::uint64_t idle = 0;   ///< slots that owe nothing any more and may be overwritten
+  std::uint64_t bytes = 0;
+  std::chrono::system_clock::time_point created;
+  std::uint32_t creator_pid = 0;
+  ClockSource clock = ClockSource::boottime;  ///< the one in use
+  bool tsc_left = false;                      ///< the segment began on the TSC and left it
+  bool labels = false;
+  std::uint32_t attached = 0;  ///< processes that are attached now
+  std::uint32_t policies = 0;  ///< policy entries used
+  std::uint32_t policy_room = 0;
+  std::uint64_t evicted = 0;       ///< slots taken from keys that still owed something
+  std::uint64_t full_allowed = 0;  ///< calls allowed because the table was full
+  std::uint64_t full_denied = 0;   ///< calls denied because the table was full
+  std::uint64_t gave_up = 0;       ///< calls that ran out of tries
+  std::uint64_t clamped = 0;       ///< states further ahead than any clock of ours can explain
+  std::uint64_t tentatives_freed = 0;
+  std::uint64_t anonymous = 0;  ///< times that a process found no free seat
+};
+
+/// A policy of a segment.
+struct PolicyInfo {
+  std::uint16_t id = 0;
+  std::string name;
+  std::optional<Limit> limit;  ///< absent when the entry is corrupt or newer than this library
+  std::chrono::system_clock::time_point created;
+  std::uint32_t creator_uid = 0;
+};
+
+/// One key of a segment.
+struct KeyInfo {
+  std::uint16_t policy_id = 0;
+  std::string policy;               ///< its name
+  std::optional<std::string> key;   ///< absent without labels, or when the label is not this key's
+  bool key_truncated = false;       ///< the label holds only the beginning
+  std::uint64_t allowed_count = 0;  ///< advisory: may lose some under contention
+  std::uint64_t denied_count = 0;
+  std::uint64_t limit = 0;  ///< the most at once
+  std::uint64_t remaining = 0;
+  std::chrono::nanoseconds reset_after{0};
+  bool idle = true;
+};
+
+/// A handle on a segment: a file of atomic words in shared memory that many processes map.
+///
+/// A name such as "web" stands for POSIX shared memory (/dev/shm/rl.web); an absolute path is taken
+/// as it is and should lie on a tmpfs. Handles are cheap to copy; the mapping goes with the last of
+/// them and of their limiters. The segment itself stays until remove().
+///
+/// Errors: all functions that set up throw Error; none of them leaves anything behind.
+///
+/// Threads and processes: every member may be called from any thread; a handle made before fork()
+/// works in the children.
+class RL_EXPORT Segment {
+ public:
+  /// Makes a segment; it appears under its name only when it is complete.
+  /// Errors: exists when the name is taken; no_space with the needed and the free bytes.
+  static Segment create(std::string_view name, const SegmentOptions& options = {});
+  /// Attaches to an existing segment. Errors: not_found and what attaching can meet.
+  static Segment open(std::string_view name, const SegmentOptions& options = {});
+  /// Attaches, or makes the segment if there is none. Of several processes that do so at once one
+  /// creates and the others attach. An existing segment stands as it is, whatever the options say.
+  static Segment open_or_create(std::string_view name, const SegmentOptions& options = {});
+  /// Attaches for looking only; needs no more than read permission.
+  static Segment open_read_only(std::string_view name, const SegmentOptions& options = {});
+  /// Removes the name; returns false if there was none. Processes that still have it mapped notice
+  /// within a second of use and make the segment anew, with its contents.
+  static bool remove(std::string_view name);
+
+  /// Returns the limiter of a policy; makes the policy if the segment has none of that name. When
+  /// it has one with another limit, that one stands: see Limiter::differs(). Errors: bad_name,
+  /// too_many, read_only.
+  [[nodiscard]] Limiter limiter(std::string_view policy, const Limit& limit);
+  /// Returns the limiter of a policy that exists. Errors: unknown_policy.
+  [[nodiscard]] Limiter limiter(std::string_view policy);
+
+  /// Returns the segment's time.
+  ///
+  /// Progress: no system call on the TSC. Accuracy: all processes of the segment agree to within
+  /// the skew between CPUs. Against wall time the TSC is off by its calibration, under 0.01 %. Each
+  /// thread compares it with the kernel's clock every 100 ms and every 1,024 calls; when it jumped
+  /// or froze, all processes leave it together, for good.
+  [[nodiscard]] Instant now() const noexcept;
+  /// Moves a manual clock forward. Errors: bad_option on any other clock, read_only.
+  void advance_clock(std::chrono::nanoseconds by);
+
+  /// Describes the segment; reads the whole table.
+  [[nodiscard]] SegmentInfo info() const;
+  /// Lists the policies in the order in which they were made.
+  [[nodiscard]] std::vector<PolicyInfo> policies() const;
+  /// Calls `visit` for every key in the table. Accuracy: not a snapshot; each row is true for
+  /// itself.
+  void for_each_key(const std::function<void(const KeyInfo&)>& visit) const;
+  /// Looks one key up; absent when it has no slot, which is the same as idle.
+  [[nodiscard]] std::optional<KeyInfo> find(std::string_view policy, std::string_view key) const;
+  /// Forgets what all keys have consumed; returns how many were forgotten.
+  std::uint64_t reset_all();
+
+  [[nodiscard]] const std::string& name() const noexcept;
+  [[nodiscard]] const std::string& path() const noexcept;
+
+ private:
+  explicit Segment(std::shared_ptr<SegmentCore> core) noexcept : core_(std::move(core)) {}
+  std::shared_ptr<SegmentCore> core_;
+};
+
+}  // namespace rl
+
+#endif

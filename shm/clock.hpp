@@ -1,0 +1,161 @@
+/// \file
+/// One clock for all processes of a segment: nanoseconds since the segment's epoch.
+///
+/// The TSC costs 10 ns a reading, the kernel's clock more than twice that, and a decision without
+/// either about as much as the TSC: so the TSC is used where the kernel itself trusts it. But a TSC
+/// can freeze or jump (a virtual machine that is restored or migrated), so it is guarded: each
+/// thread, BEFORE it uses a reading, compares it with CLOCK_BOOTTIME when 100 ms of TSC have passed
+/// since its last look, and at least every 1,024 calls. What is compared is the time that passed
+/// since the last look, not the absolute time: the kernel's clock is steered by NTP and the TSC is
+/// not.
+///
+/// Leaving the TSC is one CAS on one header word, from 0 to an offset, never back:
+///
+///     boottime_offset_ns == 0   now = (tsc - epoch_tsc) * ns_per_tick
+///     otherwise                 now = CLOCK_BOOTTIME + boottime_offset_ns, continuous with the
+///     last
+///                               reading that was good
+///
+/// A call in flight with an old reading is merely stale, as if it had been stopped.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "shm/layout.hpp"
+
+namespace rl::shm {
+
+/// How the header spells the clock.
+enum class ClockKind : std::uint32_t { boottime = 1, tsc = 2, manual = 3 };
+
+/// What a segment needs to know of its clock: part of the header's constants.
+struct ClockEpoch {
+  ClockKind kind;
+  std::uint64_t boottime_ns;
+  std::uint64_t tsc;
+  std::uint64_t ns_per_tick_32;  ///< 32.32 fixed point
+  std::uint64_t unix_ns;
+};
+
+/// Returns an epoch of now. Errors: Error (unsupported) for a TSC that this machine does not have.
+/// Takes about 10 ms, once per process, for the calibration of the TSC.
+ClockEpoch start_clock(bool automatic, ClockKind wanted);
+
+/// Says whether the CPU's TSC is invariant, this process may read it, and the kernel uses it
+/// itself.
+bool tsc_is_trusted() noexcept;
+
+std::uint64_t read_boottime_ns() noexcept;
+std::uint64_t read_unix_ns() noexcept;
+
+/// Reads a segment's time. The production clock of the table's Rules.
+///
+/// Threads and processes: any; the guard's memory is the thread's own.
+class Clock {
+ public:
+  /// `offset` and `manual` are words of the header; `may_write` says whether the mapping allows a
+  /// CAS.
+  Clock(const ClockEpoch& epoch, Word& offset, Word& manual, bool may_write) noexcept;
+
+  /// Returns nanoseconds since the epoch. Runs `tick` first when it is time for a look around.
+  [[nodiscard]] std::uint64_t now() const noexcept {
+    if (kind_ == ClockKind::tsc) [[likely]] {
+      // acquire: pairs with the CAS in leave_tsc; nothing but the word itself is read.
+      if (offset_->load(std::memory_order_acquire) == 0) [[likely]] {
+        const std::uint64_t tsc = read_tsc();
+        Guard& guard = guard_for(id_);
+        const bool fresh = guard.owner == id_ && tsc - guard.tsc < check_ticks_;
+        if (fresh && ++guard.calls < kCallsPerCheck) [[likely]]
+          return ns_from_tsc(tsc);
+      }
+    }
+    return now_slowly();
+  }
+
+  /// Counts a call that brings its own time, so that such callers look around, too.
+  void count_call() const noexcept {
+    Guard& guard = guard_for(id_);
+    if (guard.owner != id_ || ++guard.calls >= kCallsPerCheck) [[unlikely]]
+      (void)now_slowly();
+  }
+
+  /// Calls `hook(context)` at every look around: at least every 1,024 calls and every 100 ms of
+  /// calls of a thread, and at once in a forked child. Set it before the clock is shared.
+  using LookHook = void (*)(void* context) noexcept;
+  void set_look_hook(LookHook hook, void* context) noexcept {
+    hook_ = hook;
+    hook_context_ = context;
+  }
+
+  [[nodiscard]] ClockKind kind() const noexcept { return kind_; }
+  [[nodiscard]] bool left_tsc() const noexcept {
+    return kind_ == ClockKind::tsc && offset_->load(std::memory_order_relaxed) != 0;
+  }
+  /// How far a waiter's clock may run ahead of this one over `ns`: 0.1 % on the TSC.
+  [[nodiscard]] std::uint64_t drift_allowance(std::uint64_t ns) const noexcept {
+    return kind_ == ClockKind::tsc ? ns / 1'000 + 1 : 0;
+  }
+  [[nodiscard]] std::uint64_t to_unix_ns(std::uint64_t ns) const noexcept { return unix_ns_ + ns; }
+  /// Moves a manual clock.
+  void advance(std::uint64_t ns) noexcept { manual_->fetch_add(ns, std::memory_order_relaxed); }
+
+  static constexpr std::uint32_t kCallsPerCheck = 1'024;
+  static constexpr std::uint64_t kCheckNs = 100'000'000;
+
+ private:
+  /// A thread's last look: both clocks read together.
+  struct Guard {
+    std::uint64_t owner;
+    std::uint64_t tsc;
+    std::uint64_t boottime_ns;
+    std::uint32_t calls;
+  };
+
+  /// Both clocks read together: the kernel's lies between the two readings of the TSC.
+  struct Sample {
+    std::uint64_t tsc_before;
+    std::uint64_t boottime_ns;
+    std::uint64_t tsc_after;
+  };
+
+  static Guard& guard_for(std::uint64_t id) noexcept { return guards_[id % kGuards]; }
+  static std::uint64_t read_tsc() noexcept {
+#if defined(__x86_64__)
+    return __builtin_ia32_rdtsc();
+#else
+    return 0;
+#endif
+  }
+  [[nodiscard]] std::uint64_t ns_from_tsc(std::uint64_t tsc) const noexcept {
+    __extension__ using Wide = unsigned __int128;
+    return static_cast<std::uint64_t>(static_cast<Wide>(tsc - epoch_tsc_) * ns_per_tick_32_ >> 32);
+  }
+  [[gnu::noinline]] std::uint64_t now_slowly() const noexcept;
+  [[nodiscard]] std::uint64_t look_at_both() const noexcept;
+  [[nodiscard]] bool agree(const Guard& last, const Sample& sample) const noexcept;
+  [[nodiscard]] std::uint64_t leave_tsc(std::uint64_t offset,
+                                        std::uint64_t boottime_ns) const noexcept;
+  static Sample sample_both() noexcept;
+  static void forget_guards() noexcept;
+  friend ClockEpoch start_clock(bool automatic, ClockKind wanted);
+
+  /// A thread may decide on several segments in turn; few use more than four.
+  static constexpr std::size_t kGuards = 4;
+  static thread_local Guard guards_[kGuards] __attribute__((tls_model("initial-exec")));
+
+  ClockKind kind_;
+  std::uint64_t id_;  ///< of this object: tells the guards of different segments apart
+  std::uint64_t epoch_tsc_;
+  std::uint64_t ns_per_tick_32_;
+  std::uint64_t check_ticks_;
+  std::uint64_t epoch_boottime_ns_;
+  std::uint64_t unix_ns_;
+  Word* offset_;
+  Word* manual_;
+  bool may_write_;
+  LookHook hook_ = nullptr;
+  void* hook_context_ = nullptr;
+};
+
+}  // namespace rl::shm

@@ -1,0 +1,258 @@
+/// \file
+/// The bytes of a segment. Nothing else in the project knows an offset.
+///
+///     0          header      one page
+///     4096       seats       64 bytes each: the attached processes
+///     ...        policies    256 bytes each
+///     ...        pairs       256 bytes each: eight slots and their counts
+///     ...        labels      36 bytes for each slot, or none
+///
+/// Each region begins on a page. Nothing is a pointer; every integer has its width; every struct is
+/// drawn, and the drawing is asserted. The header's first four lines never change after publication
+/// and carry a checksum; the geometry in them is copied at attach and never read again.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "shm/hash.hpp"
+#include "shm/slot.hpp"
+
+namespace rl::shm {
+
+inline constexpr std::uint32_t kLayoutVersion = 1;
+inline constexpr std::uint64_t kMagic = 0x6765'736c'7262'696c;  // "librlseg", little-endian
+inline constexpr std::size_t kPageBytes = 4096;
+
+using Word = std::atomic<std::uint64_t>;
+using HalfWord = std::atomic<std::uint32_t>;
+
+/// What is fixed at creation: 256 bytes of the header.
+///
+///       +0               +8               +16              +24
+///     0 magic            version|header   fingerprint      total bytes
+///    32 generation       created unix ns  uid|pid          creator version
+///    64 keys             pair count       policies|seats   label bytes|clock kind
+///    96 seats at         policies at      pairs at         labels at
+///   128 secret                            boot id
+///   160 time namespace   epoch boottime   epoch tsc        ns per tick, 32.32
+///   192 epoch unix       (0)              (0)              (0)
+///   224 (0)              (0)              (0)              checksum of all above
+struct HeaderConstants {
+  std::uint64_t magic;
+  std::uint32_t layout_version;
+  std::uint32_t header_bytes;
+  std::uint64_t fingerprint;
+  std::uint64_t total_bytes;
+  std::uint64_t generation;  ///< random; tells a segment from its successor under the same name
+  std::uint64_t created_unix_ns;
+  std::uint32_t creator_uid;
+  std::uint32_t creator_pid;
+  char creator_version[8];
+  std::uint64_t keys;
+  std::uint64_t pair_count;
+  std::uint32_t policy_capacity;
+  std::uint32_t seat_capacity;
+  std::uint32_t label_bytes;
+  std::uint32_t clock_kind;
+  std::uint64_t seats_offset;
+  std::uint64_t policies_offset;
+  std::uint64_t pairs_offset;
+  std::uint64_t labels_offset;
+  Hash128 secret;
+  std::uint64_t boot_id[2];
+  std::uint64_t time_namespace;  ///< inode of /proc/self/ns/time; 0 when unknown
+  std::uint64_t epoch_boottime_ns;
+  std::uint64_t epoch_tsc;
+  std::uint64_t ns_per_tick_32;
+  std::uint64_t epoch_unix_ns;
+  std::uint64_t reserved[6];
+  std::uint64_t checksum;
+};
+static_assert(sizeof(HeaderConstants) == 256);
+static_assert(offsetof(HeaderConstants, keys) == 64);
+static_assert(offsetof(HeaderConstants, seats_offset) == 96);
+static_assert(offsetof(HeaderConstants, secret) == 128);
+static_assert(offsetof(HeaderConstants, time_namespace) == 160);
+static_assert(offsetof(HeaderConstants, epoch_unix_ns) == 192);
+static_assert(offsetof(HeaderConstants, checksum) == 248);
+static_assert(std::is_trivially_copyable_v<HeaderConstants>);
+
+/// Things that go wrong seldom and are counted for the operator; relaxed adds, no order needed.
+struct alignas(64) Health {
+  Word evicted;
+  Word full_allowed;
+  Word full_denied;
+  Word gave_up;
+  Word clamped;
+  Word tentatives_freed;
+  Word anonymous;
+  Word idle_overwritten;
+};
+static_assert(sizeof(Health) == 64);
+
+/// The first page.
+///
+///     0    constants (four lines)
+///     256  clock: boottime_offset (0 = the TSC holds), manual time   read by every decision
+///     320  policies: next free id, first of the published list
+///     384  health counters
+struct alignas(kPageBytes) Header {
+  HeaderConstants constants;
+  alignas(64) Word boottime_offset_ns;
+  Word manual_ns;
+  alignas(64) HalfWord policy_next;
+  HalfWord policy_first;
+  Health health;
+};
+static_assert(sizeof(Header) == kPageBytes);
+static_assert(offsetof(Header, boottime_offset_ns) == 256);
+static_assert(offsetof(Header, policy_next) == 320);
+static_assert(offsetof(Header, health) == 384);
+
+/// The entry of an attached process. Who holds it is told by a lock of the kernel on its first byte
+/// in the file, never by its contents.
+///
+///     0 generation   8 next nonce   16 pid|0   24 since unix ns   32 (0)
+struct alignas(64) Seat {
+  Word generation;  ///< goes up under the lock before the seat is used; 0 = never used
+  Word nonce;       ///< counts on for ever, whoever sits here: a nonce is never given twice
+  HalfWord pid;     ///< for people only
+  HalfWord reserved0;
+  Word since_unix_ns;
+  Word reserved[4];
+};
+static_assert(sizeof(Seat) == 64);
+
+inline constexpr std::size_t kPolicyNameMax = 63;
+
+/// What is fixed when a policy is published: one half of its entry, plus the name.
+struct PolicyConstants {
+  std::uint32_t algorithm;
+  std::uint32_t flags;
+  std::uint64_t count;
+  std::uint64_t period_ns;
+  std::uint64_t interval_ns;
+  std::uint64_t burst;
+  std::uint64_t horizon_ns;  ///< no state of this policy lies further ahead than this
+  std::uint32_t when_full;
+  std::uint32_t creator_uid;
+  std::uint64_t created_unix_ns;
+  std::uint64_t created_ns;  ///< on the segment's clock
+  std::uint64_t reserved[10];
+  std::uint8_t name_bytes;
+  char name[kPolicyNameMax];
+};
+static_assert(sizeof(PolicyConstants) == 216);
+static_assert(offsetof(PolicyConstants, name_bytes) == 152);
+
+/// A policy: immutable once it hangs on the published list; only the three links change, once each.
+///
+///     0 next|successor   8 changed at   16 constants ...   232 (0)   240 (0)   248 checksum
+struct alignas(64) PolicyEntry {
+  HalfWord next;       ///< the policy published after this one; 0 = none yet; set once, by CAS
+  HalfWord successor;  ///< the policy that replaced this one; 0 = in force; set once, by CAS
+  Word changed_ns;     ///< the instant of the replacement
+  PolicyConstants constants;
+  std::uint64_t reserved[2];
+  std::uint64_t checksum;  ///< of the constants, keyed with the secret
+};
+static_assert(sizeof(PolicyEntry) == 256);
+static_assert(offsetof(PolicyEntry, constants) == 16);
+static_assert(offsetof(PolicyEntry, checksum) == 248);
+
+/// How often a slot's key was allowed and denied: 16 bits of its identity, 48 bits of count.
+/// Advisory: plain loads and stores, so contention may lose some (shm/counts.hpp).
+struct Counts {
+  Word allowed;
+  Word denied;
+};
+static_assert(sizeof(Counts) == 16);
+
+/// Eight slots, then their counts: slots of one pair lie in one 128-byte block, which the CPU
+/// fetches together, and the counts share their page, so a decision has one TLB miss.
+template <class Cell>
+struct alignas(256) BasicPair {
+  Cell slots[8];
+  Counts counts[8];
+};
+using Pair = BasicPair<Slot>;
+static_assert(sizeof(Pair) == 256);
+static_assert(offsetof(Pair, counts) == 128);
+
+/// The readable text of a key.
+///
+///     0 checksum (4)   4 length (1)   5 text (31)
+///
+/// Written without any lock after the slot was claimed, so a slow writer can put it on a slot that
+/// has changed hands: it counts only where the checksum fits the slot's identity (shm/labels.hpp).
+struct Label {
+  HalfWord words[9];
+};
+static_assert(sizeof(Label) == 36);
+inline constexpr std::size_t kLabelTextBytes = 31;
+
+/// Slots for N promised keys: 16 for every 9 keys, which leaves a full list to fewer than 1 of
+/// 1,000,000 inserts at N live keys (measured by bench/candidates).
+inline constexpr std::uint64_t kSlotsPer = 16;
+inline constexpr std::uint64_t kKeysPer = 9;
+
+inline constexpr std::uint64_t kKeysMax = std::uint64_t{1} << 30;
+inline constexpr std::uint32_t kPoliciesMax = 65'535;
+inline constexpr std::uint32_t kSeatsMax = 1'024;
+
+/// Where everything lies, derived from four numbers. Made by geometry_for, copied at attach.
+struct Geometry {
+  std::uint64_t keys = 0;
+  std::uint64_t pair_count = 0;
+  std::uint32_t policy_capacity = 0;
+  std::uint32_t seat_capacity = 0;
+  std::uint32_t label_bytes = 0;
+  std::uint64_t seats_offset = 0;
+  std::uint64_t policies_offset = 0;
+  std::uint64_t pairs_offset = 0;
+  std::uint64_t labels_offset = 0;
+  std::uint64_t total_bytes = 0;
+  friend bool operator==(const Geometry&, const Geometry&) = default;
+};
+
+constexpr std::uint64_t round_to_page(std::uint64_t bytes) noexcept {
+  return (bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
+}
+
+/// Lays a segment out. The arguments must lie within their maxima.
+constexpr Geometry geometry_for(std::uint64_t keys, std::uint32_t policies, std::uint32_t seats,
+                                bool labels) noexcept {
+  Geometry g;
+  g.keys = keys;
+  const std::uint64_t slots = (keys * kSlotsPer + kKeysPer - 1) / kKeysPer;
+  g.pair_count = (slots + 7) / 8 < 2 ? 2 : (slots + 7) / 8;
+  g.policy_capacity = policies;
+  g.seat_capacity = seats;
+  g.label_bytes = labels ? sizeof(Label) : 0;
+  g.seats_offset = sizeof(Header);
+  g.policies_offset = g.seats_offset + round_to_page(std::uint64_t{seats} * sizeof(Seat));
+  g.pairs_offset = g.policies_offset + round_to_page(std::uint64_t{policies} * sizeof(PolicyEntry));
+  g.labels_offset = g.pairs_offset + round_to_page(g.pair_count * sizeof(Pair));
+  g.total_bytes = g.labels_offset + round_to_page(g.pair_count * 8 * g.label_bytes);
+  return g;
+}
+
+/// Changes whenever a size, an alignment, a count or the hash does, even if somebody forgot to
+/// raise the version.
+constexpr std::uint64_t layout_fingerprint() noexcept {
+  std::uint64_t hash = 0xcbf2'9ce4'8422'2325;
+  for (const std::uint64_t fact :
+       {std::uint64_t{sizeof(Header)}, std::uint64_t{sizeof(Seat)},
+        std::uint64_t{sizeof(PolicyEntry)}, std::uint64_t{sizeof(Pair)},
+        std::uint64_t{sizeof(Label)}, std::uint64_t{alignof(Pair)},
+        std::uint64_t{offsetof(Header, health)}, std::uint64_t{offsetof(PolicyConstants, name)},
+        std::uint64_t{offsetof(Pair, counts)}, kSlotsPer, kKeysPer, kHashId}) {
+    hash = (hash ^ fact) * 0x0000'0100'0000'01b3;
+  }
+  return hash;
+}
+
+}  // namespace rl::shm

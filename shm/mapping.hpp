@@ -1,0 +1,119 @@
+/// \file
+/// Creating, publishing, attaching to and checking the file of a segment.
+///
+/// A segment is created whole, then published: an unnamed file (O_TMPFILE) is reserved, filled and
+/// only then linked to its name. No process ever sees half a segment, of two rival creators exactly
+/// one wins (EEXIST tells the other), and a creator that dies leaves nothing.
+///
+/// Memory is reserved at creation, so too little room is an error then and not a SIGBUS later.
+///
+/// After attach every byte is input. What is trusted (geometry, secret, clock) was checked once and
+/// lies in private memory; the rest is masked or range-checked where it is read.
+#pragma once
+
+#include <sys/types.h>
+
+#include <boost/interprocess/mapped_region.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "shm/clock.hpp"
+#include "shm/labels.hpp"
+#include "shm/layout.hpp"
+#include "shm/os.hpp"
+#include "shm/table.hpp"
+
+namespace rl::shm {
+
+/// How to make a segment; ranges are checked by create.
+struct CreateOptions {
+  std::uint64_t keys;
+  std::uint32_t policies;
+  bool labels;
+  unsigned mode;
+  std::string owner;
+  std::string group;
+  bool automatic_clock;
+  ClockKind clock;
+};
+
+enum class Access { read_only, read_write };
+
+/// Turns a segment's name into the path of its file. Errors: Error (bad_name).
+std::string path_of(std::string_view name);
+
+/// A mapped segment: attached, checked, with its geometry in private memory.
+/// Threads and processes: immutable after construction; usable by any thread and after fork().
+class Mapping {
+ public:
+  /// Creates and publishes. Errors: exists, no_space, permission, bad_option, system.
+  static Mapping create(const std::string& path, const CreateOptions& options);
+
+  /// Attaches. Errors: not_found, permission, not_a_segment, wrong_version, wrong_host, corrupt.
+  static Mapping attach(const std::string& path, Access access, bool any_owner);
+
+  /// Creates a segment of the same shape and contents as `old` under `path`, for the processes that
+  /// still have `old` mapped after its name was removed. Errors as create.
+  static Mapping recreate(const std::string& path, const Mapping& old);
+
+  Mapping(Mapping&&) = default;
+  Mapping& operator=(Mapping&&) = default;
+
+  [[nodiscard]] const HeaderConstants& constants() const noexcept { return constants_; }
+  [[nodiscard]] const Geometry& geometry() const noexcept { return geometry_; }
+  [[nodiscard]] bool writable() const noexcept { return access_ == Access::read_write; }
+  [[nodiscard]] dev_t device() const noexcept { return device_; }
+  [[nodiscard]] ino_t inode() const noexcept { return inode_; }
+
+  [[nodiscard]] Header& header() const noexcept { return at<Header>(0); }
+  [[nodiscard]] Seat* seats() const noexcept { return &at<Seat>(geometry_.seats_offset); }
+  [[nodiscard]] PolicyEntry* policies() const noexcept {
+    return &at<PolicyEntry>(geometry_.policies_offset);
+  }
+  [[nodiscard]] Table<Slot> table() const noexcept {
+    return {&at<Pair>(geometry_.pairs_offset), geometry_.pair_count};
+  }
+  [[nodiscard]] Labels labels() const noexcept {
+    return {geometry_.label_bytes != 0 ? &at<Label>(geometry_.labels_offset) : nullptr,
+            constants_.secret};
+  }
+  [[nodiscard]] ClockEpoch clock_epoch() const noexcept;
+
+  /// Opens the segment's file anew: a description of its own, which the mapping does not keep alive
+  /// in a forked child. `known` is a descriptor of the same file, or -1, for when the name is gone.
+  /// Returns an empty Fd when neither leads to this file.
+  [[nodiscard]] Fd reopen(const std::string& path, int known) const noexcept;
+  /// Whether the descriptor is open and shows this segment's file.
+  [[nodiscard]] bool is_shown_by(int fd) const noexcept;
+
+ private:
+  Mapping() = default;
+  struct Ownership {
+    unsigned mode;
+    uid_t uid;  ///< -1: as it comes
+    gid_t gid;
+  };
+  static Mapping publish(const std::string& path, const HeaderConstants& constants,
+                         const Ownership& ownership, const Mapping* contents);
+  void map(int fd, Access access, const HeaderConstants& constants);
+  void copy_from(const Mapping& old) noexcept;
+
+  template <class T>
+  [[nodiscard]] T& at(std::uint64_t offset) const noexcept {
+    return *reinterpret_cast<T*>(static_cast<char*>(region_.get_address()) + offset);
+  }
+
+  boost::interprocess::mapped_region region_;
+  HeaderConstants constants_{};
+  Geometry geometry_;
+  Access access_ = Access::read_only;
+  dev_t device_ = 0;
+  ino_t inode_ = 0;
+  unsigned mode_ = 0;
+  uid_t uid_ = 0;
+  gid_t gid_ = 0;
+};
+
+}  // namespace rl::shm

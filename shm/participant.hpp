@@ -1,0 +1,65 @@
+/// \file
+/// The seats: who is attached, and the nonces that inserts need.
+///
+/// A seat is held by a lock of the kernel (OFD, one byte of the file) on a description of its own.
+/// It ends with the process, however it ends, and a process id that comes back or lives in another
+/// namespace means nothing to it. A forked child closes the inherited description and takes a seat
+/// of its own; it never unlocks it, which would unlock the parent's.
+///
+/// Nonces come from a counter IN the seat, fetched and added there and never set back, so that
+/// neither a fork nor a successor on the same seat repeats one: (seat + 1) << 48 | counter. A
+/// process that finds no free seat is anonymous and draws them at random, with the top bit set.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+
+#include "shm/mapping.hpp"
+
+namespace rl::shm {
+
+/// This process's part in a segment, through forks.
+///
+/// Progress: a call that finds the seat taken is one load; the first in a process makes up to
+/// 1,024 system calls. Threads and processes: any; threads that take a seat at once keep one of
+/// them.
+class Participant {
+ public:
+  /// `mapping` must be writable and outlive the participant.
+  Participant(const Mapping& mapping, std::string path) noexcept
+      : mapping_(mapping), path_(std::move(path)) {}
+  Participant(const Participant&) = delete;
+  Participant& operator=(const Participant&) = delete;
+  ~Participant();
+
+  /// Makes sure that this process, and not its parent, has the seat.
+  void attend() noexcept { (void)holder(); }
+
+  /// Returns a number never returned before to anybody, and not 0.
+  [[nodiscard]] std::uint64_t nonce() noexcept;
+
+  /// Returns a descriptor of the segment's file, or -1.
+  [[nodiscard]] int file() noexcept { return holder().fd; }
+
+  /// Counts the seats that are held, this process's included.
+  static std::uint32_t count_attached(const Mapping& mapping, const std::string& path) noexcept;
+
+ private:
+  static constexpr std::uint32_t kAnonymous = ~std::uint32_t{0};
+  struct Holder {
+    std::uint64_t process = 0;  ///< whose: see process_token
+    int fd = -1;
+    std::uint32_t seat = kAnonymous;
+    Holder* previous = nullptr;  ///< the parent's; kept while another thread may still read it
+  };
+
+  const Holder& holder() noexcept;
+  Holder take_seat(const Holder* inherited) const noexcept;
+
+  const Mapping& mapping_;
+  std::string path_;
+  std::atomic<Holder*> holder_{nullptr};
+};
+
+}  // namespace rl::shm

@@ -1,0 +1,500 @@
+/// \file
+/// The table: which slot a key has, and how it gets one. The whole idea of librl is on this page.
+///
+/// # States of a slot
+///
+///     FREE       tag 0, state 0
+///     TENTATIVE  identity | policy 0, state = a nonce    somebody is about to insert this key
+///     MEMBER     identity | policy,   state = its debt   the key's one and only slot
+///
+/// Anything else (no identity, but not FREE) is corrupt: it matches no key and is never judged.
+///
+/// # Transitions
+///
+/// Each is ONE compare-and-swap of all 16 bytes, so a process that is killed or stopped between any
+/// two instructions leaves one of the states above, and nobody has anything to clean up or to wait
+/// for.
+///
+///     who            from                      to                       why one CAS suffices
+///     (a) claim      FREE                      TENTATIVE(own nonce)     no charge is in it yet
+///     (b) overwrite  MEMBER of another, idle   TENTATIVE(own nonce)     idle is worth nothing; a
+///     charge
+///                                                                       in between fails the CAS
+///     (c) displace   TENTATIVE of another key  TENTATIVE(own nonce)     its owner notices and
+///     restarts (d) evict      MEMBER of another, owing  TENTATIVE(own nonce)     gives that debt
+///     away: counted (e) withdraw   TENTATIVE(own nonce)      FREE (f) kill       TENTATIVE, same
+///     key       FREE                     its owner notices and restarts (g) promote    TENTATIVE
+///     MEMBER                   own: with the first charge in
+///                                                                       it; another's: idle
+///     (h) step       MEMBER(s)                 MEMBER(s')               a decision
+///     (i) free       MEMBER                    FREE                     reset; reap, when idle
+///
+/// # The candidate list
+///
+/// A key's 16 candidate slots are four lines of four: its home line A, the other line A' of the
+/// same pair, and likewise B and B' of a second pair, which is never the first. The order is the
+/// same for everybody who looks for the key, and all 16 are distinct.
+///
+/// # Finding and inserting
+///
+/// Find: the first MEMBER with our identity. Most keys are in their home line: one cache line.
+///
+/// Insert, when there is none:
+///   1. Scan the list. A member: use it. A tentative of our key, anybody's: that is the candidate
+///   c.
+///      Else claim a slot for ourselves (a, b, c or d above): that is c.
+///   2. Scan the list again, all but c:
+///        a member         -> withdraw our own tentative (e) and use the member;
+///        a tentative of our key EARLIER on the list -> withdraw ours; that one is c; again from 2;
+///        a tentative of our key LATER on the list   -> kill it (f); if that fails, again from 2.
+///   3. Promote c (g); if that fails, start over.
+/// Anyone may finish anyone's insert, so an owner that died or sleeps is waited for by nobody.
+///
+/// # Guarantees
+///
+/// S (safety): at most one MEMBER per key, whatever dies or stops where.
+///   Proof. Take two members a and b, b promoted last; sa and sb the instants of their claims, pa
+///   and pb the starts of their last scans (pa > sa, pb > sb). b's scan cannot have read a's slot
+///   after sa: it would have withdrawn, deferred or killed. So sb < pb < sa < pa: a's scan began
+///   after b's claim, saw b's tentative, and deferred to it or killed it. Contradiction. It needs:
+///   nonces that never repeat (else a failed kill looks like a success), promote as the only way to
+///   become a member, one order of the list for all, and a claim that is ordered before the loads
+///   of the scan that follows it (a full barrier: slot.hpp). Freeing, overwriting and evicting by
+///   anybody do not enter into it.
+/// P (progress): the number of steps of a call is bounded: every retry takes one of kTriesMax. A
+/// CAS
+///   on a member fails only because another call succeeded. Past the bound the call gets the
+///   verdict of its policy's when_full and is counted (gave_up).
+/// A (exactness) is the algorithm's, held by (h): one charge, one CAS, on the one slot of the key.
+///
+/// The table knows no algorithm and no clock: it is driven by a Rules object (below), and takes its
+/// slots as a type, so tests can put a scheduler between any two accesses of this very code.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+
+#include "shm/hash.hpp"
+#include "shm/layout.hpp"
+#include "shm/slot.hpp"
+
+namespace rl::shm {
+
+/// A key as the table knows it: 48 bits that name it and 66 that place it, from different parts of
+/// the hash. (Were the place derived from the name, a million keys would meet a namesake in hours.)
+struct KeyHash {
+  std::uint64_t identity;  ///< 48 bits, never 0
+  std::uint64_t place;
+  std::uint32_t sides;  ///< two bits: which line of each pair comes first
+
+  static constexpr KeyHash from(Hash128 hash) noexcept {
+    const std::uint64_t identity = hash.low >> 16;
+    return {identity != 0 ? identity : 1, hash.high, static_cast<std::uint32_t>(hash.low & 3)};
+  }
+};
+
+/// The slots of a key are named by their position on its list, 0 to 15, or as an index into the
+/// table.
+struct CandidateList {
+  std::uint64_t first_pair;
+  std::uint64_t second_pair;
+  std::uint32_t sides;
+
+  static constexpr int kSize = 16;
+  static constexpr int kLines = 4;
+  static constexpr int kPerLine = 4;
+
+  /// Returns the table's index of the slot at `position`.
+  [[nodiscard]] constexpr std::uint64_t slot_at(int position) const noexcept {
+    const bool second = position >= 8;
+    const std::uint64_t pair = second ? second_pair : first_pair;
+    const std::uint32_t side = (second ? sides >> 1 : sides) & 1U;
+    return pair * 8 + ((static_cast<std::uint32_t>(position) & 7U) ^ (side << 2));
+  }
+};
+
+/// What the rules make of a member's state.
+struct Transition {
+  bool store;            ///< false: nothing changes (a denial)
+  std::uint16_t policy;  ///< the policy in whose units `state` is written
+  std::uint64_t state;
+};
+
+/// What the rules think of another key's slot, when room is needed.
+struct Standing {
+  enum Kind { idle, owing, sticky } kind;
+  std::uint64_t tokens;  ///< owed, rounded up
+};
+
+/// Drives the table: an algorithm, a policy and a clock, seen as pure steps.
+template <class R>
+concept Rules = requires(R rules, std::uint16_t policy, std::uint64_t state) {
+  /// What this call makes of the key's state. Called again whenever a CAS failed.
+  { rules.step(policy, state) }
+  noexcept->std::same_as<Transition>;
+  /// What this call makes of a key never seen. When it stores nothing, no slot is taken.
+  { rules.first() }
+  noexcept->std::same_as<Transition>;
+  /// The policy, and the state of an idle key in it.
+  { rules.idle() }
+  noexcept->std::same_as<Transition>;
+  /// Whether another key's slot may be taken.
+  { rules.judge(policy, state) }
+  noexcept->std::same_as<Standing>;
+  /// Whether a key that owes something may be evicted.
+  { rules.may_evict() }
+  noexcept->std::same_as<bool>;
+  /// A number that was never returned before, to anybody, and is not 0.
+  { rules.nonce() }
+  noexcept->std::same_as<std::uint64_t>;
+  { rules.on_evicted() }
+  noexcept;
+  { rules.on_idle_overwritten() }
+  noexcept;
+  { rules.on_tentative_freed() }
+  noexcept;
+};
+
+/// How an update ended.
+struct Update {
+  enum Outcome {
+    decided,  ///< the last transition of the rules holds
+    full,     ///< no slot could be had
+    gave_up,  ///< kTriesMax tries were not enough
+  } outcome;
+  std::uint64_t slot_index;  ///< of the key; meaningless unless `has_slot`
+  bool has_slot;
+  bool promoted;  ///< this call made the slot a member, so it writes the label
+};
+
+/// The table over the pairs of a segment. A view: it owns nothing and is cheap to copy.
+template <class Cell>
+class Table {
+ public:
+  /// Bounds every call. A try costs a few nanoseconds on a hot key and a scan of 16 slots while
+  /// inserting, so the worst call takes about a millisecond.
+  static constexpr std::uint32_t kTriesMax = 4096;
+
+  /// A foreign tentative that stands unchanged over so many of our scans is displaced. One that is
+  /// alive needs only one scan of its own to be gone.
+  static constexpr std::uint32_t kStaleScans = 3;
+
+  Table(BasicPair<Cell>* pairs, std::uint64_t pair_count) noexcept
+      : pairs_(pairs), pair_count_(pair_count) {}
+
+  [[nodiscard]] std::uint64_t slot_count() const noexcept { return pair_count_ * 8; }
+  [[nodiscard]] Cell& slot(std::uint64_t index) const noexcept {
+    return pairs_[index / 8].slots[index % 8];
+  }
+  [[nodiscard]] Counts& counts(std::uint64_t index) const noexcept {
+    return pairs_[index / 8].counts[index % 8];
+  }
+
+  [[nodiscard]] CandidateList candidates(const KeyHash& key) const noexcept {
+    const std::uint64_t a = scale(key.place >> 32, pair_count_);
+    const std::uint64_t b = scale(key.place & 0xffff'ffffU, pair_count_ - 1);
+    return {a, b + (b >= a ? 1U : 0U), key.sides};
+  }
+
+  /// Returns the position of the key's member on its list, or -1.
+  [[nodiscard]] int find(const CandidateList& list, std::uint64_t identity) const noexcept {
+    for (int position = 0; position < CandidateList::kSize; ++position) {
+      if (is_member_of(slot(list.slot_at(position)).tag(), identity)) return position;
+    }
+    return -1;
+  }
+
+  /// Reads a slot until two readings agree.
+  /// Progress: each disagreement is another process's success; after kTriesMax the last one is
+  /// taken.
+  [[nodiscard]] static SlotWords settled(const Cell& cell) noexcept {
+    SlotWords seen = cell.words();
+    for (std::uint32_t tries = 0; tries < kTriesMax; ++tries) {
+      const SlotWords again = cell.words();
+      if (again == seen) break;
+      seen = again;
+    }
+    return seen;
+  }
+
+  /// Applies the rules to the key's slot, which is inserted if the key has none. This is a
+  /// decision, from the first look to the CAS.
+  template <Rules R>
+  Update update(const KeyHash& key, R& rules) const noexcept {
+    const CandidateList list = candidates(key);
+    Attempt attempt;
+    while (attempt.another()) {
+      const int position = find(list, key.identity);
+      if (position < 0) [[unlikely]] {
+        const Insert insert = insert_absent(list, key.identity, rules, attempt);
+        if (insert.outcome == Insert::retry) continue;
+        return finished(insert);
+      }
+      const std::uint64_t index = list.slot_at(position);
+      if (step_member(slot(index), key.identity, rules, attempt)) {
+        return {Update::decided, index, true, attempt.promoted};
+      }
+    }
+    return {Update::gave_up, 0, false, false};
+  }
+
+  /// Frees the key's slot if the predicate agrees with its words; returns whether it did.
+  template <class Predicate>
+  bool free_if(std::uint64_t index, Predicate&& agrees) const noexcept {
+    Cell& cell = slot(index);
+    for (std::uint32_t tries = 0; tries < kTriesMax; ++tries) {
+      const SlotWords seen = cell.words();
+      if (!agrees(seen)) return false;
+      if (cell.compare_exchange(seen, SlotWords{})) return true;  // (i)
+    }
+    return false;
+  }
+
+ private:
+  /// What one call carries from try to try.
+  struct Attempt {
+    std::uint32_t tries = 0;
+    bool promoted = false;
+    std::uint64_t stale_nonce = 0;
+    std::uint32_t stale_scans = 0;
+    [[nodiscard]] bool another() noexcept { return tries++ < kTriesMax; }
+  };
+
+  /// The list as one scan saw it.
+  struct Survey {
+    int member = -1;
+    int tentative = -1;  ///< the first of our key
+    SlotWords tentative_words;
+    int used[CandidateList::kLines] = {};
+    int free[CandidateList::kLines] = {-1, -1, -1, -1};
+  };
+
+  struct Insert {
+    enum Outcome { inserted, unneeded, full, retry } outcome;
+    std::uint64_t slot_index = 0;
+  };
+
+  /// A slot that we mean to make the member: where, what it held when we took it, and whose it is.
+  struct Claim {
+    int position = -1;
+    SlotWords words;
+    bool own = false;
+  };
+
+  static constexpr std::uint64_t scale(std::uint64_t half, std::uint64_t range) noexcept {
+    return half * range >> 32;  // range is at most 2^28: kKeysMax
+  }
+
+  static Update finished(const Insert& insert) noexcept {
+    switch (insert.outcome) {
+      case Insert::inserted:
+        return {Update::decided, insert.slot_index, true, true};
+      case Insert::unneeded:
+        return {Update::decided, 0, false, false};
+      default:
+        return {Update::full, 0, false, false};
+    }
+  }
+
+  /// (h): steps a slot for as long as it is the key's. Returns false if it ceased to be.
+  template <class R>
+  static bool step_member(Cell& cell, std::uint64_t identity, R& rules, Attempt& attempt) noexcept {
+    do {
+      const SlotWords seen = cell.words();
+      if (!is_member_of(seen.tag, identity)) return false;
+      const Transition next = rules.step(policy_of(seen.tag), seen.state);
+      if (next.store) {
+        if (cell.compare_exchange(seen, {make_tag(identity, next.policy), next.state})) return true;
+      } else if (cell.words() == seen) {
+        return true;  // two readings agree: what was denied was really there
+      }
+    } while (attempt.another());
+    return false;
+  }
+
+  // --- inserting: everything below happens once in the life of a slot ---------------------------
+
+  template <class R>
+  [[gnu::noinline]] Insert insert_absent(const CandidateList& list, std::uint64_t identity,
+                                         R& rules, Attempt& attempt) const noexcept {
+    const Transition first = rules.first();
+    if (!first.store) return {Insert::unneeded};
+
+    const Survey survey = scan(list, identity);
+    if (survey.member >= 0) return {Insert::retry};
+    Claim claim{survey.tentative, survey.tentative_words, false};
+    if (claim.position < 0) {
+      claim = take_slot(list, identity, survey, rules, attempt);
+      if (claim.position == kNoRoom) return {Insert::full};
+      if (claim.position < 0) return {Insert::retry};
+    }
+    if (!resolve(list, identity, rules, claim, attempt)) return {Insert::retry};
+
+    // (g)
+    const Transition becomes = claim.own ? first : rules.idle();
+    const std::uint64_t index = list.slot_at(claim.position);
+    if (!slot(index).compare_exchange(claim.words,
+                                      {make_tag(identity, becomes.policy), becomes.state})) {
+      return {Insert::retry};
+    }
+    attempt.promoted = true;
+    return {claim.own ? Insert::inserted : Insert::retry, index};
+  }
+
+  /// Step 1: the whole list, in order.
+  [[nodiscard]] Survey scan(const CandidateList& list, std::uint64_t identity) const noexcept {
+    Survey survey;
+    for (int position = 0; position < CandidateList::kSize; ++position) {
+      const SlotWords words = slot(list.slot_at(position)).words();
+      const int line = position / CandidateList::kPerLine;
+      if (is_free(words)) {
+        if (survey.free[line] < 0) survey.free[line] = position;
+        continue;
+      }
+      ++survey.used[line];
+      if (identity_of(words.tag) != identity) continue;
+      if (is_member(words.tag)) {
+        survey.member = position;
+        return survey;
+      }
+      if (survey.tentative < 0) {
+        survey.tentative = position;
+        survey.tentative_words = words;
+      }
+    }
+    return survey;
+  }
+
+  static constexpr int kNoRoom = -2;
+  static constexpr int kLost = -1;
+
+  /// Claims a slot for our key by (a), (b), (c) or (d). Position kLost: a rival was faster;
+  /// kNoRoom: there is nothing to take.
+  template <class R>
+  Claim take_slot(const CandidateList& list, std::uint64_t identity, const Survey& survey, R& rules,
+                  Attempt& attempt) const noexcept {
+    Victim victim{free_position(survey), SlotWords{}, Victim::free};
+    if (victim.position < 0) victim = choose_victim(list, rules, attempt);
+    if (victim.position < 0) return {victim.position, {}, false};
+
+    const SlotWords ours{make_tag(identity, 0), rules.nonce()};
+    if (!slot(list.slot_at(victim.position)).compare_exchange(victim.words, ours)) {
+      return {kLost, {}, false};
+    }
+    switch (victim.kind) {
+      case Victim::free:
+        break;
+      case Victim::idle:
+        rules.on_idle_overwritten();
+        break;
+      case Victim::stale:
+        rules.on_tentative_freed();
+        break;
+      case Victim::owing:
+        rules.on_evicted();
+        break;
+    }
+    return {victim.position, ours, true};
+  }
+
+  /// Chooses among the free slots: the home line while its pair holds at most four, so that most
+  /// hits need one cache line; then the emptier pair, so that lists fill evenly. (bench/candidates
+  /// compares.)
+  [[nodiscard]] static int free_position(const Survey& survey) noexcept {
+    constexpr int kHomePairMax = 4;
+    const int first = survey.used[0] + survey.used[1];
+    const int second = survey.used[2] + survey.used[3];
+    if (first <= kHomePairMax && survey.free[0] >= 0) return survey.free[0];
+    const int pair = first <= second ? 0 : 2;
+    return survey.free[pair] >= 0 ? survey.free[pair] : survey.free[pair + 1];
+  }
+
+  struct Victim {
+    int position = kNoRoom;
+    SlotWords words;
+    enum Kind { free, idle, stale, owing } kind = free;
+  };
+
+  /// The list is full: an idle slot; else a tentative that seems abandoned; else, if the policy
+  /// evicts, the slot that owes the fewest tokens. Until a tentative is known to be abandoned it is
+  /// kLost: scan again.
+  template <class R>
+  Victim choose_victim(const CandidateList& list, R& rules, Attempt& attempt) const noexcept {
+    Victim cheapest;
+    Victim tentative;
+    std::uint64_t fewest = ~std::uint64_t{0};
+    for (int position = 0; position < CandidateList::kSize; ++position) {
+      const SlotWords words = slot(list.slot_at(position)).words();
+      if (is_free(words)) return {position, words, Victim::free};
+      if (is_tentative(words.tag)) {
+        if (tentative.position < 0) tentative = {position, words, Victim::stale};
+        continue;
+      }
+      if (!is_member(words.tag)) continue;  // corrupt
+      const Standing standing = rules.judge(policy_of(words.tag), words.state);
+      if (standing.kind == Standing::idle) return {position, words, Victim::idle};
+      if (standing.kind == Standing::owing && standing.tokens < fewest) {
+        fewest = standing.tokens;
+        cheapest = {position, words, Victim::owing};
+      }
+    }
+    if (tentative.position >= 0) {
+      if (tentative.words.state != attempt.stale_nonce) {
+        attempt.stale_nonce = tentative.words.state;
+        attempt.stale_scans = 0;
+      }
+      if (++attempt.stale_scans >= kStaleScans) return tentative;
+      return {kLost, {}, Victim::stale};
+    }
+    if (rules.may_evict()) return cheapest;
+    return {};
+  }
+
+  /// Step 2: makes sure that the claim is the only one of its key. On false, start over. The claim
+  /// may have become another's.
+  template <class R>
+  bool resolve(const CandidateList& list, std::uint64_t identity, R& rules, Claim& claim,
+               Attempt& attempt) const noexcept {
+    int position = 0;
+    while (position < CandidateList::kSize) {
+      if (position == claim.position) {
+        ++position;
+        continue;
+      }
+      Cell& cell = slot(list.slot_at(position));
+      const SlotWords words = cell.words();
+      if (identity_of(words.tag) != identity) {
+        ++position;
+        continue;
+      }
+      if (is_member(words.tag)) {
+        withdraw(list, claim);
+        return false;
+      }
+      if (position < claim.position) {
+        withdraw(list, claim);
+        claim = {position, words, false};
+      } else if (cell.compare_exchange(words, SlotWords{})) {  // (f)
+        rules.on_tentative_freed();
+        ++position;
+        continue;
+      }
+      if (!attempt.another()) {
+        withdraw(list, claim);
+        return false;
+      }
+      position = 0;
+    }
+    return true;
+  }
+
+  /// (e): if it fails, somebody else already ended our claim.
+  void withdraw(const CandidateList& list, const Claim& claim) const noexcept {
+    if (claim.own) slot(list.slot_at(claim.position)).compare_exchange(claim.words, SlotWords{});
+  }
+
+  BasicPair<Cell>* pairs_;
+  std::uint64_t pair_count_;
+};
+
+}  // namespace rl::shm

@@ -1,0 +1,112 @@
+/// \file
+/// What stands behind the handles: a segment as this process sees it.
+///
+/// A name can be removed or replaced under live processes (rm, systemd's RemoveIPC at logout); from
+/// then on old and new workers would count apart. So each process looks at the name once a second
+/// of use and moves over to the new segment, which it makes itself, from the old one's contents, if
+/// there is none. Handles therefore never hold a mapping; they hold a core, which holds the current
+/// view. Views that were left stay mapped until the core ends, because another thread may be
+/// deciding on them.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <rl/limit.hpp>
+
+#include "shm/clock.hpp"
+#include "shm/mapping.hpp"
+#include "shm/participant.hpp"
+#include "shm/policies.hpp"
+#include "src/policy.hpp"
+
+namespace rl {
+
+/// One mapping with all that reads it. Immutable once it is current.
+struct View {
+  View(shm::Mapping mapped, const std::string& path);
+
+  shm::Mapping mapping;
+  shm::Table<shm::Slot> table;
+  shm::Labels labels;
+  shm::PolicyTable policies;
+  shm::Clock clock;
+  shm::Participant participant;
+  View* previous = nullptr;
+};
+
+/// A segment of this process. Threads and processes: any; nothing in it locks.
+class SegmentCore {
+ public:
+  SegmentCore(std::string name, std::string path, shm::Mapping mapping, bool any_owner);
+  SegmentCore(const SegmentCore&) = delete;
+  SegmentCore& operator=(const SegmentCore&) = delete;
+  ~SegmentCore();
+
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  /// acquire: pairs with the CAS in adopt; the view's fields.
+  [[nodiscard]] View& view() const noexcept { return *view_.load(std::memory_order_acquire); }
+
+  /// Looks whether this process was forked and, once a second, whether the name still shows our
+  /// segment.
+  void look_around() noexcept;
+
+ private:
+  void move_over(View& old);
+  void adopt(View& old, std::unique_ptr<View> fresh) noexcept;
+  void warn_once(const std::string& line) noexcept;
+
+  std::string name_;
+  std::string path_;
+  bool any_owner_;
+  std::atomic<View*> view_;
+  std::atomic<std::uint64_t> next_look_ns_{0};
+  std::atomic<bool> warned_{false};
+};
+
+/// A policy on a view: all that a decision needs, in private memory. Immutable.
+struct Binding {
+  View* view;
+  std::uint16_t id;
+  Policy policy;
+  shm::Hasher hasher;  ///< keyed with secret and policy name: two policies never share a bucket
+  Binding* previous;
+};
+
+/// Returns the hash that names and places a policy's keys.
+shm::Hasher hasher_for(const shm::Mapping& mapping, std::string_view policy_name) noexcept;
+
+/// A limiter of this process: follows its segment from view to view.
+class LimiterCore {
+ public:
+  /// Errors: as Segment::limiter. Without a wanted limit the policy must exist.
+  LimiterCore(std::shared_ptr<SegmentCore> segment, std::string policy,
+              std::optional<Limit> wanted);
+  LimiterCore(const LimiterCore&) = delete;
+  LimiterCore& operator=(const LimiterCore&) = delete;
+  ~LimiterCore();
+
+  /// acquire: pairs with the CAS in rebind; the binding's fields.
+  [[nodiscard]] const Binding& binding() noexcept {
+    const Binding* bound = binding_.load(std::memory_order_acquire);
+    if (bound->view != &segment_->view()) [[unlikely]]
+      return rebind();
+    return *bound;
+  }
+  [[nodiscard]] const std::optional<Limit>& wanted() const noexcept { return wanted_; }
+
+ private:
+  std::unique_ptr<Binding> bind(View& view, const std::optional<Limit>& limit) const;
+  [[gnu::noinline]] const Binding& rebind() noexcept;
+
+  std::shared_ptr<SegmentCore> segment_;
+  std::string policy_name_;
+  std::optional<Limit> wanted_;
+  std::atomic<Binding*> binding_{nullptr};
+};
+
+}  // namespace rl

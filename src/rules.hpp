@@ -1,0 +1,136 @@
+/// \file
+/// Joins the table, which knows no algorithm, and the algorithm, which knows no table.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+
+#include "shm/table.hpp"
+#include "src/core.hpp"
+
+namespace rl {
+
+/// The segment's own clock as a decision's time.
+struct OwnTime {
+  const shm::Clock& clock;
+  [[nodiscard]] std::uint64_t now() const noexcept { return clock.now(); }
+  [[nodiscard]] std::uint64_t latest() const noexcept { return clock.now(); }
+};
+
+/// A time that the caller read before, possibly long before.
+struct CallersTime {
+  const shm::Clock& clock;
+  std::uint64_t ns;
+  [[nodiscard]] std::uint64_t now() const noexcept { return ns; }
+  [[nodiscard]] std::uint64_t latest() const noexcept { return std::max(ns, clock.now()); }
+};
+
+/// Drives the table through one call on a token bucket (shm::Rules).
+///
+/// step() reads the clock AFTER the table has read the slot. A process that was stopped in between
+/// sees an old slot with a new time, never the reverse: a denial is therefore true at the instant
+/// at which the slot was read. (An admission is checked by its CAS.)
+template <class Time>
+class TokenRules {
+ public:
+  TokenRules(const Binding& binding, const Time& time, std::uint64_t cost) noexcept
+      : binding_(binding), time_(time), cost_(cost), decided_by_(binding.id) {}
+
+  shm::Transition step(std::uint16_t policy, std::uint64_t state) noexcept {
+    TokenBucket other;
+    const TokenBucket& bucket = bucket_of(policy, other);
+    const std::uint64_t now = time_.now();
+    const bool healed = heal(bucket, state, now);
+    verdict_ = acquire(bucket, state, now, cost_);
+    healed_ = healed;
+    return {verdict_.allowed || healed, policy, verdict_.tat_ns};
+  }
+
+  /// Says what step would decide, without deciding it.
+  void look(std::uint16_t policy, std::uint64_t state) noexcept {
+    TokenBucket other;
+    const TokenBucket& bucket = bucket_of(policy, other);
+    const std::uint64_t now = time_.now();
+    heal(bucket, state, now);
+    verdict_ = peek(bucket, state, now, cost_);
+  }
+
+  shm::Transition first() noexcept { return step(binding_.id, 0); }
+  [[nodiscard]] shm::Transition idle() const noexcept { return {true, binding_.id, 0}; }
+
+  [[nodiscard]] shm::Standing judge(std::uint16_t policy, std::uint64_t state) const noexcept {
+    // Another key's slot is judged by the real time, not by what the caller believes it to be.
+    const std::uint64_t now = time_.clock.now();
+    if (policy == binding_.id) return standing(binding_.policy.bucket, state, now);
+    if (const auto found = policy_of(policy)) return standing(found->bucket, state, now);
+    return {shm::Standing::idle, 0};  // nobody can read this debt, so nobody is owed it
+  }
+
+  [[nodiscard]] bool may_evict() const noexcept {
+    return binding_.policy.limit.when_full() == WhenFull::evict;
+  }
+  std::uint64_t nonce() noexcept { return binding_.view->participant.nonce(); }
+  void on_evicted() noexcept { count(health().evicted); }
+  void on_idle_overwritten() noexcept { count(health().idle_overwritten); }
+  void on_tentative_freed() noexcept { count(health().tentatives_freed); }
+
+  [[nodiscard]] const TokenVerdict& verdict() const noexcept { return verdict_; }
+  [[nodiscard]] std::uint16_t decided_by() const noexcept { return decided_by_; }
+  [[nodiscard]] std::uint64_t limit() const noexcept { return limit_; }
+  [[nodiscard]] bool healed() const noexcept { return healed_; }
+
+ private:
+  /// Returns the bucket of the policy that the slot is under, and notes it as the one that decides.
+  const TokenBucket& bucket_of(std::uint16_t& policy, TokenBucket& other) noexcept {
+    const TokenBucket* bucket = &binding_.policy.bucket;
+    if (policy != binding_.id) [[unlikely]] {
+      if (const auto found = policy_of(policy)) {
+        other = found->bucket;
+        bucket = &other;
+      } else {
+        policy = binding_.id;  // an id gone wrong: the key comes under our policy again
+      }
+    }
+    decided_by_ = policy;
+    limit_ = bucket->burst;
+    return *bucket;
+  }
+
+  /// Cuts a state that no clock of ours can explain; first asks the real clock, if `now` is a
+  /// caller's.
+  bool heal(const TokenBucket& bucket, std::uint64_t& state, std::uint64_t now) const noexcept {
+    if (!is_beyond_horizon(bucket, state, now)) [[likely]]
+      return false;
+    const std::uint64_t latest = time_.latest();
+    if (!is_beyond_horizon(bucket, state, latest)) return false;
+    state = horizon(bucket, latest);
+    return true;
+  }
+
+  static shm::Standing standing(const TokenBucket& bucket, std::uint64_t state,
+                                std::uint64_t now) noexcept {
+    if (debt_ns(state, now) == 0) return {shm::Standing::idle, 0};
+    return {shm::Standing::owing, tokens_owed(bucket, state, now)};
+  }
+  [[nodiscard]] std::optional<Policy> policy_of(std::uint16_t id) const noexcept {
+    const auto constants = binding_.view->policies.read(id);
+    return constants ? policy_from(*constants) : std::nullopt;
+  }
+  [[nodiscard]] shm::Health& health() const noexcept {
+    return binding_.view->mapping.header().health;
+  }
+  static void count(shm::Word& counter) noexcept {
+    counter.fetch_add(1, std::memory_order_relaxed);
+  }
+
+  const Binding& binding_;
+  Time time_;
+  std::uint64_t cost_;
+  std::uint16_t decided_by_;
+  std::uint64_t limit_ = 0;
+  bool healed_ = false;
+  TokenVerdict verdict_{};
+};
+
+}  // namespace rl

@@ -1,0 +1,284 @@
+#include <rl/segment.hpp>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <map>
+
+#include "shm/counts.hpp"
+#include "src/core.hpp"
+
+namespace rl {
+namespace {
+
+using std::chrono::nanoseconds;
+using std::chrono::system_clock;
+
+nanoseconds to_nanoseconds(std::uint64_t ns) noexcept {
+  return nanoseconds(static_cast<std::int64_t>(ns));
+}
+
+system_clock::time_point to_wall_time(std::uint64_t unix_ns) noexcept {
+  return system_clock::time_point(
+      std::chrono::duration_cast<system_clock::duration>(to_nanoseconds(unix_ns)));
+}
+
+shm::CreateOptions create_options(const SegmentOptions& o) {
+  shm::CreateOptions options{o.keys,  o.policies, o.labels, o.mode,
+                             o.owner, o.group,    false,    shm::ClockKind::tsc};
+  switch (o.clock) {
+    case ClockSource::automatic:
+      options.automatic_clock = true;
+      break;
+    case ClockSource::tsc:
+      break;
+    case ClockSource::boottime:
+      options.clock = shm::ClockKind::boottime;
+      break;
+    case ClockSource::manual:
+      options.clock = shm::ClockKind::manual;
+      break;
+  }
+  return options;
+}
+
+std::shared_ptr<SegmentCore> core_of(std::string_view name, std::string path, shm::Mapping mapping,
+                                     const SegmentOptions& options) {
+  return std::make_shared<SegmentCore>(std::string(name), std::move(path), std::move(mapping),
+                                       options.any_owner);
+}
+
+/// Reads policies once for a walk over many slots.
+class PolicyCache {
+ public:
+  explicit PolicyCache(const View& view) : view_(view) {}
+
+  struct Known {
+    std::string name;
+    std::optional<Policy> policy;
+  };
+  const Known& operator[](std::uint16_t id) {
+    const auto at = known_.find(id);
+    if (at != known_.end()) return at->second;
+    Known known;
+    if (const auto constants = view_.policies.read(id)) {
+      known.name = std::string(shm::name_of(*constants));
+      known.policy = policy_from(*constants);
+    }
+    return known_.emplace(id, std::move(known)).first->second;
+  }
+
+ private:
+  const View& view_;
+  std::map<std::uint16_t, Known> known_;
+};
+
+KeyInfo describe(const View& view, PolicyCache& policies, std::uint64_t index, shm::SlotWords words,
+                 std::uint64_t now) {
+  const std::uint64_t identity = shm::identity_of(words.tag);
+  KeyInfo row;
+  row.policy_id = shm::policy_of(words.tag);
+  const PolicyCache::Known& known = policies[row.policy_id];
+  row.policy = known.name;
+  const shm::Counts& counts = view.table.counts(index);
+  row.allowed_count = shm::read_count(counts.allowed, identity);
+  row.denied_count = shm::read_count(counts.denied, identity);
+  if (const shm::LabelText label = view.labels.read(index, identity); label.known) {
+    row.key = std::string(label.view());
+    row.key_truncated = label.truncated;
+  }
+  if (known.policy) {
+    const TokenBucket& bucket = known.policy->bucket;
+    const std::uint64_t tat = std::min(words.state, horizon(bucket, now));
+    const TokenVerdict verdict = peek(bucket, tat, now, 1);
+    row.limit = bucket.burst;
+    row.remaining = verdict.remaining;
+    row.reset_after = to_nanoseconds(verdict.reset_after_ns);
+    row.idle = verdict.reset_after_ns == 0;
+  }
+  return row;
+}
+
+}  // namespace
+
+Segment Segment::create(std::string_view name, const SegmentOptions& options) {
+  std::string path = shm::path_of(name);
+  shm::Mapping mapping = shm::Mapping::create(path, create_options(options));
+  return Segment(core_of(name, std::move(path), std::move(mapping), options));
+}
+
+Segment Segment::open(std::string_view name, const SegmentOptions& options) {
+  std::string path = shm::path_of(name);
+  shm::Mapping mapping = shm::Mapping::attach(path, shm::Access::read_write, options.any_owner);
+  return Segment(core_of(name, std::move(path), std::move(mapping), options));
+}
+
+Segment Segment::open_read_only(std::string_view name, const SegmentOptions& options) {
+  std::string path = shm::path_of(name);
+  shm::Mapping mapping = shm::Mapping::attach(path, shm::Access::read_only, options.any_owner);
+  return Segment(core_of(name, std::move(path), std::move(mapping), options));
+}
+
+Segment Segment::open_or_create(std::string_view name, const SegmentOptions& options) {
+  for (int tries = 0;;
+       ++tries) {  // ends: a second round means that somebody removed what was found
+    try {
+      return open(name, options);
+    } catch (const Error& e) {
+      if (e.code() != Errc::not_found || tries == 8) throw;
+    }
+    try {
+      return create(name, options);
+    } catch (const Error& e) {
+      if (e.code() != Errc::exists) throw;
+    }
+  }
+}
+
+bool Segment::remove(std::string_view name) {
+  const std::string path = shm::path_of(name);
+  if (::unlink(path.c_str()) == 0) return true;
+  if (errno == ENOENT) return false;
+  throw shm::os_error(fmt::format("{}: removing it", path), errno);
+}
+
+Limiter Segment::limiter(std::string_view policy, const Limit& limit) {
+  return Limiter(std::make_shared<LimiterCore>(core_, std::string(policy), limit));
+}
+
+Limiter Segment::limiter(std::string_view policy) {
+  return Limiter(std::make_shared<LimiterCore>(core_, std::string(policy), std::nullopt));
+}
+
+Instant Segment::now() const noexcept {
+  return Instant(to_nanoseconds(core_->view().clock.now()));
+}
+
+void Segment::advance_clock(nanoseconds by) {
+  View& view = core_->view();
+  if (view.clock.kind() != shm::ClockKind::manual) {
+    throw Error(Errc::bad_option,
+                fmt::format("{}: its clock is not manual; only a segment created with clock manual "
+                            "can be advanced",
+                            path()));
+  }
+  if (by.count() < 0)
+    throw Error(Errc::bad_option, "a clock goes forward only; give a duration above 0");
+  if (!view.mapping.writable()) {
+    throw Error(Errc::read_only,
+                fmt::format("{}: opened for reading; open it for writing", path()));
+  }
+  view.clock.advance(static_cast<std::uint64_t>(by.count()));
+}
+
+SegmentInfo Segment::info() const {
+  const View& view = core_->view();
+  const shm::HeaderConstants& c = view.mapping.constants();
+  const shm::Health& health = view.mapping.header().health;
+  constexpr auto relaxed = std::memory_order_relaxed;
+  SegmentInfo info;
+  info.name = core_->name();
+  info.path = core_->path();
+  info.layout_version = c.layout_version;
+  info.creator_version =
+      std::string(c.creator_version, ::strnlen(c.creator_version, sizeof c.creator_version));
+  info.keys = c.keys;
+  info.slots = view.table.slot_count();
+  info.bytes = c.total_bytes;
+  info.created = to_wall_time(c.created_unix_ns);
+  info.creator_pid = c.creator_pid;
+  info.tsc_left = view.clock.left_tsc();
+  switch (view.clock.kind()) {
+    case shm::ClockKind::tsc:
+      info.clock = info.tsc_left ? ClockSource::boottime : ClockSource::tsc;
+      break;
+    case shm::ClockKind::boottime:
+      info.clock = ClockSource::boottime;
+      break;
+    case shm::ClockKind::manual:
+      info.clock = ClockSource::manual;
+      break;
+  }
+  info.labels = view.labels.kept();
+  info.attached = shm::Participant::count_attached(view.mapping, core_->path());
+  info.policies = view.policies.used();
+  info.policy_room = view.policies.capacity();
+  info.evicted = health.evicted.load(relaxed);
+  info.full_allowed = health.full_allowed.load(relaxed);
+  info.full_denied = health.full_denied.load(relaxed);
+  info.gave_up = health.gave_up.load(relaxed);
+  info.clamped = health.clamped.load(relaxed);
+  info.tentatives_freed = health.tentatives_freed.load(relaxed);
+  info.anonymous = health.anonymous.load(relaxed);
+  for_each_key([&](const KeyInfo& key) { ++(key.idle ? info.idle : info.live); });
+  return info;
+}
+
+std::vector<PolicyInfo> Segment::policies() const {
+  const View& view = core_->view();
+  std::vector<PolicyInfo> all;
+  view.policies.walk([&](std::uint16_t id) {
+    PolicyInfo info;
+    info.id = id;
+    if (const auto constants = view.policies.read(id)) {
+      info.name = std::string(shm::name_of(*constants));
+      if (const auto policy = policy_from(*constants)) info.limit = policy->limit;
+      info.created = to_wall_time(constants->created_unix_ns);
+      info.creator_uid = constants->creator_uid;
+    }
+    all.push_back(std::move(info));
+    return false;
+  });
+  return all;
+}
+
+void Segment::for_each_key(const std::function<void(const KeyInfo&)>& visit) const {
+  const View& view = core_->view();
+  PolicyCache policies(view);
+  const std::uint64_t now = view.clock.now();
+  for (std::uint64_t i = 0; i < view.table.slot_count(); ++i) {
+    const shm::SlotWords words = view.table.settled(view.table.slot(i));
+    if (shm::is_member(words.tag)) visit(describe(view, policies, i, words, now));
+  }
+}
+
+std::optional<KeyInfo> Segment::find(std::string_view policy, std::string_view key) const {
+  const View& view = core_->view();
+  if (key.empty() || view.policies.find(policy) == 0) return std::nullopt;
+  const auto hash = shm::KeyHash::from(hasher_for(view.mapping, policy)(key.data(), key.size()));
+  const shm::CandidateList list = view.table.candidates(hash);
+  const int position = view.table.find(list, hash.identity);
+  if (position < 0) return std::nullopt;
+  const std::uint64_t index = list.slot_at(position);
+  const shm::SlotWords words = view.table.settled(view.table.slot(index));
+  if (!shm::is_member_of(words.tag, hash.identity)) return std::nullopt;
+  PolicyCache policies(view);
+  return describe(view, policies, index, words, view.clock.now());
+}
+
+std::uint64_t Segment::reset_all() {
+  View& view = core_->view();
+  if (!view.mapping.writable()) {
+    throw Error(Errc::read_only,
+                fmt::format("{}: opened for reading; open it for writing", path()));
+  }
+  std::uint64_t freed = 0;
+  for (std::uint64_t i = 0; i < view.table.slot_count(); ++i) {
+    freed += view.table.free_if(i, [](shm::SlotWords words) { return shm::is_member(words.tag); })
+                 ? 1U
+                 : 0U;
+  }
+  return freed;
+}
+
+const std::string& Segment::name() const noexcept {
+  return core_->name();
+}
+const std::string& Segment::path() const noexcept {
+  return core_->path();
+}
+
+}  // namespace rl

@@ -1,0 +1,77 @@
+#include "tests/support.hpp"
+
+#include <chrono>
+
+namespace rl::test {
+namespace {
+
+struct Pipe {
+  int ends[2] = {-1, -1};
+  Pipe() {
+    if (::pipe2(ends, O_CLOEXEC) != 0) std::abort();
+  }
+  ~Pipe() {
+    close_end(0);
+    close_end(1);
+  }
+  void close_end(int i) noexcept {
+    if (ends[i] >= 0) ::close(std::exchange(ends[i], -1));
+  }
+};
+
+}  // namespace
+
+Ran run(const std::vector<std::string>& arguments, std::string_view input) {
+  Pipe in;
+  Pipe out;
+  Pipe err;
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    ::dup2(in.ends[0], 0);
+    ::dup2(out.ends[1], 1);
+    ::dup2(err.ends[1], 2);
+    std::vector<char*> argv;
+    for (const std::string& argument : arguments)
+      argv.push_back(const_cast<char*>(argument.c_str()));
+    argv.push_back(nullptr);
+    ::execvp(argv[0], argv.data());
+    ::_exit(127);
+  }
+  in.close_end(0);
+  out.close_end(1);
+  err.close_end(1);
+  Ran ran;
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  ::signal(SIGPIPE, SIG_IGN);
+  while (out.ends[0] >= 0 || err.ends[0] >= 0) {
+    if (input.empty()) in.close_end(1);
+    pollfd fds[3] = {{out.ends[0], POLLIN, 0}, {err.ends[0], POLLIN, 0}, {in.ends[1], POLLOUT, 0}};
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        deadline - std::chrono::steady_clock::now());
+    if (left.count() <= 0 || ::poll(fds, 3, static_cast<int>(left.count())) < 0) {
+      ::kill(pid, SIGKILL);
+      break;
+    }
+    const auto drain = [](int revents, Pipe& pipe, std::string& to) {
+      if ((revents & (POLLIN | POLLHUP | POLLERR)) == 0) return;
+      char buffer[65'536];
+      const ssize_t got = ::read(pipe.ends[0], buffer, sizeof buffer);
+      if (got > 0) to.append(buffer, static_cast<std::size_t>(got));
+      if (got == 0) pipe.close_end(0);
+    };
+    drain(fds[0].revents, out, ran.out);
+    drain(fds[1].revents, err, ran.err);
+    if ((fds[2].revents & (POLLOUT | POLLERR)) != 0) {
+      const ssize_t put = ::write(in.ends[1], input.data(), input.size());
+      if (put < 0) input = {};
+      if (put > 0) input.remove_prefix(static_cast<std::size_t>(put));
+    }
+  }
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  ran.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return ran;
+}
+
+}  // namespace rl::test
