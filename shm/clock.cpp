@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <ctime>
@@ -17,9 +18,16 @@
 namespace rl::shm {
 namespace {
 
+/// Set where a process may not read the TSC: the kernel's fast clock_gettime reads it as well.
+std::atomic<bool> needs_system_call{false};
+
 std::uint64_t read_ns(clockid_t id) noexcept {
   timespec ts{};
-  ::clock_gettime(id, &ts);
+  if (needs_system_call.load(std::memory_order_relaxed)) {  // a hint: set before the first reading
+    ::syscall(SYS_clock_gettime, id, &ts);
+  } else {
+    ::clock_gettime(id, &ts);
+  }
   return static_cast<std::uint64_t>(ts.tv_sec) * 1'000'000'000U +
          static_cast<std::uint64_t>(ts.tv_nsec);
 }
@@ -38,7 +46,9 @@ bool cpu_has_invariant_tsc() noexcept {
 
 bool may_read_tsc() noexcept {
   int mode = 0;
-  return ::prctl(PR_GET_TSC, &mode) == 0 && mode == PR_TSC_ENABLE;
+  const bool may = ::prctl(PR_GET_TSC, &mode) == 0 && mode == PR_TSC_ENABLE;
+  if (!may) needs_system_call.store(true, std::memory_order_relaxed);
+  return may;
 }
 
 bool kernel_uses_tsc() noexcept {
@@ -155,21 +165,27 @@ std::uint64_t Clock::now_slowly() const noexcept {
 std::uint64_t Clock::look_at_both() const noexcept {
   Guard& guard = guard_for(id_);
   const Sample sample = sample_both();
-  if (guard.owner == id_) {
-    if (!agree(guard, sample)) {
-      return leave_tsc(ns_from_tsc(guard.tsc) - guard.boottime_ns, sample.boottime_ns);
+  if (guard.owner != id_) {  // this thread's first look: all it can compare with is the epoch
+    if (!agree({id_, epoch_tsc_, epoch_boottime_ns_, 0}, sample)) {
+      return leave_tsc(0 - epoch_boottime_ns_, sample.boottime_ns);
     }
-  } else if (!agree({id_, epoch_tsc_, epoch_boottime_ns_, 0}, sample)) {
-    return leave_tsc(0 - epoch_boottime_ns_, sample.boottime_ns);
+    guard = {id_, sample.tsc_before, sample.boottime_ns, 0};
+  } else if (!agree(guard, sample)) {
+    return leave_tsc(ns_from_tsc(guard.tsc) - guard.boottime_ns, sample.boottime_ns);
+  } else if (sample.boottime_ns - guard.boottime_ns >= kCheckNs) {
+    guard = {id_, sample.tsc_before, sample.boottime_ns, 0};
+  } else {
+    // Too soon to compare anew: over 30 us of calls even a TSC at double speed is within the
+    // tolerance, and if the anchor moved with every look it would never be found out.
+    guard.calls = 0;
   }
-  guard = {id_, sample.tsc_before, sample.boottime_ns, 0};
   return ns_from_tsc(sample.tsc_before);
 }
 
 /// Since the last look, did both clocks pass the same time? The kernel's may be steered by 500 ppm,
 /// and the sample may have been interrupted, so its TSC is known only to lie between two readings.
 bool Clock::agree(const Guard& last, const Sample& sample) const noexcept {
-  constexpr std::uint64_t kJumpNs = 1'000'000;
+  constexpr std::uint64_t kJumpNs = 100'000;
   const std::uint64_t by_kernel = sample.boottime_ns - last.boottime_ns;
   const std::uint64_t tolerance = kJumpNs + by_kernel / 1'000;
   // A TSC behind the last look, or behind the epoch, wraps to a huge difference and disagrees.

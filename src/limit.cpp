@@ -32,7 +32,7 @@ struct Rule {
 constexpr std::array<Rule, 3> kRules{
     {{"evict", WhenFull::evict}, {"allow", WhenFull::allow}, {"deny", WhenFull::deny}}};
 
-constexpr uint64_t kCountMax = 1'000'000'000'000'000'000;
+constexpr uint64_t kCountMax = 9'000'000'000'000'000'000;  // fits a signed count of nanoseconds
 
 constexpr uint64_t divide_up(uint64_t a, uint64_t b) noexcept {
   return a / b + (a % b != 0 ? 1 : 0);
@@ -193,7 +193,7 @@ Limit::Limit(uint64_t count, uint64_t period_ns, uint64_t burst, WhenFull rule)
     : count_(count), period_ns_(period_ns), burst_(burst), when_full_(rule) {
   if (count == 0) throw bad("a limit of 0 calls; to deny everything, do not ask");
   if (burst == 0) throw bad("a burst of 0 lets nothing pass; give at least 1");
-  if (count > kCountMax) throw bad("a count above 10^18; give fewer");
+  if (count > kCountMax) throw bad("a count above 9 x 10^18; give fewer");
   check_rate(count, period_ns);
   const uint64_t interval_ns = divide_up(period_ns, count);
   if (!TokenBucket::is_valid(interval_ns, burst)) {

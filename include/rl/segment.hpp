@@ -32,8 +32,8 @@ struct SegmentOptions {
   bool labels = true;
   ClockSource clock = ClockSource::automatic;
   /// User and group by name, or by number; empty means the creator's.
-  std::string owner;
-  std::string group;
+  std::string owner = {};
+  std::string group = {};
   /// Room for policies over the segment's whole life, at most 65,535.
   std::uint32_t policies = 1'024;
   /// Accept a segment whose owner is neither this user nor root.

@@ -1,0 +1,162 @@
+#include <rl/limit.hpp>
+
+#include <doctest/doctest.h>
+
+#include <random>
+
+#include <rl/error.hpp>
+
+#include "tests/support.hpp"
+
+namespace rl {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST_CASE("a_limit_is_read_as_written") {
+  struct Row {
+    const char* text;
+    Limit limit;
+  };
+  const Row rows[] = {
+      {"100/s", Limit::per_second(100)},
+      {"  100/s  ", Limit::per_second(100)},
+      {"token_bucket 100/s", Limit::per_second(100)},
+      {"100/s burst=200", Limit::per_second(100).burst(200)},
+      {"5/m", Limit::per_minute(5)},
+      {"1000/h burst=50", Limit::per_hour(1000).burst(50)},
+      {"1k/h", Limit::per_hour(1000)},
+      {"2M/d", Limit::per_day(2'000'000)},
+      {"3/250ms", Limit::per(3, 250ms)},
+      {"1/1d", Limit::per_day(1)},
+      {"10/15m when_full=deny", Limit::per(10, 15min).when_full(WhenFull::deny)},
+      {"10/s when_full=allow burst=3", Limit::per_second(10).burst(3).when_full(WhenFull::allow)},
+      {"1000000000/s", Limit::per_second(1'000'000'000)},
+      {"1/25000d", Limit::per(1, 24h * 25'000)},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.text);
+    CHECK(Limit::parse(row.text) == row.limit);
+  }
+}
+
+TEST_CASE("a_limit_prints_in_its_shortest_form") {
+  CHECK(Limit::per_second(100).to_string() == "100/s");
+  CHECK(Limit::per_second(100).burst(100).to_string() == "100/s");
+  CHECK(Limit::per_second(1000).to_string() == "1k/s");
+  CHECK(Limit::per_second(1'000'000'000).to_string() == "1000M/s");
+  CHECK(Limit::per(90, 90s).to_string() == "90/90s");
+  CHECK(Limit::per(90, 60s).to_string() == "90/m");
+  CHECK(Limit::per(90, 48h).to_string() == "90/2d");
+  CHECK(Limit::per(9, 1500ms).burst(2).when_full(WhenFull::deny).to_string() ==
+        "9/1500ms burst=2 when_full=deny");
+}
+
+TEST_CASE("what_is_printed_reads_back_to_the_same") {
+  INFO("RL_TEST_SEED=" << test::seed());
+  std::mt19937_64 random(test::seed());
+  int tried = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    const std::uint64_t count = 1 + (random() >> (random() % 44 + 20));
+    const auto period = std::chrono::milliseconds(1 + (random() >> (random() % 36 + 28)));
+    try {
+      const Limit limit = Limit::per(count, period)
+                              .burst(1 + random() % 1'000)
+                              .when_full(static_cast<WhenFull>(random() % 3));
+      CAPTURE(limit.to_string());
+      REQUIRE(Limit::parse(limit.to_string()) == limit);
+      ++tried;
+    } catch (const Error& e) {
+      REQUIRE(e.code() == Errc::bad_limit);
+    }
+  }
+  CHECK(tried > 1'000);
+}
+
+TEST_CASE("the_interval_is_rounded_up") {
+  CHECK(Limit::per_second(3).interval() == 333'333'334ns);
+  CHECK(Limit::per_second(1'000'000'000).interval() == 1ns);
+  CHECK(Limit::per_day(1).interval() == 24h);
+}
+
+std::string refusal(auto make) {
+  try {
+    (void)make();
+  } catch (const Error& e) {
+    CHECK(e.code() == Errc::bad_limit);
+    return e.what();
+  }
+  return "not refused";
+}
+
+TEST_CASE("what_cannot_be_represented_is_refused_with_the_nearest_that_can") {
+  CHECK(refusal([] { return Limit::per_second(260'000'000); }).find("250M/s") != std::string::npos);
+  CHECK(refusal([] { return Limit::per_second(300'000'000); }).find("333333334/s") !=
+        std::string::npos);
+  CHECK(refusal([] { return Limit::per_second(450'000'000); }).find("500M/s") != std::string::npos);
+  CHECK(refusal([] { return Limit::per_second(2'000'000'000); }).find("1000M/s") !=
+        std::string::npos);
+  CHECK(refusal([] { return Limit::per_day(1).burst(100'000); }).find("burst=26687") !=
+        std::string::npos);
+  for (const char* nearest : {"250M/s", "500M/s", "1000M/s", "1/d burst=26687"}) {
+    CAPTURE(nearest);
+    CHECK_NOTHROW(Limit::parse(nearest));
+  }
+}
+
+TEST_CASE("the_nearest_that_fits_fits") {
+  INFO("RL_TEST_SEED=" << test::seed());
+  std::mt19937_64 random(test::seed());
+  int refused = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    const std::uint64_t count = 1 + random() % 1'500'000'000;
+    const std::string text = refusal([&] { return Limit::per_second(count); });
+    if (text == "not refused") continue;
+    ++refused;
+    const std::string nearest = text.substr(text.rfind(' ') + 1);
+    CAPTURE(text);
+    REQUIRE_NOTHROW(Limit::parse(nearest));
+  }
+  CHECK(refused > 100);
+}
+
+TEST_CASE("a_limit_that_cannot_be_read_says_where_it_stopped") {
+  struct Row {
+    const char* text;
+    const char* says;
+  };
+  const Row rows[] = {
+      {"", "empty"},
+      {"   ", "empty"},
+      {"fast", "at \"fast\""},
+      {"100", "at the end"},
+      {"100/", "at the end"},
+      {"100/x", "at \"x\""},
+      {"100/s burst", "at \"burst\""},
+      {"100/s burst=", "at the end"},
+      {"100/s burst=x", "at \"x\""},
+      {"100/s burst=1 burst=2", "twice"},
+      {"100/sburst=2", "at \"sburst=2\""},
+      {"100/s when_full=maybe", "at \"maybe\""},
+      {"100/s queue=5", "at \"queue=5\""},
+      {"-5/s", "at \"-5/s\""},
+      {"0/s", "0 calls"},
+      {"5/0s", "period of 0"},
+      {"5/s burst=0", "burst of 0"},
+      {"99999999999999999999/s", "too large"},
+      {"999999999999999999M/s", "too large"},
+      {"1/99999999999999999d", "too large"},
+      {"1/100000d", "73 years"},
+      {"token_bucket", "at the end"},
+      {"token_bucket100/s", "at \"100/s\""},
+      {"100/s\n", "at \"\n\""},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.text);
+    const std::string said = refusal([&] { return Limit::parse(row.text); });
+    CHECK_MESSAGE(said.find(row.says) != std::string::npos, said);
+  }
+}
+
+}  // namespace
+}  // namespace rl
