@@ -77,7 +77,7 @@ TEST_CASE(
     MESSAGE("skipped: no trusted TSC here");
     return;
   }
-  for (const std::uint64_t factor : {2, 16}) {  // forged calibration: the TSC seems to race
+  for (const std::uint64_t factor : {2U, 16U}) {  // forged calibration: the TSC seems to race
     LogTrap trap;
     Words words;
     ClockEpoch epoch = start_clock(true, ClockKind::tsc);

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# A user's own project: installs the tree somewhere else, finds it by pkg-config, compiles and links
+# against it, shared and static, and runs. Also holds what the shared library exports.
+# usage: install_test.sh BUILD_DIR SOURCE_DIR CXX...
+set -eu
+build=$1
+source=$2
+shift 2
+cxx=("$@")
+here=$(mktemp -d)
+segment=test-$$-install
+trap 'rm -rf "$here" "/dev/shm/rl.$segment"' EXIT
+
+DESTDIR=$here meson install -C "$build" --no-rebuild --quiet
+pc=$(find "$here" -name librl.pc)
+export PKG_CONFIG_PATH=${pc%/*} PKG_CONFIG_SYSROOT_DIR=$here
+libdir=$(pkg-config --variable=libdir librl)
+
+cat > "$here/user.cpp" <<'CODE'
+#include <rl/rl.hpp>
+
+#include <cstdio>
+
+int main(int, char** argv) {
+  rl::Segment segment = rl::Segment::open_or_create(argv[1], {.keys = 1'000});
+  rl::Limiter api = segment.limiter("api", rl::Limit::per_hour(2));
+  int allowed = 0;
+  for (int i = 0; i < 5; ++i) allowed += api.try_acquire("user:42") ? 1 : 0;
+  try {
+    (void)rl::Limit::parse("fast");
+  } catch (const rl::Error&) {  // the type crosses the library's border
+    std::printf("%d\n", allowed);
+  }
+}
+CODE
+
+expect() {
+  local got
+  got=$("${@:2}")
+  [ "$got" = "$1" ] || { echo "expected \"$1\", got \"$got\" from: ${*:2}" >&2; exit 1; }
+}
+
+# shellcheck disable=SC2046
+"${cxx[@]}" -std=c++20 -Wall -Wextra -Wpedantic -Werror "$here/user.cpp" -o "$here/shared" \
+  $(pkg-config --cflags --libs librl)
+expect 2 env LD_LIBRARY_PATH="$libdir" "$here/shared" "$segment"
+# A second program on the same segment: the limit is already spent.
+# shellcheck disable=SC2046
+"${cxx[@]}" -std=c++20 "$here/user.cpp" -o "$here/static" \
+  $(pkg-config --cflags librl) "$libdir/librl.a" $(pkg-config --static --libs-only-l librl | sed 's/-lrl//')
+expect 0 "$here/static" "$segment"
+rm -f "/dev/shm/rl.$segment"
+expect 2 "$here/static" "$segment"
+
+# Only rl:: is exported, and nothing of its inside.
+foreign=$(nm -DC --defined-only "$libdir/librl.so" | cut -d' ' -f3- |
+  grep -v -E '^(LIBRL_0|rl::|(typeinfo|typeinfo name|vtable) for rl::)' || true)
+inside=$(nm -DC --defined-only "$libdir/librl.so" | grep -E 'rl::shm::|Core' || true)
+[ -z "$foreign$inside" ] || { echo "exported, but not public: $foreign $inside" >&2; exit 1; }
+
+# Every public header compiles alone.
+for header in "$source"/include/rl/*.hpp; do
+  echo "#include <rl/$(basename "$header")>" > "$here/alone.cpp"
+  # shellcheck disable=SC2046
+  "${cxx[@]}" -std=c++20 -Wall -Wextra -Wpedantic -Werror -fsyntax-only "$here/alone.cpp" $(pkg-config --cflags librl)
+done
+echo "installed, compiled, linked and ran"

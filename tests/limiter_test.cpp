@@ -1,0 +1,355 @@
+#include <rl/limiter.hpp>
+
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+
+#include <map>
+#include <random>
+#include <thread>
+
+#include "shm/mapping.hpp"
+#include "tests/support.hpp"
+
+namespace rl {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// A small segment whose time the test turns by hand.
+SegmentOptions by_hand(std::uint64_t keys = 1'000) {
+  return {.keys = keys, .clock = ClockSource::manual};
+}
+
+TEST_CASE("a_key_gets_its_burst_then_its_rate") {
+  test::Scratch segment(by_hand());
+  Limiter api = segment->limiter("api", Limit::per_second(10).burst(3));
+  for (std::uint64_t left : {2, 1, 0}) {
+    const Decision d = api.try_acquire("user:42");
+    CHECK(d);
+    CHECK(d.reason == Reason::ok);
+    CHECK(d.limit == 3);
+    CHECK(d.remaining == left);
+    CHECK(d.retry_after == 0ns);
+  }
+  const Decision denied = api.try_acquire("user:42");
+  CHECK_FALSE(denied);
+  CHECK(denied.reason == Reason::limited);
+  CHECK(denied.retry_after == 100ms);
+  CHECK(denied.reset_after == 300ms);
+  segment->advance_clock(denied.retry_after - 1ns);
+  CHECK_FALSE(api.try_acquire("user:42"));
+  segment->advance_clock(1ns);
+  CHECK(api.try_acquire("user:42"));
+  CHECK(api.try_acquire("user:43"));
+}
+
+TEST_CASE("two_policies_never_share_a_bucket") {
+  test::Scratch segment(by_hand());
+  Limiter api = segment->limiter("api", Limit::per_hour(1));
+  Limiter login = segment->limiter("login", Limit::per_hour(1));
+  CHECK(api.try_acquire("user:42"));
+  CHECK(login.try_acquire("user:42"));
+  CHECK_FALSE(api.try_acquire("user:42"));
+  CHECK_FALSE(login.try_acquire("user:42"));
+}
+
+TEST_CASE("keys_are_any_bytes_of_any_length") {
+  test::Scratch segment(by_hand());
+  Limiter api = segment->limiter("api", Limit::per_hour(1));
+  const std::string zeros(3, '\0');
+  const std::string more_zeros(4, '\0');
+  const std::string huge(1'000'000, 'x');
+  const std::string huge_other = huge.substr(1) + "y";
+  for (const std::string& key : {zeros, more_zeros, std::string("\xff\xfe"), huge, huge_other}) {
+    CHECK(api.try_acquire(key));
+    CHECK_FALSE(api.try_acquire(key));
+  }
+}
+
+TEST_CASE("an_empty_key_and_a_cost_of_0_are_denied_as_invalid") {
+  test::Scratch segment(by_hand());
+  Limiter api = segment->limiter("api", Limit::per_second(10));
+  for (const Decision& d : {api.try_acquire(""), api.try_acquire("k", 0), api.peek(""),
+                            api.peek("k", 0), api.try_acquire_at(Instant{}, "")}) {
+    CHECK_FALSE(d);
+    CHECK(d.reason == Reason::invalid);
+  }
+  CHECK_FALSE(api.reset(""));
+  CHECK(segment->info().live == 0);
+}
+
+TEST_CASE("a_cost_above_the_burst_is_denied_for_ever_and_takes_no_slot") {
+  test::Scratch segment(by_hand());
+  Limiter api = segment->limiter("api", Limit::per_second(10));
+  const Decision d = api.try_acquire("k", 11);
+  CHECK_FALSE(d);
+  CHECK(d.reason == Reason::never);
+  CHECK(d.retry_after == kNever);
+  CHECK(segment->info().live + segment->info().idle == 0);
+  CHECK(api.try_acquire("k", 10));
+  CHECK(api.try_acquire("k", ~0ULL).reason == Reason::never);
+}
+
+TEST_CASE("peek_charges_nothing_and_takes_no_slot") {
+  test::Scratch segment(by_hand());
+  Limiter api = segment->limiter("api", Limit::per_second(10));
+  CHECK(api.peek("k").remaining == 10);
+  CHECK(segment->info().live == 0);
+  (void)api.try_acquire("k", 4);
+  for (int i = 0; i < 3; ++i) {
+    CHECK(api.peek("k", 6));
+    CHECK(api.peek("k").remaining == 6);
+    CHECK(api.peek("k").reset_after == 400ms);
+  }
+  CHECK_FALSE(api.peek("k", 7));
+  CHECK(api.peek("k", 7).retry_after == 100ms);
+}
+
+TEST_CASE("reset_makes_a_key_as_good_as_new") {
+  test::Scratch segment(by_hand());
+  Limiter api = segment->limiter("api", Limit::per_hour(1));
+  CHECK_FALSE(api.reset("k"));
+  CHECK(api.try_acquire("k"));
+  CHECK_FALSE(api.try_acquire("k"));
+  CHECK(api.reset("k"));
+  CHECK(api.try_acquire("k"));
+  for (int i = 0; i < 20; ++i) (void)api.try_acquire("key:" + std::to_string(i));
+  CHECK(segment->reset_all() == 21);
+  CHECK(segment->info().live == 0);
+}
+
+TEST_CASE("a_call_with_its_own_time_counts_then") {
+  test::Scratch segment(by_hand());
+  Limiter api = segment->limiter("api", Limit::per_second(1));
+  segment->advance_clock(100s);
+  const Instant now = segment->now();
+  CHECK(api.try_acquire_at(now, "k"));
+  CHECK_FALSE(api.try_acquire_at(now + 999'999'999ns, "k"));
+  CHECK(api.try_acquire_at(now + 1s, "k"));
+  CHECK_FALSE(api.try_acquire_at(now - 50s, "k"));  // old times are harmless
+  CHECK_FALSE(api.try_acquire_at(Instant(-5s), "k"));
+}
+
+TEST_CASE("an_old_time_of_a_caller_does_not_cut_a_debt") {
+  test::Scratch segment(by_hand());
+  Limiter api = segment->limiter("api", Limit::per_second(1).burst(5));
+  segment->advance_clock(1000s);
+  CHECK(api.try_acquire("k", 5));
+  CHECK_FALSE(
+      api.try_acquire_at(Instant(1s), "k"));  // 1000 s ago: the debt looks beyond any horizon
+  CHECK(segment->info().clamped == 0);
+  CHECK(api.peek("k").reset_after == 5s);
+}
+
+TEST_CASE("a_state_that_no_clock_can_explain_is_cut_to_the_horizon_and_counted") {
+  test::Scratch segment(by_hand());
+  Limiter api = segment->limiter("api", Limit::per_second(1).burst(5));
+  CHECK(api.try_acquire_at(Instant(1'000'000s), "k"));  // somebody's clock was wrong
+  CHECK_FALSE(api.try_acquire("k"));
+  CHECK(segment->info().clamped == 1);
+  CHECK(api.peek("k").reset_after == 5s);
+  segment->advance_clock(1s);
+  CHECK(api.try_acquire("k"));
+}
+
+TEST_CASE("the_segments_limit_stands_and_the_caller_can_see_that_it_differs") {
+  test::Scratch segment(by_hand());
+  Limiter first = segment->limiter("api", Limit::per_second(10));
+  Limiter second = segment->limiter("api", Limit::per_second(20));
+  CHECK_FALSE(first.differs());
+  CHECK(second.differs());
+  CHECK(second.limit() == Limit::per_second(10));
+  CHECK(segment->limiter("api").limit() == Limit::per_second(10));
+  CHECK(segment->policies().size() == 1);
+}
+
+TEST_CASE("a_limiter_without_a_limit_needs_a_policy_that_exists") {
+  test::Scratch segment(by_hand());
+  try {
+    (void)segment->limiter("api");
+    FAIL_CHECK("nothing was thrown");
+  } catch (const Error& e) {
+    CHECK(e.code() == Errc::unknown_policy);
+    CHECK(std::string(e.what()).find("rlctl policy set") != std::string::npos);
+  }
+  for (const std::string& name :
+       {std::string(), std::string(64, 'x'), std::string("a b"), std::string("a\n")}) {
+    CHECK_THROWS_AS((void)segment->limiter(name, Limit::per_second(1)), Error);
+  }
+  CHECK(segment->policies().empty());
+}
+
+TEST_CASE("policies_are_listed_in_the_order_in_which_they_were_made") {
+  test::Scratch segment(by_hand());
+  (void)segment->limiter("b", Limit::per_second(10).burst(3).when_full(WhenFull::deny));
+  (void)segment->limiter("a", Limit::per_day(1));
+  const std::vector<PolicyInfo> policies = segment->policies();
+  REQUIRE(policies.size() == 2);
+  CHECK(policies[0].name == "b");
+  CHECK(policies[0].id == 1);
+  CHECK(policies[0].limit == Limit::per_second(10).burst(3).when_full(WhenFull::deny));
+  CHECK(policies[1].name == "a");
+  CHECK(policies[1].limit == Limit::per_day(1));
+}
+
+TEST_CASE("when_all_policy_entries_are_used_the_error_says_so") {
+  test::Scratch segment({.keys = 100, .policies = 3});
+  for (int i = 0; i < 3; ++i) (void)segment->limiter("p" + std::to_string(i), Limit::per_second(1));
+  try {
+    (void)segment->limiter("p3", Limit::per_second(1));
+    FAIL_CHECK("nothing was thrown");
+  } catch (const Error& e) {
+    CHECK(e.code() == Errc::too_many);
+  }
+  CHECK_NOTHROW((void)segment->limiter("p1", Limit::per_second(1)));
+}
+
+TEST_CASE("a_read_only_segment_is_looked_at_and_never_decides") {
+  test::Scratch segment(by_hand());
+  (void)segment->limiter("api", Limit::per_hour(5)).try_acquire("k", 2);
+  Segment reader = Segment::open_read_only(segment.name());
+  Limiter api = reader.limiter("api", Limit::per_hour(5));
+  CHECK(api.peek("k").remaining == 3);
+  CHECK(reader.find("api", "k")->remaining == 3);
+  CHECK(reader.info().live == 1);
+  CHECK(api.try_acquire("k").reason == Reason::invalid);
+  CHECK_FALSE(api.reset("k"));
+  CHECK_THROWS_AS((void)reader.limiter("other", Limit::per_hour(5)), Error);
+  CHECK_THROWS_AS(reader.reset_all(), Error);
+  CHECK_THROWS_AS(reader.advance_clock(1s), Error);
+}
+
+TEST_CASE("find_and_for_each_key_tell_what_a_key_has") {
+  test::Scratch segment(by_hand());
+  Limiter api = segment->limiter("api", Limit::per_second(10).burst(2));
+  for (int i = 0; i < 5; ++i) (void)api.try_acquire("user:42");
+  const auto key = segment->find("api", "user:42");
+  REQUIRE(key);
+  CHECK(key->key == "user:42");
+  CHECK(key->policy == "api");
+  CHECK(key->allowed_count == 2);
+  CHECK(key->denied_count == 3);
+  CHECK(key->remaining == 0);
+  CHECK(key->limit == 2);
+  CHECK(key->reset_after == 200ms);
+  CHECK_FALSE(key->idle);
+  CHECK_FALSE(segment->find("api", "nobody"));
+  CHECK_FALSE(segment->find("nothing", "user:42"));
+  segment->advance_clock(1s);
+  CHECK(segment->find("api", "user:42")->idle);
+  int rows = 0;
+  segment->for_each_key([&](const KeyInfo&) { ++rows; });
+  CHECK(rows == 1);
+}
+
+TEST_CASE("without_labels_keys_have_no_text") {
+  test::Scratch segment({.keys = 100, .labels = false});
+  (void)segment->limiter("api", Limit::per_second(10)).try_acquire("secret");
+  CHECK_FALSE(segment->find("api", "secret")->key);
+}
+
+TEST_CASE("every_promised_key_finds_room_and_keeps_its_debt") {
+  test::Scratch segment(by_hand(20'000));
+  Limiter api = segment->limiter("api", Limit::per_hour(2));
+  for (int round = 0; round < 2; ++round) {
+    for (int i = 0; i < 20'000; ++i) REQUIRE(api.try_acquire("user:" + std::to_string(i)));
+  }
+  for (int i = 0; i < 20'000; ++i) REQUIRE_FALSE(api.try_acquire("user:" + std::to_string(i)));
+  CHECK(segment->info().live == 20'000);
+  CHECK(segment->info().evicted == 0);
+}
+
+TEST_CASE("idle_keys_make_room_for_new_ones_without_any_help") {
+  test::Scratch segment(by_hand(1'000));
+  Limiter api = segment->limiter("api", Limit::per_second(1'000).burst(1));
+  for (int i = 0; i < 50'000; ++i) {
+    REQUIRE(api.try_acquire("user:" + std::to_string(i)));
+    if (i % 500 == 0) segment->advance_clock(1ms);
+  }
+  CHECK(segment->info().evicted == 0);
+}
+
+TEST_CASE("a_flood_of_new_keys_does_not_free_a_throttled_one") {
+  test::Scratch segment(by_hand(100));
+  Limiter api = segment->limiter("api", Limit::per_hour(2));
+  CHECK(api.try_acquire("throttled", 2));
+  for (int i = 0; i < 20'000; ++i) (void)api.try_acquire("flood:" + std::to_string(i));
+  CHECK_FALSE(api.try_acquire("throttled"));
+  CHECK(segment->info().evicted > 10'000);
+}
+
+TEST_CASE("a_full_table_allows_or_denies_as_the_policy_says_and_counts") {
+  for (const WhenFull rule : {WhenFull::allow, WhenFull::deny}) {
+    test::Scratch segment(by_hand(100));
+    Limiter api = segment->limiter("api", Limit::per_hour(2).when_full(rule));
+    std::uint64_t full = 0;
+    for (int i = 0; i < 1'000; ++i) {
+      const Decision d = api.try_acquire("k" + std::to_string(i));
+      if (d.reason != Reason::full) continue;
+      ++full;
+      CHECK(d.allowed == (rule == WhenFull::allow));
+    }
+    const SegmentInfo info = segment->info();
+    CHECK(full > 500);
+    CHECK(info.full_allowed == (rule == WhenFull::allow ? full : 0));
+    CHECK(info.full_denied == (rule == WhenFull::deny ? full : 0));
+    CHECK(info.evicted == 0);
+  }
+}
+
+TEST_CASE("random_calls_agree_with_one_exact_bucket_per_key") {
+  INFO("RL_TEST_SEED=" << test::seed());
+  std::mt19937_64 random(test::seed());
+  for (int run = 0; run < 30; ++run) {
+    test::Scratch segment(by_hand(500));
+    const std::uint64_t burst = 1 + random() % 10;
+    Limiter api = segment->limiter("api", Limit::per_second(1 + random() % 1'000).burst(burst));
+    const auto interval = api.limit().interval();
+    struct Bucket {
+      std::chrono::nanoseconds full_at{
+          0};  // the textbook bucket, kept as the instant when it is full again
+    };
+    std::map<std::string, Bucket> oracle;
+    for (int call = 0; call < 3'000; ++call) {
+      segment->advance_clock(std::chrono::nanoseconds(random() % 2'000'000));
+      const std::string key = "k" + std::to_string(random() % 50);
+      const std::uint64_t cost = 1 + random() % (burst + 1);
+      const auto now = segment->now().time_since_epoch();
+      Bucket& bucket = oracle[key];
+      const auto after = std::max(bucket.full_at, now) + cost * interval;
+      const bool expected = after - now <= burst * interval;
+      if (expected) bucket.full_at = after;
+      REQUIRE(api.try_acquire(key, cost).allowed == expected);
+    }
+  }
+}
+
+TEST_CASE("threads_share_one_limiter") {
+  test::Scratch segment({.keys = 1'000});
+  Limiter api = segment->limiter("api", Limit::per_hour(1'000));
+  std::atomic<int> admitted{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 5'000; ++i) admitted += api.try_acquire("k") ? 1 : 0;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(admitted == 1'000);
+}
+
+TEST_CASE("on_the_real_clock_waiting_retry_after_succeeds") {
+  test::Scratch segment({.keys = 100});
+  Limiter api = segment->limiter("api", Limit::per_second(50).burst(1));
+  for (int i = 0; i < 20; ++i) {
+    (void)api.try_acquire("k");
+    const Decision d = api.try_acquire("k");
+    REQUIRE_FALSE(d);
+    CHECK(d.retry_after <= 21ms);
+    std::this_thread::sleep_for(d.retry_after);
+    REQUIRE(api.peek("k"));
+  }
+}
+
+}  // namespace
+}  // namespace rl

@@ -1,0 +1,196 @@
+#include "shm/participant.hpp"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <set>
+#include <thread>
+#include <vector>
+
+#include "tests/support.hpp"
+
+namespace rl::shm {
+namespace {
+
+struct ParticipantFixture {
+  ParticipantFixture() : path(path_of(name)), mapping(Mapping::create(path, options())) {}
+  static CreateOptions options() {
+    return {100, 16, true, 0600, {}, {}, false, ClockKind::boottime};
+  }
+  std::uint32_t attached() const { return Participant::count_attached(mapping, path); }
+
+  std::string name = test::unique_name();
+  test::RemoveAtEnd cleanup{name};
+  std::string path;
+  Mapping mapping;
+};
+
+/// A pipe: one side waits for the other, or for its death.
+struct Gate {
+  int ends[2];
+  Gate() { REQUIRE(::pipe2(ends, O_CLOEXEC) == 0); }
+  ~Gate() {
+    ::close(ends[0]);
+    ::close(ends[1]);
+  }
+  void open() const { REQUIRE(::write(ends[1], "x", 1) == 1); }
+  void wait() const {
+    char c;
+    REQUIRE(::read(ends[0], &c, 1) == 1);
+  }
+};
+
+TEST_CASE_FIXTURE(ParticipantFixture, "a_seat_is_held_as_long_as_its_process_lives") {
+  CHECK(attached() == 0);
+  {
+    Participant participant(mapping, path);
+    CHECK(attached() == 0);  // nothing is taken before it is needed
+    participant.attend();
+    CHECK(attached() == 1);
+  }
+  CHECK(attached() == 0);
+  test::Child child([&] {
+    Participant participant(mapping, path);
+    participant.attend();
+    ::_exit(attached() == 1 ? 0 : 1);
+  });
+  CHECK(child.wait() == 0);
+  CHECK(attached() == 0);
+}
+
+TEST_CASE_FIXTURE(ParticipantFixture, "a_killed_process_loses_its_seat_at_once") {
+  Gate gate;
+  test::Child child([&] {
+    Participant participant(mapping, path);
+    participant.attend();
+    gate.open();
+    for (;;) ::pause();
+  });
+  gate.wait();
+  CHECK(attached() == 1);
+  child.signal(SIGKILL);
+  CHECK(child.wait() == 128 + SIGKILL);
+  CHECK(attached() == 0);
+}
+
+TEST_CASE_FIXTURE(ParticipantFixture,
+                  "a_forked_child_takes_a_seat_of_its_own_and_does_not_keep_its_dead_parents") {
+  Gate seated;
+  Gate grandchild_may_end;
+  test::Child parent([&] {
+    Participant participant(mapping, path);
+    participant.attend();
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+      participant.attend();
+      seated.open();
+      grandchild_may_end.wait();
+      ::_exit(0);
+    }
+    seated.wait();
+    ::_exit(attached() == 2 ? 0 : 1);  // dies before its child
+  });
+  CHECK(parent.wait() == 0);
+  CHECK(attached() == 1);
+  grandchild_may_end.open();
+  for (int i = 0; attached() != 0 && i < 1'000; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  CHECK(attached() == 0);
+}
+
+TEST_CASE_FIXTURE(ParticipantFixture, "a_child_that_takes_its_seat_leaves_its_parents_alone") {
+  Participant participant(mapping, path);
+  participant.attend();
+  test::Child child([&] {
+    participant.attend();
+    ::_exit(attached() == 2 ? 0 : 1);
+  });
+  CHECK(child.wait() == 0);
+  CHECK(attached() == 1);
+}
+
+TEST_CASE_FIXTURE(ParticipantFixture,
+                  "no_nonce_is_given_twice_by_parents_children_threads_and_successors_on_a_seat") {
+  constexpr std::size_t kEach = 500;
+  test::Shared<std::uint64_t> nonces(6 * kEach);
+  Participant participant(mapping, path);
+  const auto draw = [&](std::size_t who) {
+    for (std::size_t i = 0; i < kEach; ++i) nonces[who * kEach + i] = participant.nonce();
+  };
+  std::thread first([&] { draw(0); });
+  std::thread second([&] { draw(1); });
+  first.join();
+  second.join();
+  for (std::size_t who : {2, 3}) {
+    test::Child child([&] { draw(who); });
+    CHECK(child.wait() == 0);
+  }
+  for (std::size_t who : {4, 5}) {  // one after the other on the same seat
+    Participant other(mapping, path);
+    for (std::size_t i = 0; i < kEach; ++i) nonces[who * kEach + i] = other.nonce();
+  }
+  std::set<std::uint64_t> all;
+  for (std::size_t i = 0; i < 6 * kEach; ++i) all.insert(nonces[i]);
+  CHECK(all.size() == 6 * kEach);
+  CHECK(all.count(0) == 0);
+}
+
+TEST_CASE_FIXTURE(ParticipantFixture,
+                  "a_process_without_a_free_seat_is_anonymous_counted_and_still_has_nonces") {
+  std::vector<std::unique_ptr<Participant>> all;
+  rlimit files{};
+  ::getrlimit(RLIMIT_NOFILE, &files);
+  const rlim_t needed = kSeatsMax + 64;
+  if (files.rlim_cur < needed) {
+    const rlimit wider{needed, std::max(needed, files.rlim_max)};
+    if (::setrlimit(RLIMIT_NOFILE, &wider) != 0) {
+      MESSAGE("skipped: too few file descriptors");
+      return;
+    }
+  }
+  for (std::uint32_t i = 0; i < kSeatsMax; ++i) {
+    all.push_back(std::make_unique<Participant>(mapping, path));
+    all.back()->attend();
+  }
+  CHECK(attached() == kSeatsMax);
+  CHECK(mapping.header().health.anonymous.load() == 0);
+  Participant late(mapping, path);
+  late.attend();
+  CHECK(mapping.header().health.anonymous.load() == 1);
+  const std::uint64_t a = late.nonce();
+  const std::uint64_t b = late.nonce();
+  CHECK(a != b);
+  CHECK(((a & b) >> 63) == 1);
+}
+
+TEST_CASE_FIXTURE(ParticipantFixture, "a_process_whose_descriptors_were_all_closed_goes_on") {
+  Participant participant(mapping, path);
+  participant.attend();
+  test::Child child([&] {
+    for (int fd = 3; fd < 256; ++fd) ::close(fd);
+    const int reused = ::open("/dev/null", O_RDONLY);  // may get the number of ours
+    const std::uint64_t nonce = participant.nonce();
+    ::_exit(nonce != 0 && ::fcntl(reused, F_GETFD) >= 0 ? 0 : 1);
+  });
+  CHECK(child.wait() == 0);
+}
+
+TEST_CASE_FIXTURE(ParticipantFixture, "the_inherited_description_is_closed_in_the_child") {
+  Participant participant(mapping, path);
+  const int inherited = participant.file();
+  test::Child child([&] {
+    participant.attend();
+    // Its number may already be the child's own; what counts is how many descriptors show the
+    // segment.
+    int shown = 0;
+    for (int fd = 0; fd < 1'024; ++fd) shown += mapping.is_shown_by(fd) ? 1 : 0;
+    ::_exit(shown == 1 ? 0 : 1);
+  });
+  CHECK(child.wait() == 0);
+  CHECK(mapping.is_shown_by(inherited));
+}
+
+}  // namespace
+}  // namespace rl::shm

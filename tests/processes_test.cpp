@@ -1,0 +1,307 @@
+// Real processes on one segment: exactness (Guarantee A), progress (P) and safety (S) from outside.
+
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <random>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include "shm/mapping.hpp"
+#include "tests/support.hpp"
+
+namespace rl {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Lets all children begin at the same instant.
+class StartingGun {
+ public:
+  void fire() { go_[0].store(true); }
+  void wait() {
+    while (!go_[0].load()) std::this_thread::yield();
+  }
+
+ private:
+  test::Shared<std::atomic<bool>> go_;
+};
+
+/// Every key of the table has one slot: reads the file behind the library's back.
+void check_that_no_key_has_two_slots(const std::string& path) {
+  const shm::Mapping mapping = shm::Mapping::attach(path, shm::Access::read_only, false);
+  const shm::Table<shm::Slot> table = mapping.table();
+  std::set<std::uint64_t> seen;
+  for (std::uint64_t i = 0; i < table.slot_count(); ++i) {
+    const std::uint64_t tag = table.settled(table.slot(i)).tag;
+    if (shm::is_member(tag)) REQUIRE(seen.insert(shm::identity_of(tag)).second);
+  }
+}
+
+TEST_CASE("A_eight_processes_on_one_key_get_exactly_the_limit_200_times") {
+  for (int repeat = 0; repeat < 200; ++repeat) {
+    test::Scratch segment({.keys = 100});
+    Limiter api = segment->limiter("api", Limit::parse("100/h burst=100"));
+    test::Shared<std::atomic<int>> admitted;
+    StartingGun gun;
+    std::vector<test::Child> children;
+    for (int i = 0; i < 8; ++i) {
+      children.emplace_back([&] {
+        gun.wait();
+        for (int call = 0; call < 50; ++call) admitted[0] += api.try_acquire("hot") ? 1 : 0;
+      });
+    }
+    gun.fire();
+    for (test::Child& child : children) REQUIRE(child.wait() == 0);
+    REQUIRE(admitted[0] == 100);
+  }
+}
+
+TEST_CASE("A_processes_that_open_for_themselves_share_the_limit_too") {
+  const std::string name = test::unique_name();
+  const test::RemoveAtEnd cleanup(name);
+  test::Shared<std::atomic<int>> admitted;
+  StartingGun gun;
+  std::vector<test::Child> children;
+  for (int i = 0; i < 8; ++i) {
+    children.emplace_back([&] {
+      gun.wait();
+      Limiter api =
+          Segment::open_or_create(name, {.keys = 100}).limiter("api", Limit::per_hour(100));
+      for (int call = 0; call < 50; ++call) admitted[0] += api.try_acquire("hot") ? 1 : 0;
+    });
+  }
+  gun.fire();
+  for (test::Child& child : children) CHECK(child.wait() == 0);
+  CHECK(admitted[0] == 100);
+  CHECK(Segment::open(name).policies().size() == 1);
+}
+
+/// One admission of a recorded run.
+struct Admission {
+  std::uint32_t key;
+  std::int64_t at_ns;
+};
+
+/// Bound A in every window at once: the sum of costs from s to e is at most burst + (e - s) /
+/// interval for all s and e exactly if a bucket that is run over the admissions in the order of
+/// their instants never overflows.
+bool obeys_bound_A(std::vector<std::int64_t> instants, std::int64_t interval, std::int64_t burst,
+                   std::int64_t in_flight) {
+  std::sort(instants.begin(), instants.end());
+  std::int64_t debt = 0;
+  std::int64_t last = 0;
+  for (const std::int64_t at : instants) {
+    debt = std::max<std::int64_t>(0, debt - (at - last)) + interval;
+    last = at;
+    if (debt > (burst + in_flight) * interval) return false;
+  }
+  return true;
+}
+
+TEST_CASE(
+    "A_eight_processes_on_1000_keys_of_a_refilling_limit_stay_within_the_bound_at_every_key") {
+  constexpr std::size_t kProcesses = 8;
+  constexpr std::size_t kEach = 60'000;
+  constexpr std::uint32_t kKeys = 1'000;
+  for (const bool own_time : {false, true}) {
+    test::Scratch segment({.keys = 4 * kKeys});
+    Limiter api = segment->limiter("api", Limit::per_second(1'000).burst(3));
+    test::Shared<Admission> admissions(kProcesses * kEach);
+    test::Shared<std::size_t> counts(kProcesses);
+    StartingGun gun;
+    std::vector<test::Child> children;
+    for (std::size_t p = 0; p < kProcesses; ++p) {
+      children.emplace_back([&, p] {
+        std::mt19937 random(static_cast<unsigned>(p));
+        gun.wait();
+        for (std::size_t call = 0; call < kEach; ++call) {
+          const auto key = static_cast<std::uint32_t>(random() % kKeys);
+          const std::string text = "user:" + std::to_string(key);
+          const Instant now = segment->now();
+          const Decision d = own_time ? api.try_acquire_at(now, text) : api.try_acquire(text);
+          if (d) admissions[p * kEach + counts[p]++] = {key, now.time_since_epoch().count()};
+        }
+      });
+    }
+    gun.fire();
+    for (test::Child& child : children) REQUIRE(child.wait() == 0);
+    std::vector<std::vector<std::int64_t>> by_key(kKeys);
+    std::size_t total = 0;
+    for (std::size_t p = 0; p < kProcesses; ++p) {
+      for (std::size_t i = 0; i < counts[p]; ++i) {
+        const Admission& a = admissions[p * kEach + i];
+        by_key[a.key].push_back(a.at_ns);
+        ++total;
+      }
+    }
+    // With the caller's time the recorded instant is the one that counts. Otherwise the call read
+    // the clock itself, a little later, so calls of the other processes may have been in flight at
+    // a window's ends.
+    const std::int64_t in_flight = own_time ? 0 : kProcesses - 1;
+    for (const auto& instants : by_key) {
+      REQUIRE(obeys_bound_A(instants, api.limit().interval().count(), 3, in_flight));
+    }
+    CHECK(total > 4 * kKeys);  // the refill was seen
+    CHECK(segment->info().evicted == 0);
+    check_that_no_key_has_two_slots(segment.path());
+  }
+}
+
+TEST_CASE("P_S_1000_workers_killed_at_random_leave_the_table_valid_and_the_others_deciding") {
+  INFO("RL_TEST_SEED=" << test::seed());
+  std::mt19937_64 random(test::seed());
+  // Small and churned: inserts, overwrites, evictions and full lists all the time.
+  test::Scratch segment({.keys = 200});
+  Limiter hot = segment->limiter("hot", Limit::per_hour(1'000'000));
+  Limiter churn = segment->limiter("churn", Limit::per_second(20'000).burst(2));
+  test::Shared<std::atomic<std::uint64_t>> decided(2);
+  test::Shared<std::atomic<std::uint64_t>> hot_admitted;
+  const auto work = [&](std::atomic<std::uint64_t>& count) {
+    std::mt19937 choose(static_cast<unsigned>(::getpid()));
+    for (;;) {
+      if (hot.try_acquire("hot")) ++hot_admitted[0];
+      (void)churn.try_acquire("k" + std::to_string(choose() % 1'000));
+      if (choose() % 64 == 0) (void)churn.reset("k" + std::to_string(choose() % 1'000));
+      ++count;
+    }
+  };
+  test::Child survivor([&] { work(decided[0]); });
+  constexpr std::uint64_t kKills = 1'000;
+  for (std::uint64_t kill = 0; kill < kKills; ++kill) {
+    const std::uint64_t before = decided[1];
+    test::Child victim([&] { work(decided[1]); });
+    // Kill it in the middle of its work, not of its birth.
+    while (decided[1] == before) std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 200));
+    victim.signal(SIGKILL);
+    REQUIRE(victim.wait() == 128 + SIGKILL);
+  }
+  const std::uint64_t before = decided[0];
+  const auto start = std::chrono::steady_clock::now();
+  while (decided[0] < before + 1'000 && std::chrono::steady_clock::now() - start < 10s)
+    std::this_thread::yield();
+  CHECK(decided[0] >= before + 1'000);
+  survivor.signal(SIGKILL);
+  (void)survivor.wait();
+
+  const std::uint64_t spent = 1'000'000 - hot.peek("hot").remaining;
+  const std::uint64_t refilled = 1'000'000ULL * 60 / 3'600;  // at most what a minute brings back
+  CHECK(hot_admitted[0] <= spent + refilled);
+  CHECK(spent <=
+        hot_admitted[0] + kKills + 1);  // a victim may die between its charge and its count
+  const SegmentInfo info = segment->info();
+  MESSAGE("kills " << kKills << ", calls " << 2 * (decided[0] + decided[1]) << ", evictions "
+                   << info.evicted << ", tentatives freed " << info.tentatives_freed << ", gave up "
+                   << info.gave_up);
+  CHECK(info.evicted > 0);
+  CHECK(info.gave_up == 0);
+  CHECK(info.attached <= 1);  // ours alone
+  check_that_no_key_has_two_slots(segment.path());
+}
+
+TEST_CASE("P_a_stopped_worker_stops_nobody") {
+  test::Scratch segment({.keys = 100});
+  Limiter api = segment->limiter("api", Limit::per_second(1'000'000));
+  test::Shared<std::atomic<std::uint64_t>> calls;
+  for (int stop = 0; stop < 50; ++stop) {
+    const std::uint64_t before = calls[0];
+    test::Child worker([&] {
+      for (;;) {
+        (void)api.try_acquire("k" + std::to_string(calls[0]++ % 300));
+      }
+    });
+    while (calls[0] < before + 100) std::this_thread::yield();
+    worker.signal(SIGSTOP);
+    int status = 0;
+    REQUIRE(::waitpid(worker.pid(), &status, WUNTRACED) == worker.pid());
+    for (int i = 0; i < 300; ++i)
+      REQUIRE(api.try_acquire("k" + std::to_string(i)).reason != Reason::full);
+  }
+}
+
+TEST_CASE("a_segment_that_is_removed_under_live_processes_is_made_anew_with_its_contents") {
+  set_log([](Severity, std::string_view, void*) noexcept {});
+  test::Scratch segment({.keys = 1'000});
+  Limiter api = segment->limiter("api", Limit::per_hour(100));
+  for (int i = 0; i < 40; ++i) (void)api.try_acquire("k");
+  struct stat first {};
+  REQUIRE(::stat(segment.path().c_str(), &first) == 0);
+  REQUIRE(Segment::remove(segment.name()));
+
+  // Within a second of use; held to ten.
+  struct stat now {};
+  const auto start = std::chrono::steady_clock::now();
+  std::uint64_t spent = 0;
+  while (::stat(segment.path().c_str(), &now) != 0 &&
+         std::chrono::steady_clock::now() - start < 10s) {
+    spent += api.try_acquire("other") ? 1 : 0;
+    std::this_thread::sleep_for(1ms);
+  }
+  REQUIRE(::stat(segment.path().c_str(), &now) == 0);
+  CHECK(now.st_ino != first.st_ino);
+  Segment fresh = Segment::open(segment.name());
+  CHECK(fresh.limiter("api").peek("k").remaining == 60);
+  CHECK(fresh.find("api", "k")->key == "k");
+  CHECK(fresh.find("api", "k")->allowed_count == 40);
+  // Both handles now count together.
+  CHECK(api.try_acquire("k"));
+  CHECK(fresh.limiter("api").peek("k").remaining == 59);
+  set_log(nullptr);
+}
+
+TEST_CASE("processes_whose_segment_was_replaced_meet_again_on_one_segment") {
+  test::Scratch segment({.keys = 1'000});
+  Limiter api = segment->limiter("api", Limit::per_hour(1'000'000));
+  test::Shared<std::atomic<int>> seen_apart(4);
+  test::Shared<std::atomic<bool>> stop;
+  std::vector<test::Child> children;
+  for (std::size_t i = 0; i < 4; ++i) {
+    children.emplace_back([&, i] {
+      set_log([](Severity, std::string_view,
+                 void* moves) noexcept { ++*static_cast<std::atomic<int>*>(moves); },
+              &seen_apart[i]);
+      while (!stop[0]) (void)api.try_acquire("k");
+    });
+  }
+  for (int round = 0; round < 2; ++round) {
+    REQUIRE(Segment::remove(segment.name()));
+    const auto start = std::chrono::steady_clock::now();
+    const auto all_moved = [&] {
+      for (std::size_t i = 0; i < 4; ++i) {
+        if (seen_apart[i] <= round) return false;
+      }
+      return true;
+    };
+    while (!all_moved() && std::chrono::steady_clock::now() - start < 20s)
+      std::this_thread::sleep_for(10ms);
+    REQUIRE(all_moved());
+  }
+  // All four are attached to the one that has the name.
+  CHECK(Segment::open_read_only(segment.name()).info().attached == 4);
+  stop[0] = true;
+  for (test::Child& child : children) CHECK(child.wait() == 0);
+}
+
+TEST_CASE("a_policy_defined_by_many_processes_at_once_is_one_policy") {
+  for (int round = 0; round < 20; ++round) {
+    test::Scratch segment({.keys = 100, .policies = 64});
+    StartingGun gun;
+    std::vector<test::Child> children;
+    for (int i = 0; i < 6; ++i) {
+      children.emplace_back([&] {
+        gun.wait();
+        for (int p = 0; p < 5; ++p)
+          (void)segment->limiter("p" + std::to_string(p), Limit::per_second(1));
+      });
+    }
+    gun.fire();
+    for (test::Child& child : children) CHECK(child.wait() == 0);
+    CHECK(segment->policies().size() == 5);
+  }
+}
+
+}  // namespace
+}  // namespace rl
