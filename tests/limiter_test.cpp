@@ -23,7 +23,7 @@ SegmentOptions by_hand(std::uint64_t keys = 1'000) {
 TEST_CASE("a_key_gets_its_burst_then_its_rate") {
   test::Scratch segment(by_hand());
   Limiter api = segment->limiter("api", Limit::per_second(10).burst(3));
-  for (std::uint64_t left : {2, 1, 0}) {
+  for (const std::uint64_t left : {2U, 1U, 0U}) {
     const Decision d = api.try_acquire("user:42");
     CHECK(d);
     CHECK(d.reason == Reason::ok);

@@ -123,11 +123,11 @@ TEST_CASE_FIXTURE(ParticipantFixture,
   std::thread second([&] { draw(1); });
   first.join();
   second.join();
-  for (std::size_t who : {2, 3}) {
+  for (const std::size_t who : {2U, 3U}) {
     test::Child child([&] { draw(who); });
     CHECK(child.wait() == 0);
   }
-  for (std::size_t who : {4, 5}) {  // one after the other on the same seat
+  for (const std::size_t who : {4U, 5U}) {  // one after the other on the same seat
     Participant other(mapping, path);
     for (std::size_t i = 0; i < kEach; ++i) nonces[who * kEach + i] = other.nonce();
   }
