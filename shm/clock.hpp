@@ -142,7 +142,7 @@ class Clock {
 
   /// A thread may decide on several segments in turn; few use more than four.
   static constexpr std::size_t kGuards = 4;
-  static thread_local Guard guards_[kGuards] __attribute__((tls_model("initial-exec")));
+  static constinit thread_local Guard guards_[kGuards] __attribute__((tls_model("initial-exec")));
 
   ClockKind kind_;
   std::uint64_t id_;  ///< of this object: tells the guards of different segments apart

@@ -191,17 +191,71 @@ class Table {
   }
 
   [[nodiscard]] CandidateList candidates(const KeyHash& key) const noexcept {
-    const std::uint64_t a = scale(key.place >> 32, pair_count_);
+    const std::uint64_t a = first_pair(key);
     const std::uint64_t b = scale(key.place & 0xffff'ffffU, pair_count_ - 1);
     return {a, b + (b >= a ? 1U : 0U), key.sides};
   }
 
-  /// Returns the position of the key's member on its list, or -1.
-  [[nodiscard]] int find(const CandidateList& list, std::uint64_t identity) const noexcept {
+  /// Returned where a key has no slot.
+  static constexpr std::uint64_t kNowhere = ~std::uint64_t{0};
+
+  /// Returns the index of the key's member, the first on its list, or kNowhere.
+  [[nodiscard]] std::uint64_t find(const KeyHash& key) const noexcept {
+    const CandidateList list = candidates(key);
     for (int position = 0; position < CandidateList::kSize; ++position) {
-      if (is_member_of(slot(list.slot_at(position)).tag(), identity)) return position;
+      const std::uint64_t index = list.slot_at(position);
+      if (is_member_of(slot(index).tag(), key.identity)) return index;
     }
-    return -1;
+    return kNowhere;
+  }
+
+  /// Returns the index of the slot in the key's home line that has this very tag, or kNowhere: the
+  /// first look of a decision, where most keys are and under the policy that is asked.
+  [[nodiscard, gnu::always_inline]] std::uint64_t find_at_home(const KeyHash& key,
+                                                               std::uint64_t tag) const noexcept {
+    const std::uint64_t home = first_pair(key) * 8 + (key.sides & 1U) * CandidateList::kPerLine;
+    const Cell* const line = &slot(home);
+    for (std::uint64_t i = 0; i < CandidateList::kPerLine; ++i) {
+      if (line[i].tag() == tag) return home + i;
+    }
+    return kNowhere;
+  }
+
+  /// Applies the rules to the slot if it has this tag of a member: one look and one CAS. False when
+  /// a rival's was faster, or the slot is not what it was; then nothing has changed: go on with
+  /// update().
+  template <Rules R>
+  [[nodiscard, gnu::always_inline]] bool try_step(std::uint64_t index, std::uint64_t tag,
+                                                  R& rules) const noexcept {
+    Cell& cell = slot(index);
+    const SlotWords seen = cell.words();
+    if (seen.tag != tag) [[unlikely]]
+      return false;
+    const Transition next = rules.step(policy_of(tag), seen.state);
+    if (next.store) {  // (h)
+      return cell.compare_exchange(seen, {make_tag(identity_of(tag), next.policy), next.state});
+    }
+    return cell.words() == seen;  // two readings agree: what was denied was really there
+  }
+
+  /// Applies the rules to the key's slot, which is inserted if the key has none, as often as it
+  /// takes.
+  template <Rules R>
+  Update update(const KeyHash& key, R& rules) const noexcept {
+    Attempt attempt;
+    while (attempt.another()) {
+      const std::uint64_t index = find(key);
+      if (index == kNowhere) {
+        const Insert insert = insert_absent(candidates(key), key.identity, rules, attempt);
+        if (insert.outcome != Insert::retry) return finished(insert);
+        continue;
+      }
+      const std::uint64_t tag = slot(index).tag();
+      if (is_member_of(tag, key.identity) && try_step(index, tag, rules)) {
+        return {Update::decided, index, true, attempt.promoted};
+      }
+    }
+    return {Update::gave_up, 0, false, false};
   }
 
   /// Reads a slot until two readings agree.
@@ -215,27 +269,6 @@ class Table {
       seen = again;
     }
     return seen;
-  }
-
-  /// Applies the rules to the key's slot, which is inserted if the key has none. This is a
-  /// decision, from the first look to the CAS.
-  template <Rules R>
-  Update update(const KeyHash& key, R& rules) const noexcept {
-    const CandidateList list = candidates(key);
-    Attempt attempt;
-    while (attempt.another()) {
-      const int position = find(list, key.identity);
-      if (position < 0) [[unlikely]] {
-        const Insert insert = insert_absent(list, key.identity, rules, attempt);
-        if (insert.outcome == Insert::retry) continue;
-        return finished(insert);
-      }
-      const std::uint64_t index = list.slot_at(position);
-      if (step_member(slot(index), key.identity, rules, attempt)) {
-        return {Update::decided, index, true, attempt.promoted};
-      }
-    }
-    return {Update::gave_up, 0, false, false};
   }
 
   /// Frees the key's slot if the predicate agrees with its words; returns whether it did.
@@ -296,20 +329,8 @@ class Table {
     }
   }
 
-  /// (h): steps a slot for as long as it is the key's. Returns false if it ceased to be.
-  template <class R>
-  static bool step_member(Cell& cell, std::uint64_t identity, R& rules, Attempt& attempt) noexcept {
-    do {
-      const SlotWords seen = cell.words();
-      if (!is_member_of(seen.tag, identity)) return false;
-      const Transition next = rules.step(policy_of(seen.tag), seen.state);
-      if (next.store) {
-        if (cell.compare_exchange(seen, {make_tag(identity, next.policy), next.state})) return true;
-      } else if (cell.words() == seen) {
-        return true;  // two readings agree: what was denied was really there
-      }
-    } while (attempt.another());
-    return false;
+  [[nodiscard]] std::uint64_t first_pair(const KeyHash& key) const noexcept {
+    return scale(key.place >> 32, pair_count_);
   }
 
   // --- inserting: everything below happens once in the life of a slot ---------------------------

@@ -19,25 +19,37 @@ std::uint64_t to_ns(Instant instant) noexcept {
   return ns < 0 ? 0 : std::min(static_cast<std::uint64_t>(ns), std::uint64_t{1} << 62);
 }
 
-Decision decision_of(const TokenVerdict& verdict, std::uint16_t policy, std::uint64_t limit,
-                     const shm::Clock& clock) noexcept {
-  Decision d;
-  d.allowed = verdict.allowed;
-  d.reason = verdict.allowed ? Reason::ok : Reason::limited;
-  d.policy = policy;
-  d.limit = limit;
-  d.remaining = verdict.remaining;
-  d.reset_after = to_nanoseconds(verdict.reset_after_ns);
-  if (!verdict.allowed) [[unlikely]] {
-    if (verdict.never) {
+/// Says to the caller what the rules decided.
+template <class Time>
+[[gnu::always_inline]] inline Decision decision_of(const TokenRules<Time>& rules,
+                                                   const shm::Clock& clock) noexcept {
+  const TokenVerdict& verdict = rules.verdict();
+  Decision d{.allowed = verdict.allowed,
+             .reason = verdict.allowed ? Reason::ok : Reason::limited,
+             .policy = rules.decided_by(),
+             .limit = rules.limit(),
+             .remaining = verdict.remaining,
+             .reset_after = to_nanoseconds(verdict.reset_after_ns)};
+  if (!verdict.allowed) {
+    d.retry_after =
+        to_nanoseconds(verdict.retry_after_ns + clock.drift_allowance(verdict.retry_after_ns));
+    if (verdict.never) [[unlikely]] {
       d.reason = Reason::never;
       d.retry_after = kNever;
-    } else {
-      d.retry_after =
-          to_nanoseconds(verdict.retry_after_ns + clock.drift_allowance(verdict.retry_after_ns));
     }
   }
   return d;
+}
+
+/// Counts a decision beside the key's slot.
+template <class Time>
+[[gnu::always_inline]] inline void count(const View& view, std::uint64_t index,
+                                         std::uint64_t identity,
+                                         const TokenRules<Time>& rules) noexcept {
+  shm::Counts& counts = view.table.counts(index);
+  shm::add_count(rules.verdict().allowed ? counts.allowed : counts.denied, identity);
+  if (rules.healed()) [[unlikely]]
+    view.mapping.header().health.clamped.fetch_add(1, std::memory_order_relaxed);
 }
 
 /// The call found no slot and could not get one: the policy's when_full decides, counted.
@@ -57,27 +69,36 @@ Decision decision_of(const TokenVerdict& verdict, std::uint16_t policy, std::uin
   return d;
 }
 
-/// A decision, whole: hash, find or insert, clock, CAS, count.
+/// The key is new, is not at home, or a rival was faster: the whole protocol of the table.
 template <class Time>
-[[gnu::always_inline]] inline Decision decide(const Binding& binding, const Time& time,
+[[gnu::noinline]] Decision decide_with_retries(const Binding& binding, Time time,
+                                               std::string_view key, const shm::KeyHash hash,
+                                               std::uint64_t cost) noexcept {
+  View& view = *binding.view;
+  TokenRules<Time> rules(binding, time, cost);
+  const shm::Update update = view.table.update(hash, rules);
+  if (update.outcome != shm::Update::decided) return decision_without_slot(binding, update.outcome);
+  if (update.promoted) view.labels.write(update.slot_index, hash.identity, key);
+  if (update.has_slot) count(view, update.slot_index, hash.identity, rules);
+  return decision_of(rules, view.clock);
+}
+
+/// A decision, whole: hash, find, clock, one CAS, count. Most calls end here.
+template <class Time>
+[[gnu::always_inline]] inline Decision decide(const Binding& binding, Time time,
                                               std::string_view key, std::uint64_t cost) noexcept {
   View& view = *binding.view;
   if (key.empty() || cost == 0 || !view.mapping.writable()) [[unlikely]]
     return {};
   const auto hash = shm::KeyHash::from(binding.hasher(key.data(), key.size()));
+  const std::uint64_t tag = shm::make_tag(hash.identity, binding.id);
+  const std::uint64_t index = view.table.find_at_home(hash, tag);
   TokenRules<Time> rules(binding, time, cost);
-  const shm::Update update = view.table.update(hash, rules);
-  if (update.outcome != shm::Update::decided) [[unlikely]]
-    return decision_without_slot(binding, update.outcome);
-  if (update.has_slot) [[likely]] {
-    shm::Counts& counts = view.table.counts(update.slot_index);
-    shm::add_count(rules.verdict().allowed ? counts.allowed : counts.denied, hash.identity);
-    if (update.promoted) [[unlikely]]
-      view.labels.write(update.slot_index, hash.identity, key);
-    if (rules.healed()) [[unlikely]]
-      view.mapping.header().health.clamped.fetch_add(1, std::memory_order_relaxed);
+  if (index == view.table.kNowhere || !view.table.try_step(index, tag, rules)) {
+    return decide_with_retries(binding, time, key, hash, cost);
   }
-  return decision_of(rules.verdict(), rules.decided_by(), rules.limit(), view.clock);
+  count(view, index, hash.identity, rules);
+  return decision_of(rules, view.clock);
 }
 
 }  // namespace
@@ -108,13 +129,13 @@ std::string_view to_string(Reason reason) noexcept {
 
 Decision Limiter::try_acquire(std::string_view key, std::uint64_t cost) noexcept {
   const Binding& binding = core_->binding();
-  return decide(binding, OwnTime{binding.view->clock}, key, cost);
+  return decide(binding, OwnTime{&binding.view->clock}, key, cost);
 }
 
 Decision Limiter::try_acquire_at(Instant now, std::string_view key, std::uint64_t cost) noexcept {
   const Binding& binding = core_->binding();
   binding.view->clock.count_call();
-  return decide(binding, CallersTime{binding.view->clock, to_ns(now)}, key, cost);
+  return decide(binding, CallersTime{&binding.view->clock, to_ns(now)}, key, cost);
 }
 
 Decision Limiter::peek(std::string_view key, std::uint64_t cost) const noexcept {
@@ -122,15 +143,14 @@ Decision Limiter::peek(std::string_view key, std::uint64_t cost) const noexcept 
   View& view = *binding.view;
   if (key.empty() || cost == 0) return {};
   const auto hash = shm::KeyHash::from(binding.hasher(key.data(), key.size()));
-  const shm::CandidateList list = view.table.candidates(hash);
-  const int position = view.table.find(list, hash.identity);
+  const std::uint64_t index = view.table.find(hash);
   shm::SlotWords words;
-  if (position >= 0) words = view.table.settled(view.table.slot(list.slot_at(position)));
+  if (index != view.table.kNowhere) words = view.table.settled(view.table.slot(index));
   const bool has_slot = shm::is_member_of(words.tag, hash.identity);
 
-  TokenRules<OwnTime> rules(binding, OwnTime{view.clock}, cost);
+  TokenRules<OwnTime> rules(binding, OwnTime{&view.clock}, cost);
   rules.look(has_slot ? shm::policy_of(words.tag) : binding.id, has_slot ? words.state : 0);
-  return decision_of(rules.verdict(), rules.decided_by(), rules.limit(), view.clock);
+  return decision_of(rules, view.clock);
 }
 
 bool Limiter::reset(std::string_view key) noexcept {
@@ -138,12 +158,10 @@ bool Limiter::reset(std::string_view key) noexcept {
   View& view = *binding.view;
   if (key.empty() || !view.mapping.writable()) return false;
   const auto hash = shm::KeyHash::from(binding.hasher(key.data(), key.size()));
-  const shm::CandidateList list = view.table.candidates(hash);
-  const int position = view.table.find(list, hash.identity);
-  if (position < 0) return false;
-  return view.table.free_if(list.slot_at(position), [&](shm::SlotWords words) {
-    return shm::is_member_of(words.tag, hash.identity);
-  });
+  const std::uint64_t index = view.table.find(hash);
+  if (index == view.table.kNowhere) return false;
+  return view.table.free_if(
+      index, [&](shm::SlotWords words) { return shm::is_member_of(words.tag, hash.identity); });
 }
 
 Limit Limiter::limit() const {

@@ -13,17 +13,17 @@ namespace rl {
 
 /// The segment's own clock as a decision's time.
 struct OwnTime {
-  const shm::Clock& clock;
-  [[nodiscard]] std::uint64_t now() const noexcept { return clock.now(); }
-  [[nodiscard]] std::uint64_t latest() const noexcept { return clock.now(); }
+  const shm::Clock* clock;
+  [[nodiscard]] std::uint64_t now() const noexcept { return clock->now(); }
+  [[nodiscard]] std::uint64_t latest() const noexcept { return clock->now(); }
 };
 
 /// A time that the caller read before, possibly long before.
 struct CallersTime {
-  const shm::Clock& clock;
+  const shm::Clock* clock;
   std::uint64_t ns;
   [[nodiscard]] std::uint64_t now() const noexcept { return ns; }
-  [[nodiscard]] std::uint64_t latest() const noexcept { return std::max(ns, clock.now()); }
+  [[nodiscard]] std::uint64_t latest() const noexcept { return std::max(ns, clock->now()); }
 };
 
 /// Drives the table through one call on a token bucket (shm::Rules).
@@ -37,22 +37,21 @@ class TokenRules {
   TokenRules(const Binding& binding, const Time& time, std::uint64_t cost) noexcept
       : binding_(binding), time_(time), cost_(cost), decided_by_(binding.id) {}
 
-  shm::Transition step(std::uint16_t policy, std::uint64_t state) noexcept {
-    TokenBucket other;
-    const TokenBucket& bucket = bucket_of(policy, other);
+  [[gnu::always_inline]] shm::Transition step(std::uint16_t policy, std::uint64_t state) noexcept {
+    const TokenBucket& bucket = bucket_of(policy);
     const std::uint64_t now = time_.now();
-    const bool healed = heal(bucket, state, now);
+    healed_ = is_beyond_horizon(bucket, state, now);
+    if (healed_) [[unlikely]]
+      state = cut(bucket, state);
     verdict_ = acquire(bucket, state, now, cost_);
-    healed_ = healed;
-    return {verdict_.allowed || healed, policy, verdict_.tat_ns};
+    return {verdict_.allowed || healed_, policy, verdict_.tat_ns};
   }
 
   /// Says what step would decide, without deciding it.
   void look(std::uint16_t policy, std::uint64_t state) noexcept {
-    TokenBucket other;
-    const TokenBucket& bucket = bucket_of(policy, other);
+    const TokenBucket& bucket = bucket_of(policy);
     const std::uint64_t now = time_.now();
-    heal(bucket, state, now);
+    if (is_beyond_horizon(bucket, state, now)) state = cut(bucket, state);
     verdict_ = peek(bucket, state, now, cost_);
   }
 
@@ -61,7 +60,7 @@ class TokenRules {
 
   [[nodiscard]] shm::Standing judge(std::uint16_t policy, std::uint64_t state) const noexcept {
     // Another key's slot is judged by the real time, not by what the caller believes it to be.
-    const std::uint64_t now = time_.clock.now();
+    const std::uint64_t now = time_.clock->now();
     if (policy == binding_.id) return standing(binding_.policy.bucket, state, now);
     if (const auto found = policy_of(policy)) return standing(found->bucket, state, now);
     return {shm::Standing::idle, 0};  // nobody can read this debt, so nobody is owed it
@@ -82,14 +81,15 @@ class TokenRules {
 
  private:
   /// Returns the bucket of the policy that the slot is under, and notes it as the one that decides.
-  const TokenBucket& bucket_of(std::uint16_t& policy, TokenBucket& other) noexcept {
+  /// An id gone wrong comes under ours again.
+  [[gnu::always_inline]] const TokenBucket& bucket_of(std::uint16_t& policy) noexcept {
     const TokenBucket* bucket = &binding_.policy.bucket;
-    if (policy != binding_.id) [[unlikely]] {
+    if (policy != binding_.id) {
       if (const auto found = policy_of(policy)) {
-        other = found->bucket;
-        bucket = &other;
+        foreign_ = found->bucket;
+        bucket = &foreign_;
       } else {
-        policy = binding_.id;  // an id gone wrong: the key comes under our policy again
+        policy = binding_.id;
       }
     }
     decided_by_ = policy;
@@ -97,15 +97,13 @@ class TokenRules {
     return *bucket;
   }
 
-  /// Cuts a state that no clock of ours can explain; first asks the real clock, if `now` is a
-  /// caller's.
-  bool heal(const TokenBucket& bucket, std::uint64_t& state, std::uint64_t now) const noexcept {
-    if (!is_beyond_horizon(bucket, state, now)) [[likely]]
-      return false;
+  /// Cuts a state that no clock of ours can explain. A caller's time is first checked against the
+  /// clock: if that explains the state, it stays.
+  [[gnu::always_inline]] std::uint64_t cut(const TokenBucket& bucket,
+                                           std::uint64_t state) noexcept {
     const std::uint64_t latest = time_.latest();
-    if (!is_beyond_horizon(bucket, state, latest)) return false;
-    state = horizon(bucket, latest);
-    return true;
+    healed_ = is_beyond_horizon(bucket, state, latest);
+    return healed_ ? horizon(bucket, latest) : state;
   }
 
   static shm::Standing standing(const TokenBucket& bucket, std::uint64_t state,
@@ -130,6 +128,7 @@ class TokenRules {
   std::uint16_t decided_by_;
   std::uint64_t limit_ = 0;
   bool healed_ = false;
+  TokenBucket foreign_;
   TokenVerdict verdict_{};
 };
 

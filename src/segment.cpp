@@ -249,10 +249,8 @@ std::optional<KeyInfo> Segment::find(std::string_view policy, std::string_view k
   const View& view = core_->view();
   if (key.empty() || view.policies.find(policy) == 0) return std::nullopt;
   const auto hash = shm::KeyHash::from(hasher_for(view.mapping, policy)(key.data(), key.size()));
-  const shm::CandidateList list = view.table.candidates(hash);
-  const int position = view.table.find(list, hash.identity);
-  if (position < 0) return std::nullopt;
-  const std::uint64_t index = list.slot_at(position);
+  const std::uint64_t index = view.table.find(hash);
+  if (index == view.table.kNowhere) return std::nullopt;
   const shm::SlotWords words = view.table.settled(view.table.slot(index));
   if (!shm::is_member_of(words.tag, hash.identity)) return std::nullopt;
   PolicyCache policies(view);

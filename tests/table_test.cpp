@@ -103,10 +103,9 @@ struct TinyTable {
     return count;
   }
   SlotWords member(const KeyHash& key) {
-    const CandidateList list = table.candidates(key);
-    const int position = table.find(list, key.identity);
-    REQUIRE(position >= 0);
-    return table.slot(list.slot_at(position)).raw();
+    const std::uint64_t index = table.find(key);
+    REQUIRE(index != table.kNowhere);
+    return table.slot(index).raw();
   }
 };
 
