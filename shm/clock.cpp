@@ -141,23 +141,21 @@ void Clock::forget_guards() noexcept {
 std::uint64_t Clock::now_slowly() const noexcept {
   Guard& guard = guard_for(id_);
   if (kind_ == ClockKind::tsc && offset_->load(std::memory_order_acquire) == 0) {
-    const std::uint64_t now = look_at_both();
-    if (hook_ != nullptr) hook_(hook_context_);
-    return now;
+    if (hook_ != nullptr)
+      hook_(hook_context_);  // first: it may take long, and the reading is to be fresh
+    return look_at_both();
   }
-  const std::uint64_t boottime = read_boottime_ns();
+  std::uint64_t boottime = read_boottime_ns();
   const bool fresh = guard.owner == id_ && boottime - guard.boottime_ns < kCheckNs;
   if (!fresh || ++guard.calls >= kCallsPerCheck) {
     guard = {id_, 0, boottime, 0};
     if (hook_ != nullptr) hook_(hook_context_);
+    boottime = read_boottime_ns();
   }
   switch (kind_) {
-    case ClockKind::manual:
-      return manual_->load(std::memory_order_acquire);  // pairs with advance
-    case ClockKind::tsc:
-      return boottime + offset_->load(std::memory_order_acquire);
-    case ClockKind::boottime:
-      break;
+    case ClockKind::manual: return manual_->load(std::memory_order_acquire);  // pairs with advance
+    case ClockKind::tsc: return boottime + offset_->load(std::memory_order_acquire);
+    case ClockKind::boottime: break;
   }
   return boottime - epoch_boottime_ns_;
 }

@@ -98,7 +98,7 @@ class Clock {
   }
   [[nodiscard]] std::uint64_t to_unix_ns(std::uint64_t ns) const noexcept { return unix_ns_ + ns; }
   /// Moves a manual clock.
-  void advance(std::uint64_t ns) noexcept { manual_->fetch_add(ns, std::memory_order_relaxed); }
+  void advance(std::uint64_t ns) noexcept { manual_->fetch_add(ns, std::memory_order_acq_rel); }
 
   static constexpr std::uint32_t kCallsPerCheck = 1'024;
   static constexpr std::uint64_t kCheckNs = 100'000'000;

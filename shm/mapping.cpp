@@ -278,9 +278,13 @@ Mapping Mapping::recreate(const std::string& path, const Mapping& old) {
   c.generation = random_bits().low;
   c.creator_pid = static_cast<std::uint32_t>(::getpid());
   c.checksum = checksum_of(c);
-  // Only root can give files away; another process leaves them its own.
-  const bool root = ::geteuid() == 0;
-  return publish(path, c, {old.mode_, root ? old.uid_ : static_cast<uid_t>(-1), old.gid_}, &old);
+  // Only what differs: a process that is not root may not even give a file what it has anyway.
+  const bool ours = old.uid_ == ::geteuid();
+  const bool our_group = old.gid_ == ::getegid();
+  return publish(path, c,
+                 {old.mode_, ours ? static_cast<uid_t>(-1) : old.uid_,
+                  our_group ? static_cast<gid_t>(-1) : old.gid_},
+                 &old);
 }
 
 Mapping Mapping::publish(const std::string& path, const HeaderConstants& constants,
@@ -291,7 +295,7 @@ Mapping Mapping::publish(const std::string& path, const HeaderConstants& constan
                 fmt::format("{}: already exists; open it, or remove it with `rlctl rm`", path));
   }
   const std::string directory = directory_of(path);
-  const Fd fd = open_file(directory, O_TMPFILE | O_RDWR, 0600);
+  const Fd fd = open_file(directory.c_str(), O_TMPFILE | O_RDWR, 0600);
   if (!fd) {
     if (errno == EOPNOTSUPP || errno == EISDIR) {
       throw Error(Errc::unsupported,
@@ -339,7 +343,7 @@ Mapping Mapping::publish(const std::string& path, const HeaderConstants& constan
 Mapping Mapping::attach(const std::string& path, Access access, bool any_owner) {
   // O_NONBLOCK: a fifo of that name must not make us wait for its other end.
   const int mode = access == Access::read_only ? O_RDONLY : O_RDWR;
-  const Fd fd = open_file(path, mode | O_NOFOLLOW | O_NONBLOCK);
+  const Fd fd = open_file(path.c_str(), mode | O_NOFOLLOW | O_NONBLOCK);
   if (!fd) {
     switch (errno) {
       case ENOENT:
@@ -389,6 +393,28 @@ Mapping Mapping::attach(const std::string& path, Access access, bool any_owner) 
   Mapping mapping;
   mapping.map(fd.get(), access, constants);
   return mapping;
+}
+
+bool Mapping::remove(const std::string& path) {
+  {
+    // Whatever else bears that name is not ours to remove: this may be root, and the path a slip.
+    const Fd fd = open_file(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    if (!fd && errno == ENOENT) return false;
+    std::uint64_t magic = 0;
+    const bool known = fd && ::pread(fd.get(), &magic, sizeof magic, 0) == sizeof magic &&
+                       (magic == kMagic || magic == __builtin_bswap64(kMagic));
+    if (!fd && errno != ELOOP && errno != ENXIO)
+      throw os_error(fmt::format("{}: opening it", path), errno);
+    if (!known) {
+      throw Error(
+          Errc::not_a_segment,
+          fmt::format("{}: not a librl segment, so it stays; remove it by hand if it is in the way",
+                      path));
+    }
+  }
+  if (::unlink(path.c_str()) == 0) return true;
+  if (errno == ENOENT) return false;
+  throw os_error(fmt::format("{}: removing it", path), errno);
 }
 
 void Mapping::map(int fd, Access access, const HeaderConstants& constants) {
@@ -452,10 +478,12 @@ bool Mapping::is_shown_by(int fd) const noexcept {
 Fd Mapping::reopen(const std::string& path, int known) const noexcept {
   const int mode = writable() ? O_RDWR : O_RDONLY;
   if (is_shown_by(known)) {
-    Fd fd = open_file(fmt::format("/proc/self/fd/{}", known), mode);
+    char link[32] = {};
+    fmt::format_to_n(link, sizeof link - 1, "/proc/self/fd/{}", known);  // no memory asked for
+    Fd fd = open_file(link, mode);
     if (is_shown_by(fd.get())) return fd;
   }
-  Fd fd = open_file(path, mode | O_NOFOLLOW | O_NONBLOCK);
+  Fd fd = open_file(path.c_str(), mode | O_NOFOLLOW | O_NONBLOCK);
   return is_shown_by(fd.get()) ? std::move(fd) : Fd();
 }
 

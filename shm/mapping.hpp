@@ -58,6 +58,10 @@ class Mapping {
   /// still have `old` mapped after its name was removed. Errors as create.
   static Mapping recreate(const std::string& path, const Mapping& old);
 
+  /// Removes the name of a segment, of whatever version or damage; returns false if there is none.
+  /// Errors: not_a_segment for any other file, permission, system.
+  static bool remove(const std::string& path);
+
   Mapping(Mapping&&) = default;
   Mapping& operator=(Mapping&&) = default;
 

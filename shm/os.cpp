@@ -29,10 +29,10 @@ Fd::~Fd() {
   if (fd_ >= 0) ::close(fd_);
 }
 
-Fd open_file(const std::string& path, int flags, unsigned mode) noexcept {
+Fd open_file(const char* path, int flags, unsigned mode) noexcept {
   int fd;
   do {
-    fd = ::open(path.c_str(), flags | O_CLOEXEC, mode);
+    fd = ::open(path, flags | O_CLOEXEC, mode);
   } while (fd < 0 && errno == EINTR);
   return Fd(fd);
 }
@@ -52,11 +52,11 @@ Error os_error(std::string_view what, int error) {
   return {code, fmt::format("{}: {}", what, errno_text(error))};
 }
 
-void log(Severity severity, const std::string& line) noexcept {
+void log(Severity severity, std::string_view line) noexcept {
   if (const LogFn fn = log_fn.load(std::memory_order_acquire)) {
     fn(severity, line, log_context.load(std::memory_order_relaxed));
   } else if (severity == Severity::warning) {
-    std::fprintf(stderr, "librl: %s\n", line.c_str());
+    std::fprintf(stderr, "librl: %.*s\n", static_cast<int>(line.size()), line.data());
   }
 }
 

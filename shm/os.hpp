@@ -31,7 +31,7 @@ class Fd {
 };
 
 /// Opens a file, again after a signal. Returns an empty Fd and leaves errno on failure.
-Fd open_file(const std::string& path, int flags, unsigned mode = 0) noexcept;
+Fd open_file(const char* path, int flags, unsigned mode = 0) noexcept;
 
 /// Returns "text (errno name)" for an errno value.
 std::string errno_text(int error);
@@ -40,7 +40,7 @@ std::string errno_text(int error);
 Error os_error(std::string_view what, int error);
 
 /// Says a line through the callback of set_log.
-void log(Severity severity, const std::string& line) noexcept;
+void log(Severity severity, std::string_view line) noexcept;
 
 /// 16 random bytes of the kernel. Errors: Error (system).
 struct Random128 {

@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdio>
+#include <cstring>
 
 #include <rl/error.hpp>
 
@@ -52,21 +55,19 @@ void SegmentCore::look_around() noexcept try {
     move_over(now);
     return;
   }
+  const int error = errno;
   const int file = now.mapping.writable() ? now.participant.file() : -1;
   const bool unlinked = file < 0 || (::fstat(file, &st) == 0 && st.st_nlink == 0);
-  if (errno == ENOENT && unlinked) {
+  if (error == ENOENT && unlinked) {
     move_over(now);
   } else {
-    warn_once(fmt::format(
-        "{}: the segment's name cannot be reached from this process ({}); it goes on with the "
-        "segment it has",
-        path_, shm::errno_text(errno)));
+    warn_once("its name cannot be reached from this process, which goes on with the segment it has",
+              error);
   }
 } catch (const std::exception& e) {
-  warn_once(
-      fmt::format("{}: the segment was removed or replaced, and this process cannot follow: {}",
-                  path_, e.what()));
+  warn_once(e.what(), 0);
 } catch (...) {
+  warn_once("unknown failure", 0);
 }
 
 /// The name is gone or shows another segment: use what is there, or make it from what we have.
@@ -89,7 +90,7 @@ void SegmentCore::move_over(View& old) {
   if (fresh) adopt(old, std::make_unique<View>(std::move(*fresh), path_));
 }
 
-void SegmentCore::adopt(View& old, std::unique_ptr<View> fresh) noexcept {
+void SegmentCore::adopt(View& old, std::unique_ptr<View> fresh) {
   fresh->previous = &old;
   fresh->clock.set_look_hook(
       [](void* self) noexcept { static_cast<SegmentCore*>(self)->look_around(); }, this);
@@ -106,8 +107,14 @@ void SegmentCore::adopt(View& old, std::unique_ptr<View> fresh) noexcept {
   }
 }
 
-void SegmentCore::warn_once(const std::string& line) noexcept {
-  if (!warned_.exchange(true, std::memory_order_relaxed)) shm::log(Severity::warning, line);
+void SegmentCore::warn_once(const char* why, int error) noexcept {
+  if (warned_.exchange(true, std::memory_order_relaxed))
+    return;        // elects one thread, orders nothing
+  char line[512];  // in a decision, possibly out of memory: nothing is allocated
+  const int size = std::snprintf(
+      line, sizeof line, "%s: the segment was removed or replaced, and cannot be followed: %s%s%s",
+      path_.c_str(), why, error != 0 ? ": " : "", error != 0 ? ::strerrordesc_np(error) : "");
+  shm::log(Severity::warning, {line, std::min(static_cast<std::size_t>(size), sizeof line - 1)});
 }
 
 shm::Hasher hasher_for(const shm::Mapping& mapping, std::string_view policy_name) noexcept {
@@ -167,15 +174,19 @@ std::unique_ptr<Binding> LimiterCore::bind(View& view, const std::optional<Limit
 
 const Binding& LimiterCore::rebind() noexcept {
   Binding* seen = binding_.load(std::memory_order_acquire);
+  View& view = segment_->view();
+  if (&view == refused_.load(std::memory_order_relaxed)) return *seen;
   try {
-    std::unique_ptr<Binding> fresh = bind(segment_->view(), seen->policy.limit);
+    std::unique_ptr<Binding> fresh = bind(view, seen->policy.limit);
     fresh->previous = seen;
     if (binding_.compare_exchange_strong(seen, fresh.get(), std::memory_order_acq_rel,
                                          std::memory_order_acquire)) {
       return *fresh.release();
     }
   } catch (...) {
-    // The new segment cannot take this policy: go on with the old one.
+    // The new segment cannot take this policy: go on with the old one, and do not try at every
+    // call.
+    refused_.store(&view, std::memory_order_relaxed);
   }
   return *seen;
 }

@@ -57,8 +57,8 @@ class SegmentCore {
 
  private:
   void move_over(View& old);
-  void adopt(View& old, std::unique_ptr<View> fresh) noexcept;
-  void warn_once(const std::string& line) noexcept;
+  void adopt(View& old, std::unique_ptr<View> fresh);
+  void warn_once(const char* why, int error) noexcept;
 
   std::string name_;
   std::string path_;
@@ -107,6 +107,7 @@ class LimiterCore {
   std::string policy_name_;
   std::optional<Limit> wanted_;
   std::atomic<Binding*> binding_{nullptr};
+  std::atomic<const View*> refused_{nullptr};  ///< a view that has no room for the policy
 };
 
 }  // namespace rl

@@ -1,11 +1,8 @@
 #include <rl/segment.hpp>
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
+#include <cstring>
 #include <map>
 
 #include "shm/counts.hpp"
@@ -139,10 +136,7 @@ Segment Segment::open_or_create(std::string_view name, const SegmentOptions& opt
 }
 
 bool Segment::remove(std::string_view name) {
-  const std::string path = shm::path_of(name);
-  if (::unlink(path.c_str()) == 0) return true;
-  if (errno == ENOENT) return false;
-  throw shm::os_error(fmt::format("{}: removing it", path), errno);
+  return shm::Mapping::remove(shm::path_of(name));
 }
 
 Limiter Segment::limiter(std::string_view policy, const Limit& limit) {

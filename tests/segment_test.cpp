@@ -188,6 +188,22 @@ TEST_CASE("a_header_with_any_byte_gone_wrong_is_refused") {
   CHECK_NOTHROW((void)Segment::open(segment.name()));
 }
 
+TEST_CASE("remove_takes_segments_of_any_damage_and_nothing_else") {
+  const std::string path = "/tmp/rl-" + test::unique_name();
+  std::ofstream(path) << "somebody's file";
+  refused(Errc::not_a_segment, [&] { (void)Segment::remove(path); });
+  CHECK(::unlink(path.c_str()) == 0);
+  REQUIRE(::mkdir(path.c_str(), 0700) == 0);
+  CHECK_THROWS_AS((void)Segment::remove(path), Error);
+  CHECK(::rmdir(path.c_str()) == 0);
+
+  test::Scratch damaged;
+  const std::uint32_t version = 99;
+  scribble(damaged.path(), offsetof(shm::HeaderConstants, layout_version), &version,
+           sizeof version);
+  CHECK(Segment::remove(damaged.name()));
+}
+
 TEST_CASE("another_version_is_refused_with_both_versions") {
   test::Scratch segment;
   const std::uint32_t version = 99;
