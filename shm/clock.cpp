@@ -14,6 +14,7 @@
 #endif
 
 #include "shm/os.hpp"
+#include "shm/table.hpp"
 
 namespace rl::shm {
 namespace {
@@ -44,11 +45,12 @@ bool cpu_has_invariant_tsc() noexcept {
 #endif
 }
 
+/// A kernel that will not say (a sandbox) has not forbidden it.
 bool may_read_tsc() noexcept {
   int mode = 0;
-  const bool may = ::prctl(PR_GET_TSC, &mode) == 0 && mode == PR_TSC_ENABLE;
-  if (!may) needs_system_call.store(true, std::memory_order_relaxed);
-  return may;
+  const bool forbidden = ::prctl(PR_GET_TSC, &mode) == 0 && mode == PR_TSC_SIGSEGV;
+  if (forbidden) needs_system_call.store(true, std::memory_order_relaxed);
+  return !forbidden;
 }
 
 bool kernel_uses_tsc() noexcept {
@@ -65,9 +67,19 @@ std::atomic<std::uint64_t> next_clock_id{1};
 
 thread_local Clock::Guard Clock::guards_[Clock::kGuards] __attribute__((tls_model("initial-exec")));
 
+// No guarded statics in this file: a fork in the middle of one would leave the child waiting for a
+// thread that it does not have. Rivals may work something out twice instead; relaxed, as both get
+// the same.
+
 bool tsc_is_trusted() noexcept {
-  static const bool trusted = cpu_has_invariant_tsc() && kernel_uses_tsc();
-  return trusted && may_read_tsc();
+  enum : int { unknown, no, yes };
+  static constinit std::atomic<int> known{unknown};
+  int trusted = known.load(std::memory_order_relaxed);
+  if (trusted == unknown) {
+    trusted = cpu_has_invariant_tsc() && kernel_uses_tsc() ? yes : no;
+    known.store(trusted, std::memory_order_relaxed);
+  }
+  return may_read_tsc() && trusted == yes;
 }
 
 std::uint64_t read_boottime_ns() noexcept {
@@ -101,22 +113,27 @@ ClockEpoch start_clock(bool automatic, ClockKind wanted) {
   }
   ClockEpoch epoch{wanted, 0, 0, 0, read_unix_ns()};
   if (wanted == ClockKind::tsc) {
-    static const std::uint64_t ns_per_tick_32 = [] {
+    static constinit std::atomic<std::uint64_t> calibrated{0};
+    if (calibrated.load(std::memory_order_relaxed) == 0) {
       const Clock::Sample first = Clock::sample_both();
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
       const Clock::Sample last = Clock::sample_both();
       __extension__ using Wide = unsigned __int128;
-      return static_cast<std::uint64_t>((Wide{last.boottime_ns - first.boottime_ns} << 32) /
-                                        (last.tsc_before - first.tsc_before));
-    }();
-    epoch.ns_per_tick_32 = ns_per_tick_32;
-    epoch.tsc = Clock::sample_both().tsc_before;
+      const Wide ns_32 = Wide{last.boottime_ns - first.boottime_ns} << 32;
+      calibrated.store(static_cast<std::uint64_t>(ns_32 / (last.tsc_before - first.tsc_before)),
+                       std::memory_order_relaxed);
+    }
+    epoch.ns_per_tick_32 = calibrated.load(std::memory_order_relaxed);
+    const Clock::Sample sample = Clock::sample_both();  // one instant for both
+    epoch.tsc = sample.tsc_before;
+    epoch.boottime_ns = sample.boottime_ns;
+  } else {
+    epoch.boottime_ns = read_boottime_ns();
   }
-  epoch.boottime_ns = read_boottime_ns();
   return epoch;
 }
 
-Clock::Clock(const ClockEpoch& epoch, Word& offset, Word& manual, bool may_write) noexcept
+Clock::Clock(const ClockEpoch& epoch, Header& header, bool may_write) noexcept
     : kind_(epoch.kind),
       id_(next_clock_id.fetch_add(1, std::memory_order_relaxed)),
       epoch_tsc_(epoch.tsc),
@@ -124,14 +141,18 @@ Clock::Clock(const ClockEpoch& epoch, Word& offset, Word& manual, bool may_write
       check_ticks_(epoch.ns_per_tick_32 != 0 ? (kCheckNs << 32) / epoch.ns_per_tick_32 : 0),
       epoch_boottime_ns_(epoch.boottime_ns),
       unix_ns_(epoch.unix_ns),
-      offset_(&offset),
-      manual_(&manual),
+      offset_(&header.boottime_offset_ns),
+      manual_(&header.manual_ns),
+      shared_anchor_(&header.clock_anchor),
       may_write_(may_write) {
-  [[maybe_unused]] static const int registered =
-      ::pthread_atfork(nullptr, nullptr, [] { forget_guards(); });
-  if (kind_ == ClockKind::tsc && !may_read_tsc()) {
-    (void)leave_tsc(0 - epoch_boottime_ns_, read_boottime_ns());
+  static constinit std::atomic<bool> registered{false};
+  if (!registered.exchange(true, std::memory_order_relaxed)) {
+    ::pthread_atfork(nullptr, nullptr, [] { forget_guards(); });
   }
+  if (may_read_tsc() || kind_ != ClockKind::tsc) return;
+  if (may_write_) (void)leave_tsc(0 - epoch_boottime_ns_, read_boottime_ns());
+  kind_ =
+      ClockKind::boottime;  // a reader alone: as good as the TSC but for the drift between the two
 }
 
 void Clock::forget_guards() noexcept {
@@ -140,56 +161,76 @@ void Clock::forget_guards() noexcept {
 
 std::uint64_t Clock::now_slowly() const noexcept {
   Guard& guard = guard_for(id_);
-  if (kind_ == ClockKind::tsc && offset_->load(std::memory_order_acquire) == 0) {
-    if (hook_ != nullptr)
-      hook_(hook_context_);  // first: it may take long, and the reading is to be fresh
-    return look_at_both();
+  const bool on_tsc = kind_ == ClockKind::tsc && offset_->load(std::memory_order_acquire) == 0;
+  const std::uint64_t before = read_boottime_ns();
+  const bool fresh = guard.owner == id_ && before - guard.anchor.boottime_ns < kCheckNs;
+  if (on_tsc || !fresh || ++guard.calls >= kCallsPerCheck) {
+    // First the hook: it may take long, and it knows whether our clocks may be compared at all.
+    if (hook_ != nullptr && !hook_(hook_context_)) return kNoTime;
+    if (on_tsc) return look_at_both();
+    const std::uint64_t boottime = read_boottime_ns();
+    guard = {id_, 0, 0, {0, boottime, 0}};
   }
-  std::uint64_t boottime = read_boottime_ns();
-  const bool fresh = guard.owner == id_ && boottime - guard.boottime_ns < kCheckNs;
-  if (!fresh || ++guard.calls >= kCallsPerCheck) {
-    guard = {id_, 0, boottime, 0};
-    if (hook_ != nullptr) hook_(hook_context_);
-    boottime = read_boottime_ns();
-  }
+  return guard.look_ns = kernel_now();
+}
+
+/// The time of a clock that is not, or no longer, the TSC.
+std::uint64_t Clock::kernel_now() const noexcept {
   switch (kind_) {
-    case ClockKind::manual: return manual_->load(std::memory_order_acquire);  // pairs with advance
-    case ClockKind::tsc: return boottime + offset_->load(std::memory_order_acquire);
-    case ClockKind::boottime: break;
+    case ClockKind::manual:
+      return manual_->load(std::memory_order_acquire);  // pairs with advance
+    case ClockKind::tsc:
+      return read_boottime_ns() + offset_->load(std::memory_order_acquire);
+    case ClockKind::boottime:
+      break;
   }
-  return boottime - epoch_boottime_ns_;
+  const std::uint64_t offset = offset_->load(std::memory_order_acquire);
+  return read_boottime_ns() + (offset != 0 ? offset : 0 - epoch_boottime_ns_);
 }
 
 std::uint64_t Clock::look_at_both() const noexcept {
   Guard& guard = guard_for(id_);
+  const bool first_look = guard.owner != id_;
+  const Sample last =
+      first_look ? shared_anchor() : guard.anchor;  // before the sample, so never newer
   const Sample sample = sample_both();
-  if (guard.owner != id_) {  // this thread's first look: all it can compare with is the epoch
-    if (!agree({id_, epoch_tsc_, epoch_boottime_ns_, 0}, sample)) {
-      return leave_tsc(0 - epoch_boottime_ns_, sample.boottime_ns);
-    }
-    guard = {id_, sample.tsc_before, sample.boottime_ns, 0};
-  } else if (!agree(guard, sample)) {
-    return leave_tsc(ns_from_tsc(guard.tsc) - guard.boottime_ns, sample.boottime_ns);
-  } else if (sample.boottime_ns - guard.boottime_ns >= kCheckNs) {
-    guard = {id_, sample.tsc_before, sample.boottime_ns, 0};
-  } else {
-    // Too soon to compare anew: over 30 us of calls even a TSC at double speed is within the
-    // tolerance, and if the anchor moved with every look it would never be found out.
-    guard.calls = 0;
+  if (!agree(last, sample)) {
+    return leave_tsc(ns_from_tsc(last.tsc_before) - last.boottime_ns, sample.boottime_ns);
   }
-  return ns_from_tsc(sample.tsc_before);
+  // The anchor moves at most every 100 ms: over 30 us of calls even a TSC at double speed lies
+  // within the tolerance, and if the anchor moved with every look it would never be found out.
+  const bool renew = first_look || sample.boottime_ns - last.boottime_ns >= kCheckNs;
+  const std::uint64_t now = ns_from_tsc(sample.tsc_after);
+  guard = {id_, 0, now, renew ? sample : last};
+  if (renew) renew_shared_anchor(shared_anchor(), sample);
+  return now;
 }
 
-/// Since the last look, did both clocks pass the same time? The kernel's may be steered by 500 ppm,
-/// and the sample may have been interrupted, so its TSC is known only to lie between two readings.
-bool Clock::agree(const Guard& last, const Sample& sample) const noexcept {
+/// Since the last look, did both clocks pass the same time? The kernel's may be steered by 500 ppm.
+bool Clock::agree(const Sample& last, const Sample& sample) const noexcept {
   constexpr std::uint64_t kJumpNs = 100'000;
   const std::uint64_t by_kernel = sample.boottime_ns - last.boottime_ns;
   const std::uint64_t tolerance = kJumpNs + by_kernel / 1'000;
-  // A TSC behind the last look, or behind the epoch, wraps to a huge difference and disagrees.
-  const std::uint64_t least = ns_from_tsc(epoch_tsc_ + (sample.tsc_before - last.tsc));
-  const std::uint64_t most = ns_from_tsc(epoch_tsc_ + (sample.tsc_after - last.tsc));
-  return least <= by_kernel + tolerance && by_kernel <= most + tolerance;
+  // A TSC that is behind, or a kernel clock that is, wraps to a huge difference and disagrees.
+  const std::uint64_t least = ns_from_tsc(epoch_tsc_ + (sample.tsc_before - last.tsc_after));
+  const std::uint64_t most = ns_from_tsc(epoch_tsc_ + (sample.tsc_after - last.tsc_before));
+  const bool overlap =
+      sample.tsc_before - last.tsc_after > sample.tsc_after - last.tsc_before;  // least wrapped
+  return (overlap || least <= by_kernel + tolerance) && by_kernel <= most + tolerance;
+}
+
+Clock::Sample Clock::shared_anchor() const noexcept {
+  const SlotWords words = Table<Slot>::settled(*shared_anchor_);
+  return {words.tag, words.state, words.tag};
+}
+
+/// One CAS of both, so that nobody sees one clock of one look beside the other clock of another; if
+/// it fails, somebody else's look is as good as ours.
+void Clock::renew_shared_anchor(const Sample& last, const Sample& sample) const noexcept {
+  constexpr std::uint64_t kEveryNs = 1'000'000'000;
+  if (!may_write_ || sample.boottime_ns - last.boottime_ns < kEveryNs) return;
+  shared_anchor_->compare_exchange({last.tsc_before, last.boottime_ns},
+                                   {sample.tsc_before, sample.boottime_ns});
 }
 
 std::uint64_t Clock::leave_tsc(std::uint64_t offset, std::uint64_t boottime_ns) const noexcept {

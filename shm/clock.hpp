@@ -6,8 +6,13 @@
 /// can freeze or jump (a virtual machine that is restored or migrated), so it is guarded: each
 /// thread, BEFORE it uses a reading, compares it with CLOCK_BOOTTIME when 100 ms of TSC have passed
 /// since its last look, and at least every 1,024 calls. What is compared is the time that passed
-/// since the last look, not the absolute time: the kernel's clock is steered by NTP and the TSC is
+/// since then, not the absolute time: the kernel's clock is steered by NTP and the TSC is
 /// not.
+///
+/// The look is bracketed: the kernel's reading lies between two of the TSC, so a process that is
+/// stopped or stepped in the middle of a look learns less, but nothing false. A thread's first look
+/// compares with the segment's clock anchor, both clocks as some process last saw them together,
+/// about a second ago.
 ///
 /// Leaving the TSC is one CAS on one header word, from 0 to an offset, never back:
 ///
@@ -54,18 +59,21 @@ std::uint64_t read_unix_ns() noexcept;
 /// Threads and processes: any; the guard's memory is the thread's own.
 class Clock {
  public:
-  /// `offset` and `manual` are words of the header; `may_write` says whether the mapping allows a
-  /// CAS.
-  Clock(const ClockEpoch& epoch, Word& offset, Word& manual, bool may_write) noexcept;
+  /// Takes the clock's words of the header; `may_write` says whether the mapping allows a CAS.
+  Clock(const ClockEpoch& epoch, Header& header, bool may_write) noexcept;
 
-  /// Returns nanoseconds since the epoch. Runs `tick` first when it is time for a look around.
+  /// Returned where this process's clock is not the segment's: a forked child in another time
+  /// namespace.
+  static constexpr std::uint64_t kNoTime = ~std::uint64_t{0};
+
+  /// Returns nanoseconds since the epoch, or kNoTime. Looks around first when it is time to.
   [[nodiscard]] std::uint64_t now() const noexcept {
     if (kind_ == ClockKind::tsc) [[likely]] {
       // acquire: pairs with the CAS in leave_tsc; nothing but the word itself is read.
       if (offset_->load(std::memory_order_acquire) == 0) [[likely]] {
         const std::uint64_t tsc = read_tsc();
         Guard& guard = guard_for(id_);
-        const bool fresh = guard.owner == id_ && tsc - guard.tsc < check_ticks_;
+        const bool fresh = guard.owner == id_ && tsc - guard.anchor.tsc_before < check_ticks_;
         if (fresh && ++guard.calls < kCallsPerCheck) [[likely]]
           return ns_from_tsc(tsc);
       }
@@ -73,16 +81,20 @@ class Clock {
     return now_slowly();
   }
 
-  /// Counts a call that brings its own time, so that such callers look around, too.
-  void count_call() const noexcept {
+  /// Counts a call that brings its own time, so that such callers look around, too. Returns false
+  /// where now() would return kNoTime.
+  [[nodiscard]] bool count_call(std::uint64_t callers_ns) const noexcept {
     Guard& guard = guard_for(id_);
-    if (guard.owner != id_ || ++guard.calls >= kCallsPerCheck) [[unlikely]]
-      (void)now_slowly();
+    const bool fresh = guard.owner == id_ && callers_ns - guard.look_ns < kCheckNs;
+    if (fresh && ++guard.calls < kCallsPerCheck) [[likely]]
+      return true;
+    return now_slowly() != kNoTime;
   }
 
   /// Calls `hook(context)` at every look around: at least every 1,024 calls and every 100 ms of
-  /// calls of a thread, and at once in a forked child. Set it before the clock is shared.
-  using LookHook = void (*)(void* context) noexcept;
+  /// calls of a thread, and at once in a forked child. Where it returns false, this process's
+  /// CLOCK_BOOTTIME is not the segment's. Set it before the clock is shared.
+  using LookHook = bool (*)(void* context) noexcept;
   void set_look_hook(LookHook hook, void* context) noexcept {
     hook_ = hook;
     hook_context_ = context;
@@ -104,19 +116,19 @@ class Clock {
   static constexpr std::uint64_t kCheckNs = 100'000'000;
 
  private:
-  /// A thread's last look: both clocks read together.
-  struct Guard {
-    std::uint64_t owner;
-    std::uint64_t tsc;
-    std::uint64_t boottime_ns;
-    std::uint32_t calls;
-  };
-
   /// Both clocks read together: the kernel's lies between the two readings of the TSC.
   struct Sample {
     std::uint64_t tsc_before;
     std::uint64_t boottime_ns;
     std::uint64_t tsc_after;
+  };
+
+  /// A thread's memory of a clock.
+  struct Guard {
+    std::uint64_t owner;
+    std::uint64_t calls;
+    std::uint64_t look_ns;  ///< when, on the segment's clock
+    Sample anchor;          ///< renewed at the first look after 100 ms
   };
 
   static Guard& guard_for(std::uint64_t id) noexcept { return guards_[id % kGuards]; }
@@ -133,15 +145,18 @@ class Clock {
   }
   [[gnu::noinline]] std::uint64_t now_slowly() const noexcept;
   [[nodiscard]] std::uint64_t look_at_both() const noexcept;
-  [[nodiscard]] bool agree(const Guard& last, const Sample& sample) const noexcept;
+  [[nodiscard]] std::uint64_t kernel_now() const noexcept;
+  [[nodiscard]] bool agree(const Sample& last, const Sample& sample) const noexcept;
+  [[nodiscard]] Sample shared_anchor() const noexcept;
+  void renew_shared_anchor(const Sample& last, const Sample& sample) const noexcept;
   [[nodiscard]] std::uint64_t leave_tsc(std::uint64_t offset,
                                         std::uint64_t boottime_ns) const noexcept;
   static Sample sample_both() noexcept;
   static void forget_guards() noexcept;
   friend ClockEpoch start_clock(bool automatic, ClockKind wanted);
 
-  /// A thread may decide on several segments in turn; few use more than four.
-  static constexpr std::size_t kGuards = 4;
+  /// A thread may decide on several segments in turn; few use more than sixteen.
+  static constexpr std::size_t kGuards = 16;
   static constinit thread_local Guard guards_[kGuards] __attribute__((tls_model("initial-exec")));
 
   ClockKind kind_;
@@ -153,6 +168,7 @@ class Clock {
   std::uint64_t unix_ns_;
   Word* offset_;
   Word* manual_;
+  Slot* shared_anchor_;
   bool may_write_;
   LookHook hook_ = nullptr;
   void* hook_context_ = nullptr;

@@ -97,20 +97,26 @@ static_assert(sizeof(Health) == 64);
 ///
 ///     0    constants (four lines)
 ///     256  clock: boottime_offset (0 = the TSC holds), manual time   read by every decision
-///     320  policies: next free id, first of the published list
-///     384  health counters
+///     320  clock anchor: both clocks at one instant, {tsc, boottime}
+///     384  policies: next free id, first of the published list; retired
+///     448  health counters
 struct alignas(kPageBytes) Header {
   HeaderConstants constants;
   alignas(64) Word boottime_offset_ns;
   Word manual_ns;
+  alignas(64) Slot clock_anchor;  ///< replaced whole, about once a second (shm/clock.hpp)
   alignas(64) HalfWord policy_next;
   HalfWord policy_first;
+  /// Not 0: removed on purpose, or succeeded by another segment. Its contents are never copied
+  /// again.
+  HalfWord retired;
   Health health;
 };
 static_assert(sizeof(Header) == kPageBytes);
 static_assert(offsetof(Header, boottime_offset_ns) == 256);
-static_assert(offsetof(Header, policy_next) == 320);
-static_assert(offsetof(Header, health) == 384);
+static_assert(offsetof(Header, clock_anchor) == 320);
+static_assert(offsetof(Header, policy_next) == 384);
+static_assert(offsetof(Header, health) == 448);
 
 /// The entry of an attached process. Who holds it is told by a lock of the kernel on its first byte
 /// in the file, never by its contents.

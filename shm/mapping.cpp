@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <grp.h>
 #include <pwd.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -13,8 +14,12 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <unordered_map>
+#include <vector>
 
 #include <rl/version.hpp>
+
+#include "shm/policies.hpp"
 
 namespace rl::shm {
 namespace {
@@ -296,12 +301,12 @@ Mapping Mapping::publish(const std::string& path, const HeaderConstants& constan
   }
   const std::string directory = directory_of(path);
   const Fd fd = open_file(directory.c_str(), O_TMPFILE | O_RDWR, 0600);
-  if (!fd) {
-    if (errno == EOPNOTSUPP || errno == EISDIR) {
+  if (const int failure = errno; !fd) {
+    if (failure == EOPNOTSUPP || failure == EISDIR) {
       throw Error(Errc::unsupported,
                   fmt::format("{}: its file system has no unnamed files; use a tmpfs", directory));
     }
-    throw os_error(fmt::format("{}: cannot make a file in {}", path, directory), errno);
+    throw os_error(fmt::format("{}: cannot make a file in {}", path, directory), failure);
   }
   // Owner and mode by hand: the umask cuts the mode of an O_TMPFILE.
   if (ownership.uid != static_cast<uid_t>(-1) || ownership.gid != static_cast<gid_t>(-1)) {
@@ -324,6 +329,8 @@ Mapping Mapping::publish(const std::string& path, const HeaderConstants& constan
   mapping.map(fd.get(), Access::read_write, constants);
   mapping.header().constants = constants;
   mapping.header().policy_next.store(1, std::memory_order_relaxed);  // published by linkat
+  mapping.header().clock_anchor.compare_exchange(
+      {}, {constants.epoch_tsc, constants.epoch_boottime_ns});
   if (contents != nullptr) mapping.copy_from(*contents);
 
   const std::string source = fmt::format("/proc/self/fd/{}", fd.get());
@@ -331,12 +338,14 @@ Mapping Mapping::publish(const std::string& path, const HeaderConstants& constan
   do {
     linked = ::linkat(AT_FDCWD, source.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW);
   } while (linked != 0 && errno == EINTR);
-  if (linked != 0 && errno == EEXIST) {
+  if (const int failure = errno; linked != 0) {
+    if (failure != EEXIST) {
+      throw os_error(fmt::format("{}: giving the segment its name (is /proc mounted?)", path),
+                     failure);
+    }
     throw Error(Errc::exists,
                 fmt::format("{}: already exists; open it, or remove it with `rlctl rm`", path));
   }
-  if (linked != 0)
-    throw os_error(fmt::format("{}: giving the segment its name (is /proc mounted?)", path), errno);
   return mapping;
 }
 
@@ -345,7 +354,7 @@ Mapping Mapping::attach(const std::string& path, Access access, bool any_owner) 
   const int mode = access == Access::read_only ? O_RDONLY : O_RDWR;
   const Fd fd = open_file(path.c_str(), mode | O_NOFOLLOW | O_NONBLOCK);
   if (!fd) {
-    switch (errno) {
+    switch (const int failure = errno; failure) {
       case ENOENT:
         throw Error(Errc::not_found,
                     fmt::format("{}: no such segment; create it with `rlctl create`", path));
@@ -366,11 +375,11 @@ Mapping Mapping::attach(const std::string& path, Access access, bool any_owner) 
                 "--group and --mode 0660",
                 path, access == Access::read_only ? "reading" : "writing"));
       default:
-        throw os_error(fmt::format("{}: opening it", path), errno);
+        throw os_error(fmt::format("{}: opening it", path), failure);
     }
   }
   struct stat st {};
-  if (::fstat(fd.get(), &st) != 0) throw os_error(fmt::format("{}: fstat", path), errno);
+  if (::fstat(fd.get(), &st) != 0) throw os_error("fstat of the segment", errno);
   if (!S_ISREG(st.st_mode)) {
     throw Error(Errc::not_a_segment,
                 fmt::format("{}: not a regular file; choose another name", path));
@@ -396,25 +405,30 @@ Mapping Mapping::attach(const std::string& path, Access access, bool any_owner) 
 }
 
 bool Mapping::remove(const std::string& path) {
-  {
-    // Whatever else bears that name is not ours to remove: this may be root, and the path a slip.
-    const Fd fd = open_file(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-    if (!fd && errno == ENOENT) return false;
-    std::uint64_t magic = 0;
-    const bool known = fd && ::pread(fd.get(), &magic, sizeof magic, 0) == sizeof magic &&
-                       (magic == kMagic || magic == __builtin_bswap64(kMagic));
-    if (!fd && errno != ELOOP && errno != ENXIO)
-      throw os_error(fmt::format("{}: opening it", path), errno);
-    if (!known) {
-      throw Error(
-          Errc::not_a_segment,
-          fmt::format("{}: not a librl segment, so it stays; remove it by hand if it is in the way",
-                      path));
-    }
+  // Whatever else bears that name is not ours to remove: this may be root, and the path a slip.
+  const Fd fd = open_file(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  int error = errno;
+  if (!fd && error == ENOENT) return false;
+  if (!fd && error != ELOOP && error != ENXIO)
+    throw os_error(fmt::format("{}: opening it", path), error);
+  std::uint64_t magic = 0;
+  const bool known = fd && ::pread(fd.get(), &magic, sizeof magic, 0) == sizeof magic &&
+                     (magic == kMagic || magic == __builtin_bswap64(kMagic));
+  if (!known) {
+    throw Error(
+        Errc::not_a_segment,
+        fmt::format("{}: not a librl segment, so it stays; remove it by hand if it is in the way",
+                    path));
+  }
+  try {
+    attach(path, Access::read_write, true).header().retired.store(1, std::memory_order_release);
+  } catch (const Error&) {
+    // Damaged, or of another version: nobody could copy it anyway.
   }
   if (::unlink(path.c_str()) == 0) return true;
-  if (errno == ENOENT) return false;
-  throw os_error(fmt::format("{}: removing it", path), errno);
+  error = errno;
+  if (error == ENOENT) return false;
+  throw os_error(fmt::format("{}: removing it", path), error);
 }
 
 void Mapping::map(int fd, Access access, const HeaderConstants& constants) {
@@ -444,30 +458,69 @@ ClockEpoch Mapping::clock_epoch() const noexcept {
           constants_.epoch_tsc, constants_.ns_per_tick_32, constants_.epoch_unix_ns};
 }
 
-/// Every word by itself, slots until two readings agree: others may still be deciding on `old`.
-/// What they charge after we passed is lost; the move says so (SegmentCore::look_around). All
-/// relaxed: the copy is published by linkat.
-void Mapping::copy_from(const Mapping& old) noexcept {
+/// Others may still be deciding on `old`, so the copy is not an instant's: what they charge after
+/// we passed is lost, and the move says so (SegmentCore::move_over). But it is a valid segment:
+/// policies are those on the published list, whole; every slot is read until two readings agree,
+/// belongs to one of these policies, and is its key's only one. All relaxed: the copy is published
+/// by linkat.
+void Mapping::copy_from(const Mapping& old) {
   constexpr auto relaxed = std::memory_order_relaxed;
   header().boottime_offset_ns.store(old.header().boottime_offset_ns.load(relaxed), relaxed);
   header().manual_ns.store(old.header().manual_ns.load(relaxed), relaxed);
-  header().policy_next.store(old.header().policy_next.load(relaxed), relaxed);
-  header().policy_first.store(old.header().policy_first.load(relaxed), relaxed);
-  std::memcpy(static_cast<void*>(policies()), static_cast<const void*>(old.policies()),
-              geometry_.policy_capacity * sizeof(PolicyEntry));
+
+  const PolicyTable from_policies(old);
+  std::vector<bool> copied(std::size_t{geometry_.policy_capacity} + 1);
+  std::uint32_t last = 0;
+  std::uint32_t highest = 0;
+  from_policies.walk([&](std::uint16_t id) {
+    const auto constants = from_policies.read(id);
+    if (!constants || copied[id])
+      return false;  // damaged, or a list that bytes gone wrong made a ring
+    policies()[id - 1].constants = *constants;
+    policies()[id - 1].checksum = old.policies()[id - 1].checksum;
+    (last == 0 ? header().policy_first : policies()[last - 1].next).store(id, relaxed);
+    last = id;
+    highest = std::max<std::uint32_t>(highest, id);
+    copied[id] = true;
+    return false;
+  });
+  // Read after the walk: an id that somebody claimed meanwhile is not given out again.
+  const std::uint32_t next = old.header().policy_next.load(relaxed);
+  header().policy_next.store(std::max(next, highest + 1), relaxed);
+
   const Table<Slot> to = table();
   const Table<Slot> from = old.table();
+  std::unordered_map<std::uint64_t, std::uint64_t>
+      index_of;  // a key that moved meanwhile is seen twice
   for (std::uint64_t i = 0; i < to.slot_count(); ++i) {
     const SlotWords words = Table<Slot>::settled(from.slot(i));
-    if (!is_member(words.tag)) continue;
+    if (!is_member(words.tag) || policy_of(words.tag) >= copied.size() ||
+        !copied[policy_of(words.tag)])
+      continue;
+    const auto [at, is_new] = index_of.try_emplace(identity_of(words.tag), i);
+    if (!is_new) {
+      const SlotWords before = to.slot(at->second).words();
+      if (before.state >= words.state) continue;
+      to.slot(at->second).compare_exchange(before, SlotWords{});
+      at->second = i;
+    }
     to.slot(i).compare_exchange(SlotWords{}, words);
     to.counts(i).allowed.store(from.counts(i).allowed.load(relaxed), relaxed);
     to.counts(i).denied.store(from.counts(i).denied.load(relaxed), relaxed);
   }
-  if (geometry_.label_bytes != 0) {
-    std::memcpy(&at<char>(geometry_.labels_offset), &old.at<char>(geometry_.labels_offset),
-                to.slot_count() * geometry_.label_bytes);
+  if (geometry_.label_bytes == 0) return;
+  for (std::uint64_t i = 0; i < to.slot_count(); ++i) {
+    const Label& label = (&old.at<Label>(geometry_.labels_offset))[i];
+    Label& copy = (&at<Label>(geometry_.labels_offset))[i];
+    for (std::size_t word = 0; word < std::size(label.words); ++word) {
+      copy.words[word].store(label.words[word].load(relaxed), relaxed);
+    }
   }
+}
+
+void Mapping::forsake() noexcept {
+  (void)::mmap(region_.get_address(), region_.get_size(), PROT_READ | PROT_WRITE,
+               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
 }
 
 bool Mapping::is_shown_by(int fd) const noexcept {

@@ -58,8 +58,13 @@ class Mapping {
   /// still have `old` mapped after its name was removed. Errors as create.
   static Mapping recreate(const std::string& path, const Mapping& old);
 
+  /// Puts private, empty memory in the place of the shared: lets go of a segment that was left,
+  /// though a thread that was stopped in the middle of a call may still look at it.
+  void forsake() noexcept;
+
   /// Removes the name of a segment, of whatever version or damage; returns false if there is none.
-  /// Errors: not_a_segment for any other file, permission, system.
+  /// Marks it as retired, so that processes that still have it mapped wait for a new one and do not
+  /// copy it. Errors: not_a_segment for any other file, permission, system.
   static bool remove(const std::string& path);
 
   Mapping(Mapping&&) = default;
@@ -102,7 +107,7 @@ class Mapping {
   static Mapping publish(const std::string& path, const HeaderConstants& constants,
                          const Ownership& ownership, const Mapping* contents);
   void map(int fd, Access access, const HeaderConstants& constants);
-  void copy_from(const Mapping& old) noexcept;
+  void copy_from(const Mapping& old);
 
   template <class T>
   [[nodiscard]] T& at(std::uint64_t offset) const noexcept {

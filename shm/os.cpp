@@ -25,6 +25,8 @@ void set_log(LogFn fn, void* context) noexcept {
 
 namespace shm {
 
+constexpr std::size_t kPageBytes = 4096;
+
 Fd::~Fd() {
   if (fd_ >= 0) ::close(fd_);
 }
@@ -92,22 +94,29 @@ std::uint64_t time_namespace() noexcept {
 }
 
 namespace {
-/// A page that the kernel empties in every forked child, however it was forked.
-std::atomic<std::uint64_t>* wiped_on_fork() noexcept {
-  static std::atomic<std::uint64_t>* const word = [] {
-    void* page = ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (page == MAP_FAILED || ::madvise(page, 4096, MADV_WIPEONFORK) != 0) {
-      static std::atomic<std::uint64_t> never_wiped;
-      return &never_wiped;
-    }
-    return static_cast<std::atomic<std::uint64_t>*>(page);
-  }();
-  return word;
+/// A page that the kernel empties in every forked child, however it was forked. Made without a
+/// guarded static: a fork in the middle of one would leave the child waiting for a thread it does
+/// not have.
+std::atomic<std::uint64_t>& wiped_on_fork() noexcept {
+  static constinit std::atomic<std::atomic<std::uint64_t>*> made{nullptr};
+  static constinit std::atomic<std::uint64_t> never_wiped{0};  // for kernels before 4.14
+  std::atomic<std::uint64_t>* word =
+      made.load(std::memory_order_acquire);  // pairs with the CAS below
+  if (word != nullptr) return *word;
+  void* page =
+      ::mmap(nullptr, kPageBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  const bool wipes = page != MAP_FAILED && ::madvise(page, kPageBytes, MADV_WIPEONFORK) == 0;
+  auto* const mine = wipes ? static_cast<std::atomic<std::uint64_t>*>(page) : &never_wiped;
+  if (made.compare_exchange_strong(word, mine, std::memory_order_acq_rel,
+                                   std::memory_order_acquire))
+    return *mine;
+  if (page != MAP_FAILED) ::munmap(page, kPageBytes);
+  return *word;
 }
 }  // namespace
 
 std::uint64_t process_token() noexcept {
-  std::atomic<std::uint64_t>& word = *wiped_on_fork();
+  std::atomic<std::uint64_t>& word = wiped_on_fork();
   // relaxed: threads of one process agree on the value by the CAS; nothing hangs on it.
   std::uint64_t token = word.load(std::memory_order_relaxed);
   if (token != 0) return token;

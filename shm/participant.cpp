@@ -25,44 +25,53 @@ struct flock lock_of(const Mapping& mapping, std::uint32_t seat, short type) noe
 }  // namespace
 
 Participant::~Participant() {
-  const std::uint64_t self = process_token();
   for (Holder* h = holder_.load(std::memory_order_relaxed);
        h != nullptr;) {  // no other user is left
-    if (h->fd >= 0 && (h->process == self || h->previous == nullptr) &&
-        mapping_.is_shown_by(h->fd)) {
-      ::close(h->fd);  // closing, not unlocking: a parent's lock stays
-    }
+    close_file(*h);
     delete std::exchange(h, h->previous);
   }
 }
 
-const Participant::Holder& Participant::holder() noexcept {
-  static const Holder kNobody{};
+/// Closes a holder's descriptor, once, and only if its number still is what we opened. Closing, not
+/// unlocking: the lock belongs to the open file, which a parent or child may share.
+void Participant::close_file(Holder& holder) const noexcept {
+  const int fd = holder.fd.exchange(-1, std::memory_order_acq_rel);  // one thread gets to close it
+  if (mapping_.is_shown_by(fd)) ::close(fd);
+}
+
+Participant::Holder& Participant::holder() noexcept {
+  static constinit Holder nobody{};
   Holder* seen =
       holder_.load(std::memory_order_acquire);  // pairs with the CAS below: the holder's fields
   const std::uint64_t self = process_token();
   while (seen == nullptr || seen->process != self) {
-    auto* const mine = new (std::nothrow) Holder(take_seat(seen));
-    if (mine == nullptr) return kNobody;
+    auto* const mine = new (std::nothrow) Holder{};
+    if (mine == nullptr) return nobody;
+    take_seat(*mine, seen);
     mine->process = self;
     mine->previous = seen;
-    Holder* const inherited = seen;
     if (holder_.compare_exchange_strong(seen, mine, std::memory_order_acq_rel,
                                         std::memory_order_acquire)) {
-      if (inherited != nullptr && mapping_.is_shown_by(inherited->fd)) {
-        ::close(std::exchange(inherited->fd, -1));
-      }
       return *mine;
     }
-    if (mine->fd >= 0) ::close(mine->fd);  // another thread of this process was faster; seen is its
+    close_file(*mine);  // another thread of this process was faster; seen is its
     delete mine;
   }
   return *seen;
 }
 
-Participant::Holder Participant::take_seat(const Holder* inherited) const noexcept {
-  Holder holder;
-  Fd fd = mapping_.reopen(path_, inherited != nullptr ? inherited->fd : -1);
+void Participant::take_seat(Holder& holder, Holder* inherited) const noexcept {
+  // The inherited description is closed BEFORE ours is kept: its number may be reused at once, and
+  // must not be taken for it afterwards.
+  Fd fd = mapping_.reopen(
+      path_, inherited != nullptr ? inherited->fd.load(std::memory_order_acquire) : -1);
+  if (inherited != nullptr) {
+    int same = fd.get();
+    if (!inherited->fd.compare_exchange_strong(same, -1, std::memory_order_acq_rel,
+                                               std::memory_order_acquire)) {
+      close_file(*inherited);
+    }
+  }
   const std::uint32_t capacity = mapping_.geometry().seat_capacity;
   const auto pid = static_cast<std::uint32_t>(::getpid());
   for (std::uint32_t i = 0; fd && i < capacity; ++i) {
@@ -79,8 +88,7 @@ Participant::Holder Participant::take_seat(const Holder* inherited) const noexce
   }
   if (holder.seat == kAnonymous)
     mapping_.header().health.anonymous.fetch_add(1, std::memory_order_relaxed);
-  holder.fd = fd.release();
-  return holder;
+  holder.fd.store(fd.release(), std::memory_order_release);
 }
 
 std::uint64_t Participant::nonce() noexcept {
@@ -93,8 +101,12 @@ std::uint64_t Participant::nonce() noexcept {
     return std::uint64_t{h.seat + 1} << 48 | ((count + 1) & kIdentityMask);
   }
   std::uint64_t bits = 0;
-  while (::getrandom(&bits, sizeof bits, 0) != sizeof bits) {
-    // Only a signal can interrupt 8 bytes of an initialised pool.
+  if (::getrandom(&bits, sizeof bits, GRND_NONBLOCK) != sizeof bits) {
+    // No kernel to ask (a sandbox): hash what no other draw of any process has.
+    static constinit std::atomic<std::uint64_t> draws{0};
+    const std::uint64_t facts[] = {process_token(), draws.fetch_add(1, std::memory_order_relaxed),
+                                   read_boottime_ns(), static_cast<std::uint64_t>(::getpid())};
+    bits = Hasher(mapping_.constants().secret)(facts, sizeof facts).low;
   }
   return bits | kRandom;
 }

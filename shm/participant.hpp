@@ -40,7 +40,10 @@ class Participant {
   [[nodiscard]] std::uint64_t nonce() noexcept;
 
   /// Returns a descriptor of the segment's file, or -1.
-  [[nodiscard]] int file() noexcept { return holder().fd; }
+  [[nodiscard]] int file() noexcept { return holder().fd.load(std::memory_order_acquire); }
+
+  /// Gives the seat up and closes the file, for a segment that was left.
+  void leave() noexcept { close_file(holder()); }
 
   /// Counts the seats that are held, this process's included.
   static std::uint32_t count_attached(const Mapping& mapping, const std::string& path) noexcept;
@@ -49,13 +52,14 @@ class Participant {
   static constexpr std::uint32_t kAnonymous = ~std::uint32_t{0};
   struct Holder {
     std::uint64_t process = 0;  ///< whose: see process_token
-    int fd = -1;
+    std::atomic<int> fd{-1};
     std::uint32_t seat = kAnonymous;
     Holder* previous = nullptr;  ///< the parent's; kept while another thread may still read it
   };
 
-  const Holder& holder() noexcept;
-  Holder take_seat(const Holder* inherited) const noexcept;
+  Holder& holder() noexcept;
+  void take_seat(Holder& holder, Holder* inherited) const noexcept;
+  void close_file(Holder& holder) const noexcept;
 
   const Mapping& mapping_;
   std::string path_;

@@ -36,7 +36,7 @@ class PolicyTable {
   /// Progress: takes at most one step for each entry, also on a list that bytes gone wrong made a
   /// ring.
   template <class Visit>
-  void walk(Visit&& visit) const noexcept {
+  void walk(Visit&& visit) const {
     std::uint32_t id = mapping_.header().policy_first.load(std::memory_order_acquire);
     for (std::uint32_t steps = 0; steps < capacity() && is_id(id); ++steps) {
       if (visit(static_cast<std::uint16_t>(id))) return;

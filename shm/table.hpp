@@ -395,7 +395,7 @@ class Table {
   Claim take_slot(const CandidateList& list, std::uint64_t identity, const Survey& survey, R& rules,
                   Attempt& attempt) const noexcept {
     Victim victim{free_position(survey), SlotWords{}, Victim::free};
-    if (victim.position < 0) victim = choose_victim(list, rules, attempt);
+    if (victim.position < 0) victim = choose_victim(list, identity, rules, attempt);
     if (victim.position < 0) return {victim.position, {}, false};
 
     const SlotWords ours{make_tag(identity, 0), rules.nonce()};
@@ -440,13 +440,16 @@ class Table {
   /// evicts, the slot that owes the fewest tokens. Until a tentative is known to be abandoned it is
   /// kLost: scan again.
   template <class R>
-  Victim choose_victim(const CandidateList& list, R& rules, Attempt& attempt) const noexcept {
+  Victim choose_victim(const CandidateList& list, std::uint64_t identity, R& rules,
+                       Attempt& attempt) const noexcept {
     Victim cheapest;
     Victim tentative;
     std::uint64_t fewest = ~std::uint64_t{0};
     for (int position = 0; position < CandidateList::kSize; ++position) {
       const SlotWords words = slot(list.slot_at(position)).words();
       if (is_free(words)) return {position, words, Victim::free};
+      if (identity_of(words.tag) == identity)
+        return {kLost, {}, Victim::free};  // a rival inserted our key
       if (is_tentative(words.tag)) {
         if (tentative.position < 0) tentative = {position, words, Victim::stale};
         continue;

@@ -17,15 +17,14 @@ View::View(shm::Mapping mapped, const std::string& path)
       table(mapping.table()),
       labels(mapping.labels()),
       policies(mapping),
-      clock(mapping.clock_epoch(), mapping.header().boottime_offset_ns, mapping.header().manual_ns,
-            mapping.writable()),
+      clock(mapping.clock_epoch(), mapping.header(), mapping.writable()),
       participant(mapping, path) {}
 
 SegmentCore::SegmentCore(std::string name, std::string path, shm::Mapping mapping, bool any_owner)
     : name_(std::move(name)), path_(std::move(path)), any_owner_(any_owner), view_(nullptr) {
   auto view = std::make_unique<View>(std::move(mapping), path_);
   view->clock.set_look_hook(
-      [](void* self) noexcept { static_cast<SegmentCore*>(self)->look_around(); }, this);
+      [](void* self) noexcept { return static_cast<SegmentCore*>(self)->look_around(); }, this);
   if (view->mapping.writable()) view->participant.attend();
   view_.store(view.release(), std::memory_order_release);
 }
@@ -37,9 +36,10 @@ SegmentCore::~SegmentCore() {
   }
 }
 
-void SegmentCore::look_around() noexcept try {
+bool SegmentCore::look_around() noexcept {
   View& now = view();
   if (now.mapping.writable()) now.participant.attend();
+  if (!shares_the_clock(now)) return false;
 
   constexpr std::uint64_t kEveryNs = 1'000'000'000;
   const std::uint64_t time = shm::read_boottime_ns();
@@ -47,27 +47,53 @@ void SegmentCore::look_around() noexcept try {
   // relaxed: the CAS only elects the one thread that looks.
   if (time < due ||
       !next_look_ns_.compare_exchange_strong(due, time + kEveryNs, std::memory_order_relaxed)) {
-    return;
+    return true;
   }
+  try {
+    look_at_name(now);
+  } catch (const std::exception& e) {
+    warn_once(e.what());
+  } catch (...) {
+    warn_once("unknown failure");
+  }
+  return true;
+}
+
+/// A forked child may live in another time namespace, whose CLOCK_BOOTTIME is offset: its limits
+/// would all be open, or all shut, and its word would take everybody off the TSC. Looked at once in
+/// each process.
+bool SegmentCore::shares_the_clock(const View& now) noexcept {
+  const std::uint64_t self = shm::process_token();
+  if (looked_in_process_.load(std::memory_order_acquire) == self)
+    return clock_is_shared_.load(std::memory_order_relaxed);
+  const std::uint64_t ours = shm::time_namespace();
+  const std::uint64_t segments = now.mapping.constants().time_namespace;
+  const bool shared = ours == 0 || segments == 0 || ours == segments;
+  clock_is_shared_.store(shared, std::memory_order_relaxed);
+  looked_in_process_.store(self,
+                           std::memory_order_release);  // pairs with the acquire above: the verdict
+  if (!shared) warn_once("this process was forked into another time namespace and cannot use it");
+  return shared;
+}
+
+void SegmentCore::look_at_name(View& now) {
   struct stat st {};
   if (::stat(path_.c_str(), &st) == 0) {
-    if (st.st_dev == now.mapping.device() && st.st_ino == now.mapping.inode()) return;
-    move_over(now);
+    if (st.st_dev != now.mapping.device() || st.st_ino != now.mapping.inode()) move_over(now);
     return;
   }
   const int error = errno;
   const int file = now.mapping.writable() ? now.participant.file() : -1;
   const bool unlinked = file < 0 || (::fstat(file, &st) == 0 && st.st_nlink == 0);
-  if (error == ENOENT && unlinked) {
-    move_over(now);
+  if (error != ENOENT || !unlinked) {
+    warn_once("its name cannot be reached from this process");
+  } else if (now.mapping.header().retired.load(std::memory_order_acquire) != 0) {
+    warn_once(
+        "it was removed on purpose, or succeeded by another that is gone, too; waiting for a new "
+        "one");
   } else {
-    warn_once("its name cannot be reached from this process, which goes on with the segment it has",
-              error);
+    move_over(now);
   }
-} catch (const std::exception& e) {
-  warn_once(e.what(), 0);
-} catch (...) {
-  warn_once("unknown failure", 0);
 }
 
 /// The name is gone or shows another segment: use what is there, or make it from what we have.
@@ -87,34 +113,50 @@ void SegmentCore::move_over(View& old) {
       }
     }
   }
-  if (fresh) adopt(old, std::make_unique<View>(std::move(*fresh), path_));
+  if (!fresh) return;
+  // From now on nobody copies the old one: a process that slept through this would bring back what
+  // was spent since. (release: pairs with the acquire in look_at_name; nothing hangs on it but the
+  // word itself.)
+  if (old.mapping.writable()) old.mapping.header().retired.store(1, std::memory_order_release);
+  adopt(old, std::make_unique<View>(std::move(*fresh), path_));
 }
 
 void SegmentCore::adopt(View& old, std::unique_ptr<View> fresh) {
   fresh->previous = &old;
   fresh->clock.set_look_hook(
-      [](void* self) noexcept { static_cast<SegmentCore*>(self)->look_around(); }, this);
+      [](void* self) noexcept { return static_cast<SegmentCore*>(self)->look_around(); }, this);
   if (fresh->mapping.writable()) fresh->participant.attend();
   View* expected = &old;
   // release: pairs with view(); the fields of the fresh view.
-  if (view_.compare_exchange_strong(expected, fresh.get(), std::memory_order_acq_rel,
-                                    std::memory_order_relaxed)) {
-    (void)fresh.release();
-    shm::log(Severity::warning, fmt::format("{}: the segment was removed or replaced under this "
-                                            "process, which moved over to the new "
-                                            "one; for up to a second limits were counted apart",
-                                            path_));
+  if (!view_.compare_exchange_strong(expected, fresh.get(), std::memory_order_acq_rel,
+                                     std::memory_order_relaxed)) {
+    return;
   }
+  (void)fresh.release();
+  warned_.store(false, std::memory_order_relaxed);
+  // The segment before the last was left at least a second ago. Its memory goes back to the tmpfs,
+  // which would otherwise fill up when names are removed again and again; a thread that has been
+  // stopped in it all that time finds an empty table.
+  if (View* const last_but_one = old.previous; last_but_one != nullptr) {
+    if (last_but_one->mapping.writable()) last_but_one->participant.leave();
+    last_but_one->mapping.forsake();
+  }
+  shm::log(Severity::warning, fmt::format("{}: the segment was removed or replaced under this "
+                                          "process, which moved over to the new one; "
+                                          "for up to a second limits were counted apart",
+                                          path_));
 }
 
-void SegmentCore::warn_once(const char* why, int error) noexcept {
+/// Once for each segment: what is wrong stays wrong, and comes by every second.
+void SegmentCore::warn_once(const char* why) noexcept {
   if (warned_.exchange(true, std::memory_order_relaxed))
     return;        // elects one thread, orders nothing
   char line[512];  // in a decision, possibly out of memory: nothing is allocated
   const int size = std::snprintf(
-      line, sizeof line, "%s: the segment was removed or replaced, and cannot be followed: %s%s%s",
-      path_.c_str(), why, error != 0 ? ": " : "", error != 0 ? ::strerrordesc_np(error) : "");
-  shm::log(Severity::warning, {line, std::min(static_cast<std::size_t>(size), sizeof line - 1)});
+      line, sizeof line, "%s: the segment cannot be followed, limits may be counted apart: %s",
+      path_.c_str(), why);
+  if (size > 0)
+    shm::log(Severity::warning, {line, std::min(static_cast<std::size_t>(size), sizeof line - 1)});
 }
 
 shm::Hasher hasher_for(const shm::Mapping& mapping, std::string_view policy_name) noexcept {

@@ -52,13 +52,15 @@ class SegmentCore {
   [[nodiscard]] View& view() const noexcept { return *view_.load(std::memory_order_acquire); }
 
   /// Looks whether this process was forked and, once a second, whether the name still shows our
-  /// segment.
-  void look_around() noexcept;
+  /// segment. Returns whether this process's clock is the segment's.
+  bool look_around() noexcept;
 
  private:
+  bool shares_the_clock(const View& now) noexcept;
+  void look_at_name(View& now);
   void move_over(View& old);
   void adopt(View& old, std::unique_ptr<View> fresh);
-  void warn_once(const char* why, int error) noexcept;
+  void warn_once(const char* why) noexcept;
 
   std::string name_;
   std::string path_;
@@ -66,6 +68,8 @@ class SegmentCore {
   std::atomic<View*> view_;
   std::atomic<std::uint64_t> next_look_ns_{0};
   std::atomic<bool> warned_{false};
+  std::atomic<std::uint64_t> looked_in_process_{0};
+  std::atomic<bool> clock_is_shared_{true};
 };
 
 /// A policy on a view: all that a decision needs, in private memory. Immutable.

@@ -113,8 +113,11 @@ class Parser {
  private:
   Limit quota() {
     uint64_t count = number("the count");
-    if (accept("k")) count = times(count, 1'000);
-    if (accept("M")) count = times(count, 1'000'000);
+    if (accept("k")) {
+      count = times(count, 1'000);
+    } else if (accept("M")) {
+      count = times(count, 1'000'000);
+    }
     if (!accept("/")) throw stopped("after the count goes a slash and a period, such as 100/s");
     const bool has_number = !rest_.empty() && rest_.front() >= '0' && rest_.front() <= '9';
     const uint64_t n = has_number ? number("the period") : 1;
@@ -209,6 +212,9 @@ Limit Limit::per(uint64_t n, std::chrono::nanoseconds period) {
   const auto period_ns = static_cast<uint64_t>(period.count());
   if (period_ns > TokenBucket::kToleranceMax)
     throw bad("a period above 73 years; give a shorter one");
+  if (period_ns % kUnits.front().ns != 0) {
+    throw bad("a period is a whole number of milliseconds; give more calls over a longer one");
+  }
   return {n, period_ns, n, WhenFull::evict};
 }
 Limit Limit::per_second(uint64_t n) {

@@ -33,6 +33,8 @@ template <class Time>
   if (!verdict.allowed) {
     d.retry_after =
         to_nanoseconds(verdict.retry_after_ns + clock.drift_allowance(verdict.retry_after_ns));
+    if (rules.is_unavailable()) [[unlikely]]
+      d.reason = Reason::unavailable;
     if (verdict.never) [[unlikely]] {
       d.reason = Reason::never;
       d.retry_after = kNever;
@@ -134,8 +136,10 @@ Decision Limiter::try_acquire(std::string_view key, std::uint64_t cost) noexcept
 
 Decision Limiter::try_acquire_at(Instant now, std::string_view key, std::uint64_t cost) noexcept {
   const Binding& binding = core_->binding();
-  binding.view->clock.count_call();
-  return decide(binding, CallersTime{&binding.view->clock, to_ns(now)}, key, cost);
+  const std::uint64_t ns = to_ns(now);
+  if (!binding.view->clock.count_call(ns)) [[unlikely]]
+    return {.reason = Reason::unavailable};
+  return decide(binding, CallersTime{&binding.view->clock, ns}, key, cost);
 }
 
 Decision Limiter::peek(std::string_view key, std::uint64_t cost) const noexcept {

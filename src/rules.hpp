@@ -38,21 +38,24 @@ class TokenRules {
       : binding_(binding), time_(time), cost_(cost), decided_by_(binding.id) {}
 
   [[gnu::always_inline]] shm::Transition step(std::uint16_t policy, std::uint64_t state) noexcept {
-    const TokenBucket& bucket = bucket_of(policy);
+    const TokenBucket* const bucket = bucket_of(policy);
     const std::uint64_t now = time_.now();
-    healed_ = is_beyond_horizon(bucket, state, now);
+    if (bucket == nullptr || now == shm::Clock::kNoTime) [[unlikely]]
+      return unavailable();
+    healed_ = is_beyond_horizon(*bucket, state, now);
     if (healed_) [[unlikely]]
-      state = cut(bucket, state);
-    verdict_ = acquire(bucket, state, now, cost_);
+      state = cut(*bucket, state);
+    verdict_ = acquire(*bucket, state, now, cost_);
     return {verdict_.allowed || healed_, policy, verdict_.tat_ns};
   }
 
   /// Says what step would decide, without deciding it.
   void look(std::uint16_t policy, std::uint64_t state) noexcept {
-    const TokenBucket& bucket = bucket_of(policy);
+    const TokenBucket* const bucket = bucket_of(policy);
     const std::uint64_t now = time_.now();
-    if (is_beyond_horizon(bucket, state, now)) state = cut(bucket, state);
-    verdict_ = peek(bucket, state, now, cost_);
+    if (bucket == nullptr || now == shm::Clock::kNoTime) return (void)unavailable();
+    if (is_beyond_horizon(*bucket, state, now)) state = cut(*bucket, state);
+    verdict_ = peek(*bucket, state, now, cost_);
   }
 
   shm::Transition first() noexcept { return step(binding_.id, 0); }
@@ -61,9 +64,13 @@ class TokenRules {
   [[nodiscard]] shm::Standing judge(std::uint16_t policy, std::uint64_t state) const noexcept {
     // Another key's slot is judged by the real time, not by what the caller believes it to be.
     const std::uint64_t now = time_.clock->now();
+    if (now == shm::Clock::kNoTime) return {shm::Standing::sticky, 0};
     if (policy == binding_.id) return standing(binding_.policy.bucket, state, now);
-    if (const auto found = policy_of(policy)) return standing(found->bucket, state, now);
-    return {shm::Standing::idle, 0};  // nobody can read this debt, so nobody is owed it
+    const auto constants = binding_.view->policies.read(policy);
+    if (!constants) return {shm::Standing::idle, 0};  // damaged: nobody can read this debt
+    const auto found = policy_from(*constants);
+    if (!found) return {shm::Standing::sticky, 0};  // of a newer library: not ours to judge
+    return standing(found->bucket, state, now);
   }
 
   [[nodiscard]] bool may_evict() const noexcept {
@@ -78,23 +85,32 @@ class TokenRules {
   [[nodiscard]] std::uint16_t decided_by() const noexcept { return decided_by_; }
   [[nodiscard]] std::uint64_t limit() const noexcept { return limit_; }
   [[nodiscard]] bool healed() const noexcept { return healed_; }
+  [[nodiscard]] bool is_unavailable() const noexcept { return unavailable_; }
 
  private:
   /// Returns the bucket of the policy that the slot is under, and notes it as the one that decides.
-  /// An id gone wrong comes under ours again.
-  [[gnu::always_inline]] const TokenBucket& bucket_of(std::uint16_t& policy) noexcept {
+  /// An entry that is damaged comes under ours again; one that is whole but unknown to this library
+  /// has no bucket.
+  [[gnu::always_inline]] const TokenBucket* bucket_of(std::uint16_t& policy) noexcept {
     const TokenBucket* bucket = &binding_.policy.bucket;
-    if (policy != binding_.id) {
-      if (const auto found = policy_of(policy)) {
-        foreign_ = found->bucket;
-        bucket = &foreign_;
-      } else {
-        policy = binding_.id;
-      }
+    if (policy != binding_.id) [[unlikely]] {
+      const auto constants = binding_.view->policies.read(policy);
+      const auto found = constants ? policy_from(*constants) : std::nullopt;
+      if (constants && !found) return nullptr;
+      if (found) foreign_ = found->bucket;
+      if (found) bucket = &foreign_;
+      if (!found) policy = binding_.id;
     }
     decided_by_ = policy;
     limit_ = bucket->burst;
-    return *bucket;
+    return bucket;
+  }
+
+  /// The clock, or the policy that the key is under, says nothing to this process.
+  [[gnu::cold]] shm::Transition unavailable() noexcept {
+    verdict_ = {};
+    unavailable_ = true;
+    return {false, decided_by_, 0};
   }
 
   /// Cuts a state that no clock of ours can explain. A caller's time is first checked against the
@@ -111,10 +127,6 @@ class TokenRules {
     if (debt_ns(state, now) == 0) return {shm::Standing::idle, 0};
     return {shm::Standing::owing, tokens_owed(bucket, state, now)};
   }
-  [[nodiscard]] std::optional<Policy> policy_of(std::uint16_t id) const noexcept {
-    const auto constants = binding_.view->policies.read(id);
-    return constants ? policy_from(*constants) : std::nullopt;
-  }
   [[nodiscard]] shm::Health& health() const noexcept {
     return binding_.view->mapping.header().health;
   }
@@ -128,6 +140,7 @@ class TokenRules {
   std::uint16_t decided_by_;
   std::uint64_t limit_ = 0;
   bool healed_ = false;
+  bool unavailable_ = false;
   TokenBucket foreign_;
   TokenVerdict verdict_{};
 };

@@ -73,6 +73,13 @@ class PolicyCache {
   std::map<std::uint16_t, Known> known_;
 };
 
+/// For what is only shown: a process whose clock is not the segment's sees every debt as on the
+/// first day.
+std::uint64_t time_to_show(const View& view) noexcept {
+  const std::uint64_t now = view.clock.now();
+  return now != shm::Clock::kNoTime ? now : 0;
+}
+
 KeyInfo describe(const View& view, PolicyCache& policies, std::uint64_t index, shm::SlotWords words,
                  std::uint64_t now) {
   const std::uint64_t identity = shm::identity_of(words.tag);
@@ -148,7 +155,7 @@ Limiter Segment::limiter(std::string_view policy) {
 }
 
 Instant Segment::now() const noexcept {
-  return Instant(to_nanoseconds(core_->view().clock.now()));
+  return Instant(to_nanoseconds(time_to_show(core_->view())));
 }
 
 void Segment::advance_clock(nanoseconds by) {
@@ -232,7 +239,7 @@ std::vector<PolicyInfo> Segment::policies() const {
 void Segment::for_each_key(const std::function<void(const KeyInfo&)>& visit) const {
   const View& view = core_->view();
   PolicyCache policies(view);
-  const std::uint64_t now = view.clock.now();
+  const std::uint64_t now = time_to_show(view);
   for (std::uint64_t i = 0; i < view.table.slot_count(); ++i) {
     const shm::SlotWords words = view.table.settled(view.table.slot(i));
     if (shm::is_member(words.tag)) visit(describe(view, policies, i, words, now));
@@ -248,7 +255,7 @@ std::optional<KeyInfo> Segment::find(std::string_view policy, std::string_view k
   const shm::SlotWords words = view.table.settled(view.table.slot(index));
   if (!shm::is_member_of(words.tag, hash.identity)) return std::nullopt;
   PolicyCache policies(view);
-  return describe(view, policies, index, words, view.clock.now());
+  return describe(view, policies, index, words, time_to_show(view));
 }
 
 std::uint64_t Segment::reset_all() {

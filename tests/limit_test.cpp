@@ -104,6 +104,12 @@ TEST_CASE("what_cannot_be_represented_is_refused_with_the_nearest_that_can") {
   }
 }
 
+TEST_CASE("a_period_that_could_not_be_printed_is_refused") {
+  CHECK(refusal([] { return Limit::per(10, 1500us); }).find("milliseconds") != std::string::npos);
+  CHECK(refusal([] { return Limit::per(1, 0ns); }).find("above 0") != std::string::npos);
+  CHECK(refusal([] { return Limit::per(1, -1s); }).find("above 0") != std::string::npos);
+}
+
 TEST_CASE("the_nearest_that_fits_fits") {
   INFO("RL_TEST_SEED=" << test::seed());
   std::mt19937_64 random(test::seed());
@@ -150,6 +156,7 @@ TEST_CASE("a_limit_that_cannot_be_read_says_where_it_stopped") {
       {"token_bucket", "at the end"},
       {"token_bucket100/s", "at \"100/s\""},
       {"100/s\n", "at \"\n\""},
+      {"1kM/s", "at \"M/s\""},
   };
   for (const Row& row : rows) {
     CAPTURE(row.text);

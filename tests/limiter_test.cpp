@@ -7,7 +7,7 @@
 #include <random>
 #include <thread>
 
-#include "shm/mapping.hpp"
+#include "shm/policies.hpp"
 #include "tests/support.hpp"
 
 namespace rl {
@@ -321,6 +321,53 @@ TEST_CASE("random_calls_agree_with_one_exact_bucket_per_key") {
       if (expected) bucket.full_at = after;
       REQUIRE(api.try_acquire(key, cost).allowed == expected);
     }
+  }
+}
+
+TEST_CASE("a_key_under_a_policy_of_a_newer_library_is_left_alone") {
+  test::Scratch segment(by_hand(100));
+  Limiter api = segment->limiter("api", Limit::per_hour(5).when_full(WhenFull::evict));
+  CHECK(api.try_acquire("k"));
+  {
+    // A policy whose entry is whole, with an algorithm that this library does not know; "k" comes
+    // under it.
+    const shm::Mapping mapping =
+        shm::Mapping::attach(segment.path(), shm::Access::read_write, false);
+    shm::PolicyConstants constants = *shm::PolicyTable(mapping).read(1);
+    constants.algorithm = 99;
+    const std::uint16_t id = shm::PolicyTable(mapping).find_or_publish(constants, "newer");
+    const shm::Table<shm::Slot> table = mapping.table();
+    for (std::uint64_t i = 0; i < table.slot_count(); ++i) {
+      const shm::SlotWords words = table.slot(i).words();
+      if (!shm::is_member(words.tag)) continue;
+      REQUIRE(table.slot(i).compare_exchange(words,
+                                             {shm::make_tag(shm::identity_of(words.tag), id), 1}));
+    }
+  }
+  CHECK(api.try_acquire("k").reason == Reason::unavailable);
+  CHECK(api.peek("k").reason == Reason::unavailable);
+  for (int i = 0; i < 5'000; ++i) (void)api.try_acquire("flood:" + std::to_string(i));
+  CHECK(api.try_acquire("k").reason == Reason::unavailable);
+  CHECK_FALSE(segment->policies()[1].limit);
+}
+
+TEST_CASE("a_key_under_a_policy_id_that_was_never_published_comes_back_under_its_own") {
+  test::Scratch segment(by_hand(100));
+  Limiter api = segment->limiter("api", Limit::per_hour(5));
+  CHECK(api.try_acquire("k"));
+  const shm::Mapping mapping = shm::Mapping::attach(segment.path(), shm::Access::read_write, false);
+  const shm::Table<shm::Slot> table = mapping.table();
+  for (const std::uint16_t id : {std::uint16_t{2}, std::uint16_t{65'535}}) {
+    for (std::uint64_t i = 0; i < table.slot_count(); ++i) {
+      const shm::SlotWords words = table.slot(i).words();
+      if (!shm::is_member(words.tag)) continue;
+      REQUIRE(table.slot(i).compare_exchange(
+          words, {shm::make_tag(shm::identity_of(words.tag), id), ~0ULL}));
+    }
+    const Decision d = api.try_acquire("k");
+    CHECK(d.reason == Reason::limited);
+    CHECK(d.policy == 1);
+    CHECK(segment->find("api", "k")->policy == "api");
   }
 }
 

@@ -165,14 +165,31 @@ TEST_CASE_FIXTURE(ParticipantFixture,
   CHECK(((a & b) >> 63) == 1);
 }
 
-TEST_CASE_FIXTURE(ParticipantFixture, "a_process_whose_descriptors_were_all_closed_goes_on") {
+TEST_CASE_FIXTURE(ParticipantFixture,
+                  "a_child_that_closed_all_descriptors_as_daemons_do_has_its_seat_all_the_same") {
   Participant participant(mapping, path);
   participant.attend();
   test::Child child([&] {
     for (int fd = 3; fd < 256; ++fd) ::close(fd);
-    const int reused = ::open("/dev/null", O_RDONLY);  // may get the number of ours
+    participant.attend();  // its descriptor gets the number of the one that was inherited
+    ::_exit(mapping.is_shown_by(participant.file()) && attached() == 2 ? 0 : 1);
+  });
+  CHECK(child.wait() == 0);
+}
+
+TEST_CASE_FIXTURE(ParticipantFixture,
+                  "a_descriptor_number_that_now_is_somebody_elses_is_not_closed") {
+  Participant participant(mapping, path);
+  participant.attend();
+  test::Child child([&] {
+    for (int fd = 3; fd < 256; ++fd) ::close(fd);
+    int reused = -1;
+    for (int fd = 3; fd < 64; ++fd) reused = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
     const std::uint64_t nonce = participant.nonce();
-    ::_exit(nonce != 0 && ::fcntl(reused, F_GETFD) >= 0 ? 0 : 1);
+    for (int fd = 3; fd <= reused; ++fd) {
+      if (::fcntl(fd, F_GETFD) < 0) ::_exit(1);
+    }
+    ::_exit(nonce != 0 ? 0 : 2);
   });
   CHECK(child.wait() == 0);
 }

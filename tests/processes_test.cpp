@@ -1,6 +1,8 @@
 // Real processes on one segment: exactness (Guarantee A), progress (P) and safety (S) from outside.
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -229,7 +231,7 @@ TEST_CASE("a_segment_that_is_removed_under_live_processes_is_made_anew_with_its_
   for (int i = 0; i < 40; ++i) (void)api.try_acquire("k");
   struct stat first {};
   REQUIRE(::stat(segment.path().c_str(), &first) == 0);
-  REQUIRE(Segment::remove(segment.name()));
+  REQUIRE(::unlink(segment.path().c_str()) == 0);  // by accident: rm, or a logout
 
   // Within a second of use; held to ten.
   struct stat now {};
@@ -265,8 +267,8 @@ TEST_CASE("processes_whose_segment_was_replaced_meet_again_on_one_segment") {
       while (!stop[0]) (void)api.try_acquire("k");
     });
   }
-  for (int round = 0; round < 2; ++round) {
-    REQUIRE(Segment::remove(segment.name()));
+  for (int round = 0; round < 4; ++round) {
+    REQUIRE(::unlink(segment.path().c_str()) == 0);
     const auto start = std::chrono::steady_clock::now();
     const auto all_moved = [&] {
       for (std::size_t i = 0; i < 4; ++i) {
@@ -282,6 +284,129 @@ TEST_CASE("processes_whose_segment_was_replaced_meet_again_on_one_segment") {
   CHECK(Segment::open_read_only(segment.name()).info().attached == 4);
   stop[0] = true;
   for (test::Child& child : children) CHECK(child.wait() == 0);
+}
+
+TEST_CASE("a_segment_that_is_removed_on_purpose_stays_away_and_its_processes_follow_the_next") {
+  test::Scratch segment({.keys = 1'000});
+  Limiter api = segment->limiter("api", Limit::per_hour(100));
+  for (int i = 0; i < 40; ++i) (void)api.try_acquire("k");
+  static std::atomic<int> lines;
+  lines = 0;
+  set_log([](Severity, std::string_view, void*) noexcept { ++lines; });
+  REQUIRE(Segment::remove(segment.name()));
+  const auto start = std::chrono::steady_clock::now();
+  while (lines == 0 && std::chrono::steady_clock::now() - start < 10s)
+    (void)api.try_acquire("other");
+  CHECK(lines == 1);  // noticed and said, once
+  struct stat st {};
+  CHECK(::stat(segment.path().c_str(), &st) != 0);
+  CHECK(api.peek("k").remaining == 60);  // until there is a new one, the limits go on
+
+  Segment fresh = Segment::create(segment.name(), {.keys = 5'000});
+  while (lines < 2 && std::chrono::steady_clock::now() - start < 20s)
+    (void)api.try_acquire("other");
+  CHECK(api.peek("k").remaining == 100);
+  (void)api.try_acquire("k");
+  CHECK(fresh.limiter("api").peek("k").remaining == 99);
+  set_log(nullptr);
+}
+
+TEST_CASE("a_segment_that_is_copied_while_others_decide_is_a_valid_one") {
+  for (int round = 0; round < 150; ++round) {
+    test::Scratch segment({.keys = 60, .policies = 2'000});
+    const shm::Mapping old = shm::Mapping::attach(segment.path(), shm::Access::read_write, false);
+    test::Shared<std::atomic<bool>> running(2);
+    test::Child publisher([&] {
+      for (int i = 0; i < 1'900; ++i) {
+        (void)segment->limiter("p" + std::to_string(i), Limit::per_second(1));
+        running[0] = true;
+      }
+    });
+    test::Child mover([&] {
+      Limiter api = segment->limiter("api", Limit::per_hour(1'000));
+      for (std::uint64_t i = 0;; ++i) {
+        const std::string key = "k" + std::to_string(i % 70);
+        if (i % 3 == 0) (void)api.reset(key);
+        (void)api.try_acquire(key);
+        running[1] = true;
+      }
+    });
+    while (!running[0] || !running[1]) std::this_thread::yield();
+    const std::string name = test::unique_name();
+    const test::RemoveAtEnd cleanup(name);
+    { const shm::Mapping copy = shm::Mapping::recreate(shm::path_of(name), old); }
+    mover.signal(SIGKILL);
+    (void)mover.wait();
+    (void)publisher.wait();
+
+    Segment copy = Segment::open(name);
+    check_that_no_key_has_two_slots(copy.path());
+    std::set<std::uint16_t> ids;
+    std::set<std::string> names;
+    for (const PolicyInfo& policy : copy.policies()) {
+      REQUIRE(policy.limit);
+      REQUIRE(ids.insert(policy.id).second);
+      REQUIRE(names.insert(policy.name).second);
+    }
+    REQUIRE_NOTHROW((void)copy.limiter("new", Limit::per_second(2)));
+    for (const PolicyInfo& policy : copy.policies()) names.erase(policy.name);
+    CHECK(names.empty());
+    copy.for_each_key([](const KeyInfo& key) { REQUIRE(key.policy == "api"); });
+  }
+}
+
+TEST_CASE("a_child_in_another_time_namespace_is_refused_and_harms_nobody") {
+  if (::geteuid() != 0) {
+    MESSAGE("skipped: needs root to make a time namespace");
+    return;
+  }
+  for (const ClockSource clock : {ClockSource::boottime, ClockSource::automatic}) {
+    test::Scratch segment({.keys = 100, .clock = clock});
+    Limiter api = segment->limiter("api", Limit::per_hour(5));
+    CHECK(api.try_acquire("k", 5));
+    test::Child parent([&] {
+      set_log([](Severity, std::string_view, void*) noexcept {});
+      if (::unshare(CLONE_NEWTIME) != 0) ::_exit(77);
+      const int offsets = ::open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
+      if (::write(offsets, "boottime 100000 0", 17) != 17) ::_exit(77);
+      test::Child child([&] {
+        for (int i = 0; i < 3; ++i) {
+          if (api.try_acquire("k").reason != Reason::unavailable) ::_exit(1);
+          if (api.try_acquire_at(segment->now(), "k").reason != Reason::unavailable) ::_exit(2);
+        }
+      });
+      ::_exit(child.wait());
+    });
+    const int code = parent.wait();
+    if (code == 77) {
+      MESSAGE("skipped: no right to make a time namespace");
+      return;
+    }
+    CHECK(code == 0);
+    CHECK(api.try_acquire("k").reason == Reason::limited);
+    CHECK_FALSE(segment->info().tsc_left);
+    CHECK(segment->info().clamped == 0);
+  }
+}
+
+TEST_CASE("a_fork_in_the_middle_of_a_threads_create_leaves_a_child_that_works") {
+  for (int delay_us = 0; delay_us < 12'000; delay_us += 1'000) {
+    const std::string name = test::unique_name();
+    const test::RemoveAtEnd cleanup(name);
+    test::Child fresh_process([&] {  // nothing of the library was used in it yet
+      const std::string other = test::unique_name();
+      std::thread creator([&] {
+        (void)Segment::create(other, {.keys = 100});
+        (void)Segment::remove(other);
+      });
+      std::this_thread::sleep_for(std::chrono::microseconds(delay_us));
+      test::Child child(
+          [&] { (void)Segment::create(name, {.keys = 100}).limiter("api", Limit::per_hour(1)); });
+      creator.join();
+      ::_exit(child.wait());
+    });
+    CHECK(fresh_process.wait() == 0);
+  }
 }
 
 TEST_CASE("a_policy_defined_by_many_processes_at_once_is_one_policy") {

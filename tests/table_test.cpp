@@ -266,26 +266,33 @@ TEST_CASE("a_tentative_with_nonce_0_is_finished_like_any_other") {
 // The heart: at every access of one insert, a rival runs a whole call, or frees, or dies half-way.
 // Never two members, never a charge lost.
 TEST_CASE("an_insert_meets_a_whole_call_of_a_rival_at_every_access") {
-  int points = 0;
-  for (int at = 0;; ++at) {
-    TinyTable t;
-    CountingRules rules;
-    CountingRules rival;
-    rival.nonces = 1'000;
-    int accesses = 0;
-    HookedSlot::before_access = [&] {
-      if (accesses++ == at) (void)t.table.update(kKey, rival);
-    };
-    const Update update = t.table.update(kKey, rules);
-    HookedSlot::before_access = nullptr;
-    REQUIRE(update.outcome == Update::decided);
-    REQUIRE(t.members(kKey) == 1);
-    REQUIRE(t.member(kKey).state == (accesses > at ? 2 : 1));
-    if (accesses <= at) break;
-    ++points;
+  // With room; on a full list where the key itself would be the cheapest to evict; where idle slots
+  // are taken.
+  for (const std::uint64_t others_owe : {std::uint64_t{0}, std::uint64_t{5}}) {
+    for (const bool full : {false, true}) {
+      int points = 0;
+      for (int at = 0;; ++at) {
+        TinyTable t;
+        if (full) t.fill([&](std::uint64_t i) { return member_words(1'000 + i, others_owe); });
+        CountingRules rules;
+        CountingRules rival;
+        rival.nonces = 1'000;
+        int accesses = 0;
+        HookedSlot::before_access = [&] {
+          if (accesses++ == at) (void)t.table.update(kKey, rival);
+        };
+        const Update update = t.table.update(kKey, rules);
+        HookedSlot::before_access = nullptr;
+        REQUIRE(update.outcome == Update::decided);
+        REQUIRE(t.members(kKey) == 1);
+        REQUIRE(t.member(kKey).state == (accesses > at ? 2 : 1));
+        if (accesses <= at) break;
+        ++points;
+      }
+      MESSAGE("points tried: " << points);
+      CHECK(points > 50);
+    }
   }
-  MESSAGE("points tried: " << points);
-  CHECK(points > 50);
 }
 
 TEST_CASE("a_rival_killed_at_each_of_its_accesses_meets_an_insert_at_each_of_its_own") {
