@@ -65,7 +65,8 @@ std::atomic<std::uint64_t> next_clock_id{1};
 
 }  // namespace
 
-thread_local Clock::Guard Clock::guards_[Clock::kGuards] __attribute__((tls_model("initial-exec")));
+constinit thread_local Clock::Guard Clock::guards_[Clock::kGuards]
+    __attribute__((tls_model("initial-exec"))) = {};
 
 // No guarded statics in this file: a fork in the middle of one would leave the child waiting for a
 // thread that it does not have. Rivals may work something out twice instead; relaxed, as both get

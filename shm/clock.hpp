@@ -118,17 +118,17 @@ class Clock {
  private:
   /// Both clocks read together: the kernel's lies between the two readings of the TSC.
   struct Sample {
-    std::uint64_t tsc_before;
-    std::uint64_t boottime_ns;
-    std::uint64_t tsc_after;
+    std::uint64_t tsc_before = 0;
+    std::uint64_t boottime_ns = 0;
+    std::uint64_t tsc_after = 0;
   };
 
   /// A thread's memory of a clock.
   struct Guard {
-    std::uint64_t owner;
-    std::uint64_t calls;
-    std::uint64_t look_ns;  ///< when, on the segment's clock
-    Sample anchor;          ///< renewed at the first look after 100 ms
+    std::uint64_t owner = 0;
+    std::uint64_t calls = 0;
+    std::uint64_t look_ns = 0;  ///< when, on the segment's clock
+    Sample anchor;              ///< renewed at the first look after 100 ms
   };
 
   static Guard& guard_for(std::uint64_t id) noexcept { return guards_[id % kGuards]; }

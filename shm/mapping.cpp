@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <grp.h>
+#include <linux/magic.h>
 #include <pwd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -80,7 +82,7 @@ void check_host(const std::string& path, const HeaderConstants& c) {
     throw Error(
         Errc::wrong_host,
         fmt::format("{}: made before the last reboot (boot id {:016x}, now {:016x}), so its times "
-                    "mean nothing; remove it with `rlctl rm` and create it anew",
+                    "mean nothing; remove it with `rlctl rm --force` and create it anew",
                     path, c.boot_id[0], boot.words[0]));
   }
   const std::uint64_t ns = time_namespace();
@@ -110,7 +112,7 @@ void check_header(const std::string& path, const HeaderConstants& c, std::uint64
         Errc::wrong_version,
         fmt::format(
             "{}: layout {}/{:016x}, but this library ({}) reads {}/{:016x}; use the version "
-            "of librl that made it, or remove it and create it anew",
+            "of librl that made it, or remove it (rlctl rm --force) and create it anew",
             path, c.layout_version, c.fingerprint, RL_VERSION, kLayoutVersion,
             layout_fingerprint()));
   }
@@ -129,20 +131,22 @@ void check_header(const std::string& path, const HeaderConstants& c, std::uint64
                                                      c.label_bytes != 0)) {
     throw Error(Errc::corrupt,
                 fmt::format("{}: the header contradicts itself ({} keys in {} pairs, {} bytes); "
-                            "remove it and create it anew",
+                            "remove it (rlctl rm --force) and create it anew",
                             path, c.keys, c.pair_count, c.total_bytes));
   }
   const auto kind = static_cast<ClockKind>(c.clock_kind);
   if (kind != ClockKind::boottime && kind != ClockKind::manual &&
       !(kind == ClockKind::tsc && c.ns_per_tick_32 != 0)) {
-    throw Error(Errc::corrupt,
-                fmt::format("{}: unknown clock {} in the header; remove it and create it anew",
-                            path, c.clock_kind));
+    throw Error(
+        Errc::corrupt,
+        fmt::format(
+            "{}: unknown clock {} in the header; remove it (rlctl rm --force) and create it anew",
+            path, c.clock_kind));
   }
   if (file_bytes != c.total_bytes) {
     throw Error(Errc::corrupt,
                 fmt::format("{}: {} bytes long, its header says {}: somebody truncated or grew "
-                            "it; remove it and create it anew",
+                            "it; remove it (rlctl rm --force) and create it anew",
                             path, file_bytes, c.total_bytes));
   }
 }
@@ -224,13 +228,14 @@ std::string path_of(std::string_view name) {
 Mapping Mapping::create(const std::string& path, const CreateOptions& options) {
   if (options.keys < 1 || options.keys > kKeysMax) {
     throw Error(Errc::bad_option,
-                fmt::format("{} keys: a segment holds 1 to {}", options.keys, kKeysMax));
+                fmt::format("{} keys: a segment holds 1 to {}; give a number of keys in between",
+                            options.keys, kKeysMax));
   }
   if (options.policies < 1 || options.policies > kPoliciesMax) {
     throw Error(Errc::bad_option, fmt::format("room for {} policies: 1 to {} are possible",
                                               options.policies, kPoliciesMax));
   }
-  if ((options.mode & ~0777U) != 0 || (options.mode & 0600U) != 0600U) {
+  if ((options.mode & ~0666U) != 0 || (options.mode & 0600U) != 0600U) {
     throw Error(
         Errc::bad_option,
         fmt::format("mode {:04o}: the owner needs read and write, and there is nothing to execute; "
@@ -306,11 +311,14 @@ Mapping Mapping::publish(const std::string& path, const HeaderConstants& constan
       throw Error(Errc::unsupported,
                   fmt::format("{}: its file system has no unnamed files; use a tmpfs", directory));
     }
-    throw os_error(fmt::format("{}: cannot make a file in {}", path, directory), failure);
+    throw os_error(
+        fmt::format("{}: cannot make a file in {} (does it exist, and may this user write there?)",
+                    path, directory),
+        failure);
   }
   // Owner and mode by hand: the umask cuts the mode of an O_TMPFILE.
   if (ownership.uid != static_cast<uid_t>(-1) || ownership.gid != static_cast<gid_t>(-1)) {
-    retry(fmt::format("{}: changing its owner", path),
+    retry(fmt::format("{}: changing its owner or group (only root may give a file away)", path),
           [&] { return ::fchown(fd.get(), ownership.uid, ownership.gid); });
   }
   retry(fmt::format("{}: changing its mode", path),
@@ -324,6 +332,12 @@ Mapping Mapping::publish(const std::string& path, const HeaderConstants& constan
     throw no_space(path, constants.total_bytes);
   if (error != 0)
     throw os_error(fmt::format("{}: reserving {} bytes", path, constants.total_bytes), error);
+
+  struct statfs fs {};
+  if (::fstatfs(fd.get(), &fs) == 0 && fs.f_type != TMPFS_MAGIC) {
+    log(Severity::warning,
+        fmt::format("{}: not on a tmpfs, so the kernel writes it to a disk again and again", path));
+  }
 
   Mapping mapping;
   mapping.map(fd.get(), Access::read_write, constants);
@@ -428,7 +442,7 @@ bool Mapping::remove(const std::string& path) {
   if (::unlink(path.c_str()) == 0) return true;
   error = errno;
   if (error == ENOENT) return false;
-  throw os_error(fmt::format("{}: removing it", path), error);
+  throw os_error(fmt::format("{}: removing it (run as its owner or as root)", path), error);
 }
 
 void Mapping::map(int fd, Access access, const HeaderConstants& constants) {

@@ -84,6 +84,7 @@ KeyInfo describe(const View& view, PolicyCache& policies, std::uint64_t index, s
                  std::uint64_t now) {
   const std::uint64_t identity = shm::identity_of(words.tag);
   KeyInfo row;
+  row.idle = false;  // as far as one can tell: a policy that cannot be read says nothing
   row.policy_id = shm::policy_of(words.tag);
   const PolicyCache::Known& known = policies[row.policy_id];
   row.policy = known.name;
@@ -171,6 +172,10 @@ void Segment::advance_clock(nanoseconds by) {
   if (!view.mapping.writable()) {
     throw Error(Errc::read_only,
                 fmt::format("{}: opened for reading; open it for writing", path()));
+  }
+  constexpr std::uint64_t kLatestNs = std::uint64_t{1} << 62;  // what the algorithms can hold
+  if (static_cast<std::uint64_t>(by.count()) > kLatestNs - std::min(view.clock.now(), kLatestNs)) {
+    throw Error(Errc::bad_option, "a clock counts no further than 146 years; give less");
   }
   view.clock.advance(static_cast<std::uint64_t>(by.count()));
 }

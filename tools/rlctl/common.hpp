@@ -1,0 +1,48 @@
+/// \file
+/// What several verbs do.
+#pragma once
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <initializer_list>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <rl/rl.hpp>
+
+#include "tools/rlctl/command_line.hpp"
+
+namespace rl::ctl {
+
+inline Segment open_to_read(const Arguments& arguments) {
+  return Segment::open_read_only(arguments.text(Arg::segment),
+                                 {.any_owner = arguments.has(Arg::any_owner)});
+}
+
+inline Segment open_to_write(const Arguments& arguments) {
+  return Segment::open(arguments.text(Arg::segment), {.any_owner = arguments.has(Arg::any_owner)});
+}
+
+/// Returns "2 processes are".
+inline std::string processes_are(std::uint32_t count) {
+  return fmt::format("{} process{}", count, count == 1 ? " is" : "es are");
+}
+
+/// Returns what a word of the command line stands for. Errors: Error (bad_option) that names all
+/// the words there are.
+template <class Value>
+Value choice(const Arguments& arguments, Arg arg, Value otherwise,
+             std::initializer_list<std::pair<std::string_view, Value>> choices) {
+  if (!arguments.has(arg)) return otherwise;
+  std::vector<std::string_view> words;
+  for (const auto& [word, value] : choices) {
+    if (arguments.text(arg) == word) return value;
+    words.push_back(word);
+  }
+  throw Error(Errc::bad_option, fmt::format("{} \"{}\": give one of {}", spelling(arg),
+                                            arguments.text(arg), fmt::join(words, ", ")));
+}
+
+}  // namespace rl::ctl

@@ -1,0 +1,277 @@
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <map>
+#include <tuple>
+
+#include "shm/layout.hpp"
+#include "shm/os.hpp"
+#include "tools/rlctl/common.hpp"
+#include "tools/rlctl/report.hpp"
+#include "tools/rlctl/verbs.hpp"
+
+namespace rl::ctl {
+namespace {
+
+/// Reads a file, or standard input for "-", to its end.
+std::string read_whole(const std::string& file) {
+  constexpr std::size_t kMost = std::size_t{1} << 30;
+  const auto failed = [&](const std::string& why) {
+    return Error(Errc::bad_option,
+                 fmt::format("--key-file {}: {}; give a file that can be read, or - for standard "
+                             "input",
+                             file, why));
+  };
+  const shm::Fd opened =
+      file == "-" ? shm::Fd(::dup(STDIN_FILENO)) : shm::open_file(file.c_str(), O_RDONLY);
+  if (!opened) throw failed(shm::errno_text(errno));
+  std::string bytes;
+  for (;;) {  // ends with the file, or at kMost
+    char buffer[65'536];
+    const ssize_t got = ::read(opened.get(), buffer, sizeof buffer);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw failed(shm::errno_text(errno));
+    if (got == 0) return bytes;
+    bytes.append(buffer, static_cast<std::size_t>(got));
+    if (bytes.size() > kMost) throw failed("longer than 1 GiB");
+  }
+}
+
+std::string key_of(const Arguments& arguments) {
+  const bool from_file = arguments.has(Arg::key_file);
+  if (from_file == arguments.has(Arg::key)) {
+    throw Error(Errc::bad_option,
+                from_file ? "both a KEY and --key-file are given; keep one"
+                          : "no key is given; give KEY, or --key-file FILE (- for standard input)");
+  }
+  std::string key =
+      from_file ? read_whole(arguments.text(Arg::key_file)) : arguments.text(Arg::key);
+  if (key.empty()) {
+    throw Error(Errc::bad_option, from_file ? fmt::format("--key-file {}: it is empty; a key has "
+                                                          "at least one byte",
+                                                          arguments.text(Arg::key_file))
+                                            : "the key is empty; a key has at least one byte");
+  }
+  return key;
+}
+
+/// Prints a decision. Returns the exit code.
+int answer(const Arguments& arguments, const Decision& decision, std::uint64_t cost,
+           std::string_view asked) {
+  const std::string& policy = arguments.text(Arg::policy);
+  if (decision.reason == Reason::invalid || decision.reason == Reason::unavailable) {
+    throw Error(Errc::system,
+                fmt::format("policy \"{}\" of {} cannot decide ({}); see `rlctl info`", policy,
+                            arguments.text(Arg::segment), to_string(decision.reason)));
+  }
+  if (arguments.has(Arg::json)) {
+    put_json(json_of(decision));
+  } else {
+    put(text_of(decision, asked));
+  }
+  if (decision.reason == Reason::never) {
+    complain(
+        fmt::format("a cost of {} is above the burst of policy \"{}\" and can never pass; ask "
+                    "for at most {}",
+                    cost, policy, decision.limit));
+  }
+  return decision.allowed ? 0 : 1;
+}
+
+std::uint64_t cost_of(const Arguments& arguments) {
+  const std::uint64_t cost = arguments.count(Arg::cost, 1);
+  if (cost == 0) throw Error(Errc::bad_option, "--cost 0: a call costs something; give at least 1");
+  return cost;
+}
+
+/// Reads the limits of policies once for many rows.
+class LimitTexts {
+ public:
+  explicit LimitTexts(const Segment& segment) : segment_(segment) {}
+  const std::string& operator[](std::uint16_t id) {
+    const auto [at, is_new] = texts_.try_emplace(id);
+    if (is_new) {
+      for (const PolicyInfo& policy : segment_.policies())
+        if (policy.limit) texts_[policy.id] = policy.limit->to_string();
+    }
+    return at->second;
+  }
+
+ private:
+  const Segment& segment_;
+  std::map<std::uint16_t, std::string> texts_;
+};
+
+using Before = bool (*)(const KeyInfo&, const KeyInfo&);
+
+/// Unknown keys last; a key of several policies in the order in which these were made.
+auto by_name(const KeyInfo& row) {
+  return std::tuple(!row.key, std::string_view(row.key ? *row.key : row.policy), row.policy_id);
+}
+
+Before order_of(const Arguments& arguments) {
+  return choice<Before>(
+      arguments, Arg::sort, nullptr,
+      {{"key", [](const KeyInfo& a, const KeyInfo& b) { return by_name(a) < by_name(b); }},
+       {"allowed",
+        [](const KeyInfo& a, const KeyInfo& b) {
+          return std::tuple(b.allowed_count, by_name(a)) < std::tuple(a.allowed_count, by_name(b));
+        }},
+       {"denied",
+        [](const KeyInfo& a, const KeyInfo& b) {
+          return std::tuple(b.denied_count, by_name(a)) < std::tuple(a.denied_count, by_name(b));
+        }},
+       {"remaining", [](const KeyInfo& a, const KeyInfo& b) {
+          return std::tuple(a.remaining, by_name(a)) < std::tuple(b.remaining, by_name(b));
+        }}});
+}
+
+/// Which keys `list` shows.
+class Filter {
+ public:
+  Filter(const Arguments& arguments, Segment& segment) : arguments_(arguments) {
+    if (arguments.has(Arg::only_policy))
+      (void)segment.limiter(arguments.text(Arg::only_policy));  // throws for an unknown one
+    if (arguments.has(Arg::match) && !segment.info().labels) {
+      throw Error(Errc::bad_option, fmt::format("{}: keeps no labels, so no key can match; leave "
+                                                "--match out",
+                                                segment.path()));
+    }
+  }
+  [[nodiscard]] bool takes(const KeyInfo& row) const {
+    if (arguments_.has(Arg::only_policy) && row.policy != arguments_.text(Arg::only_policy))
+      return false;
+    if (!arguments_.has(Arg::match)) return true;
+    return row.key && ::fnmatch(arguments_.text(Arg::match).c_str(), escape(*row.key).c_str(),
+                                FNM_NOESCAPE) == 0;
+  }
+
+ private:
+  const Arguments& arguments_;
+};
+
+/// Returns the first `most` rows of that order, best first, never holding more than one beyond
+/// them.
+std::vector<KeyInfo> first_rows(const Segment& segment, const Filter& filter, Before before,
+                                std::uint64_t most) {
+  std::vector<KeyInfo> rows;  // a heap: the last of the order on top
+  segment.for_each_key([&](const KeyInfo& row) {
+    if (!filter.takes(row)) return;
+    rows.push_back(row);
+    std::push_heap(rows.begin(), rows.end(), before);
+    if (rows.size() <= most) return;
+    std::pop_heap(rows.begin(), rows.end(), before);
+    rows.pop_back();
+  });
+  std::sort_heap(rows.begin(), rows.end(), before);
+  return rows;
+}
+
+/// A key without a slot, which is the same as an idle one. Its label is what a slot would hold.
+KeyInfo never_seen(const Arguments& arguments, std::string key, const Limit& limit, bool labels) {
+  KeyInfo row;
+  row.policy = arguments.text(Arg::policy);
+  row.limit = row.remaining = limit.burst();
+  if (labels) {
+    row.key_truncated = key.size() > shm::kLabelTextBytes;
+    key.resize(std::min(key.size(), shm::kLabelTextBytes));
+    row.key = std::move(key);
+  }
+  return row;
+}
+
+}  // namespace
+
+int acquire(const Arguments& arguments) {
+  const std::string key = key_of(arguments);
+  const std::uint64_t cost = cost_of(arguments);
+  Segment segment = open_to_write(arguments);
+  Limiter limiter = segment.limiter(arguments.text(Arg::policy));
+  return answer(arguments, limiter.try_acquire(key, cost), cost, "");
+}
+
+int peek(const Arguments& arguments) {
+  const std::string key = key_of(arguments);
+  const std::uint64_t cost = cost_of(arguments);
+  Segment segment = open_to_read(arguments);
+  const Limiter limiter = segment.limiter(arguments.text(Arg::policy));
+  return answer(arguments, limiter.peek(key, cost), cost, "would be ");
+}
+
+int show(const Arguments& arguments) {
+  const std::string key = key_of(arguments);
+  Segment segment = open_to_read(arguments);
+  const Limit limit = segment.limiter(arguments.text(Arg::policy)).limit();
+  const auto found = segment.find(arguments.text(Arg::policy), key);
+  const KeyRow row{found ? *found : never_seen(arguments, key, limit, segment.info().labels),
+                   limit.to_string()};
+  put_rows<KeyRow>([&](const auto& visit) { visit(row); }, arguments.has(Arg::json));
+  return 0;
+}
+
+int list(const Arguments& arguments) {
+  const Before before = order_of(arguments);
+  const std::uint64_t most = arguments.count(Arg::rows, std::numeric_limits<std::uint64_t>::max());
+  Segment segment = open_to_read(arguments);
+  const Filter filter(arguments, segment);
+  LimitTexts limits(segment);
+  const bool json = arguments.has(Arg::json);
+  if (before != nullptr) {
+    const std::vector<KeyInfo> rows = first_rows(segment, filter, before, most);
+    put_rows<KeyRow>(
+        [&](const auto& visit) {
+          for (const KeyInfo& row : rows) visit({row, limits[row.policy_id]});
+        },
+        json);
+    return 0;
+  }
+  put_rows<KeyRow>(
+      [&](const auto& visit) {
+        std::uint64_t left = most;
+        segment.for_each_key([&](const KeyInfo& row) {
+          if (left == 0 || !filter.takes(row)) return;
+          --left;
+          visit({row, limits[row.policy_id]});
+        });
+      },
+      json);
+  return 0;
+}
+
+int reset(const Arguments& arguments) {
+  const bool all = arguments.has(Arg::all);
+  const bool named = arguments.has(Arg::policy);
+  if (all == named || (all && arguments.has(Arg::key_file))) {
+    throw Error(Errc::bad_option, all ? "both --all and a key are given; keep one"
+                                      : "what to reset is not said; give NAME KEY, or --all");
+  }
+  std::uint64_t forgotten = 0;
+  if (all) {
+    const std::uint32_t attached = open_to_read(arguments).info().attached;
+    if (attached != 0 && !arguments.has(Arg::force)) {
+      throw Error(Errc::exists,
+                  fmt::format("{}: {} attached, and all their keys would start anew; stop them "
+                              "first, or say --force",
+                              arguments.text(Arg::segment), processes_are(attached)));
+    }
+    forgotten = open_to_write(arguments).reset_all();
+  } else {
+    const std::string key = key_of(arguments);
+    Segment segment = open_to_write(arguments);
+    forgotten = segment.limiter(arguments.text(Arg::policy)).reset(key) ? 1 : 0;
+  }
+  if (arguments.has(Arg::json)) {
+    put_json(Json{{"forgotten", forgotten}});
+  } else if (all) {
+    put(fmt::format("forgot what {} {} had consumed\n", forgotten,
+                    forgotten == 1 ? "key" : "keys"));
+  } else {
+    put(forgotten != 0 ? "forgot what the key had consumed\n" : "the key had consumed nothing\n");
+  }
+  return 0;
+}
+
+}  // namespace rl::ctl

@@ -1,0 +1,67 @@
+/// \file
+/// What rlctl says about decisions, keys, policies and segments: text for people, with units, and
+/// JSON for programs, exact.
+#pragma once
+
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <rl/rl.hpp>
+
+#include "tools/rlctl/output.hpp"
+#include "tools/rlctl/text.hpp"
+
+namespace rl::ctl {
+
+using Json = nlohmann::ordered_json;
+
+/// Prints an object on a line of its own.
+void put_json(const Json& object);
+/// Prints names and values below each other.
+void put_pairs(const std::vector<std::pair<std::string, std::string>>& pairs);
+
+Json json_of(const Decision& decision);
+/// `asked` is "" for a call that was made, "would be " for one that was only looked at.
+std::string text_of(const Decision& decision, std::string_view asked);
+
+Json json_of(const SegmentInfo& info);
+void put_text(const SegmentInfo& info);
+
+/// A key beside the text of its policy's limit, empty when the policy cannot be read.
+struct KeyRow {
+  KeyInfo key;
+  std::string policy_limit;
+};
+Json json_of(const KeyRow& row);
+Cells cells_of(const KeyRow& row);
+Table table_for(const KeyRow*);
+
+Json json_of(const PolicyInfo& policy);
+Cells cells_of(const PolicyInfo& policy);
+Table table_for(const PolicyInfo*);
+
+Json explained_in_json(const Limit& limit);
+void explain_in_text(const Limit& limit);
+
+/// Calls its argument for every row; may be asked more than once.
+template <class Row>
+using Source = std::function<void(const std::function<void(const Row&)>&)>;
+
+/// Prints rows as they come, holding none: JSON at once, a table after a first pass that finds how
+/// wide its columns are (a row that changed in between may stick out).
+template <class Row>
+void put_rows(const Source<Row>& source, bool json) {
+  if (json) {
+    source([](const Row& row) { put_json(json_of(row)); });
+    return;
+  }
+  Table table = table_for(static_cast<const Row*>(nullptr));
+  source([&](const Row& row) { table.measure(cells_of(row)); });
+  put(table.header());
+  source([&](const Row& row) { put(table.line(cells_of(row))); });
+}
+
+}  // namespace rl::ctl

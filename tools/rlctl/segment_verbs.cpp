@@ -1,0 +1,108 @@
+#include <limits>
+
+#include "tools/rlctl/common.hpp"
+#include "tools/rlctl/report.hpp"
+#include "tools/rlctl/verbs.hpp"
+
+namespace rl::ctl {
+namespace {
+
+SegmentOptions creation_options(const Arguments& arguments) {
+  SegmentOptions options;
+  options.keys = arguments.count(Arg::keys, options.keys);
+  if (arguments.has(Arg::mode))
+    options.mode = parse_mode(spelling(Arg::mode), arguments.text(Arg::mode));
+  options.labels = choice(arguments, Arg::labels, options.labels, {{"on", true}, {"off", false}});
+  options.clock = choice(arguments, Arg::clock, options.clock,
+                         {{"auto", ClockSource::automatic},
+                          {"tsc", ClockSource::tsc},
+                          {"boottime", ClockSource::boottime},
+                          {"manual", ClockSource::manual}});
+  options.owner = arguments.text(Arg::owner);
+  options.group = arguments.text(Arg::group);
+  options.policies = static_cast<std::uint32_t>(
+      arguments.count(Arg::policies, options.policies, std::numeric_limits<std::uint32_t>::max()));
+  return options;
+}
+
+/// Throws while processes are attached, or while nobody can know.
+std::uint32_t check_unused(const Arguments& arguments) {
+  const std::string& name = arguments.text(Arg::segment);
+  std::uint32_t attached = 0;
+  try {
+    attached = open_to_read(arguments).info().attached;
+  } catch (const Error& e) {
+    const bool broken = e.code() == Errc::wrong_version || e.code() == Errc::wrong_host ||
+                        e.code() == Errc::corrupt;
+    if (!broken) throw;  // nothing that is no segment, or is not to be touched, is ever removed
+    if (!arguments.has(Arg::force)) {
+      throw Error(e.code(), fmt::format("{}; whether processes are attached cannot be told: stop "
+                                        "them, then remove it with --force",
+                                        e.what()));
+    }
+  }
+  if (attached != 0 && !arguments.has(Arg::force)) {
+    throw Error(Errc::exists,
+                fmt::format("{}: {} attached and would make it anew with its contents; stop them "
+                            "first, or say --force",
+                            name, processes_are(attached)));
+  }
+  return attached;
+}
+
+}  // namespace
+
+int create(const Arguments& arguments) {
+  const Segment segment =
+      Segment::create(arguments.text(Arg::segment), creation_options(arguments));
+  SegmentInfo made = segment.info();
+  if (made.attached > 0) --made.attached;  // this process, which is about to leave
+  if (arguments.has(Arg::json)) {
+    put_json(json_of(made));
+  } else {
+    put(fmt::format("created {}: room for {} keys, {}\n", escape(made.path), made.keys,
+                    human_bytes(made.bytes)));
+  }
+  return 0;
+}
+
+int info(const Arguments& arguments) {
+  const SegmentInfo found = open_to_read(arguments).info();
+  if (arguments.has(Arg::json)) {
+    put_json(json_of(found));
+  } else {
+    put_text(found);
+  }
+  return 0;
+}
+
+int remove(const Arguments& arguments) {
+  const std::string& name = arguments.text(Arg::segment);
+  const std::uint32_t attached = check_unused(arguments);
+  const bool removed = Segment::remove(name);
+  if (arguments.has(Arg::json)) {
+    put_json(Json{{"name", escape(name)}, {"removed", removed}, {"attached", attached}});
+  } else if (attached != 0) {
+    put(fmt::format("removed {}; {} still attached and will make it anew when next used\n",
+                    escape(name), processes_are(attached)));
+  } else {
+    put(fmt::format("removed {}\n", escape(name)));
+  }
+  return 0;
+}
+
+int clock(const Arguments& arguments) {
+  Segment segment =
+      arguments.has(Arg::advance) ? open_to_write(arguments) : open_to_read(arguments);
+  if (arguments.has(Arg::advance))
+    segment.advance_clock(parse_duration(spelling(Arg::advance), arguments.text(Arg::advance)));
+  const std::chrono::nanoseconds now = segment.now().time_since_epoch();
+  if (arguments.has(Arg::json)) {
+    put_json(Json{{"name", escape(segment.name())}, {"now_ns", now.count()}});
+  } else {
+    put(fmt::format("{} ({} ns)\n", human_duration(now), now.count()));
+  }
+  return 0;
+}
+
+}  // namespace rl::ctl

@@ -1,0 +1,227 @@
+#include "tools/rlctl/text.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <wchar.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include <rl/error.hpp>
+
+namespace rl::ctl {
+namespace {
+
+/// One character of a text, or one byte that belongs to none.
+struct Character {
+  std::uint32_t code;
+  std::size_t bytes;
+  bool valid;
+};
+
+/// Decodes what the text, which is not empty, begins with. Source: RFC 3629, section 4.
+Character first_character(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const Character invalid{byte(0), 1, false};
+  if (byte(0) < 0x80) return {byte(0), 1, true};
+  const std::size_t bytes = byte(0) >= 0xf0 ? 4 : byte(0) >= 0xe0 ? 3 : 2;
+  if (byte(0) < 0xc2 || byte(0) > 0xf4 || text.size() < bytes) return invalid;
+  std::uint32_t code = byte(0) & (0x7fU >> bytes);
+  for (std::size_t i = 1; i < bytes; ++i) {
+    if ((byte(i) & 0xc0U) != 0x80U) return invalid;
+    code = code << 6 | (byte(i) & 0x3fU);
+  }
+  constexpr std::array<std::uint32_t, 5> kLeast{0, 0, 0x80, 0x800, 0x1'0000};
+  const bool surrogate = code >= 0xd800 && code <= 0xdfff;
+  if (code < kLeast[bytes] || code > 0x10'ffff || surrogate) return invalid;
+  return {code, bytes, true};
+}
+
+/// What a terminal obeys or does not show.
+bool is_hidden(std::uint32_t code) {
+  struct Range {
+    std::uint32_t first;
+    std::uint32_t last;
+  };
+  constexpr std::array<Range, 9> kHidden{{{0x00, 0x1f},          // C0 controls
+                                          {0x7f, 0x9f},          // DEL and C1 controls
+                                          {0xad, 0xad},          // soft hyphen
+                                          {0x61c, 0x61c},        // Arabic letter mark
+                                          {0x200b, 0x200f},      // no width, directions
+                                          {0x2028, 0x202e},      // separators, directions
+                                          {0x2060, 0x206f},      // no width, directions
+                                          {0xfeff, 0xfeff},      // byte order mark
+                                          {0xe0000, 0xe007f}}};  // tags
+  return std::any_of(kHidden.begin(), kHidden.end(),
+                     [&](Range r) { return code >= r.first && code <= r.last; });
+}
+
+struct Unit {
+  std::string_view name;
+  std::uint64_t ns;
+};
+/// Ascending.
+constexpr std::array<Unit, 7> kUnits{{{"ns", 1},
+                                      {"us", 1'000},
+                                      {"ms", 1'000'000},
+                                      {"s", 1'000'000'000},
+                                      {"min", 60'000'000'000},
+                                      {"h", 3'600'000'000'000},
+                                      {"d", 86'400'000'000'000}}};
+
+/// Returns "15" for 150 tenths and "1.5" for 15.
+std::string in_tenths(std::uint64_t tenths) {
+  return tenths % 10 == 0 ? fmt::format("{}", tenths / 10)
+                          : fmt::format("{}.{}", tenths / 10, tenths % 10);
+}
+
+/// Reads the digits that a text begins with and takes them off it.
+std::uint64_t take_number(std::string_view what, std::string_view& text, int base,
+                          std::string_view wanted) {
+  const std::string_view whole = text;
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, base);
+  if (error == std::errc::result_out_of_range) {
+    throw Error(Errc::bad_option, fmt::format("{} {}: that number is too large", what, whole));
+  }
+  if (error != std::errc()) {
+    throw Error(Errc::bad_option, fmt::format("{} \"{}\": give {}", what, whole, wanted));
+  }
+  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  return number;
+}
+
+}  // namespace
+
+std::string escape(std::string_view bytes) {
+  std::string text;
+  while (!bytes.empty()) {
+    const Character c = first_character(bytes);
+    const std::string_view own = bytes.substr(0, c.bytes);
+    if (!c.valid || is_hidden(c.code)) {
+      for (const char byte : own)
+        text += fmt::format("\\x{:02x}", static_cast<unsigned char>(byte));
+    } else {
+      if (c.code == '\\') text += '\\';
+      text += own;
+    }
+    bytes.remove_prefix(c.bytes);
+  }
+  return text;
+}
+
+std::size_t width_of(std::string_view text) {
+  std::size_t width = 0;
+  while (!text.empty()) {
+    const Character c = first_character(text);
+    const int columns = c.valid ? ::wcwidth(static_cast<wchar_t>(c.code)) : 1;
+    width += columns < 0 ? 1U : static_cast<std::size_t>(columns);
+    text.remove_prefix(c.bytes);
+  }
+  return width;
+}
+
+std::string human_duration(std::uint64_t ns) {
+  if (ns == 0) return "0 s";
+  for (std::size_t i = 0;; ++i) {  // ends: nothing is too long for the last unit
+    const std::uint64_t unit = kUnits[i].ns;
+    const bool last = i + 1 == kUnits.size();
+    if (!last && ns >= kUnits[i + 1].ns) continue;
+    const std::uint64_t tenths = ns / unit * 10 + (ns % unit * 10 + unit - 1) / unit;
+    if (!last && tenths >= 10 * (kUnits[i + 1].ns / unit)) continue;
+    return fmt::format("{} {}", in_tenths(tenths), kUnits[i].name);
+  }
+}
+
+std::string human_duration(std::chrono::nanoseconds ns) {
+  return human_duration(ns.count() > 0 ? static_cast<std::uint64_t>(ns.count()) : 0);
+}
+
+std::string human_bytes(std::uint64_t bytes) {
+  constexpr std::array<std::string_view, 5> kNames{"bytes", "KiB", "MiB", "GiB", "TiB"};
+  std::uint64_t unit = 1;
+  std::size_t i = 0;
+  while (i + 1 < kNames.size() && bytes / unit >= 1'024) {
+    unit *= 1'024;
+    ++i;
+  }
+  const std::uint64_t tenths = bytes / unit * 10 + (bytes % unit * 10 + unit / 2) / unit;
+  return fmt::format("{} {}", in_tenths(tenths), kNames[i]);
+}
+
+std::string iso_time(std::chrono::system_clock::time_point time) {
+  return fmt::format("{:%FT%TZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(
+                                      std::chrono::floor<std::chrono::seconds>(time))));
+}
+
+std::uint64_t parse_count(std::string_view what, std::string_view text, std::uint64_t most) {
+  const std::string_view whole = text;
+  constexpr std::string_view kWanted = "a whole number, such as 500, 64k or 1M";
+  std::uint64_t count = take_number(what, text, 10, kWanted);
+  const std::uint64_t factor = text == "k" ? 1'000 : text == "M" ? 1'000'000 : 1;
+  if (!text.empty() && factor == 1) {
+    throw Error(Errc::bad_option, fmt::format("{} \"{}\": give {}", what, whole, kWanted));
+  }
+  if (count > most / factor) {
+    throw Error(Errc::bad_option,
+                fmt::format("{} {}: that number is too large; at most {}", what, whole, most));
+  }
+  return count * factor;
+}
+
+std::uint32_t parse_mode(std::string_view what, std::string_view text) {
+  const std::string_view whole = text;
+  constexpr std::string_view kWanted = "octal permissions, such as 0600 or 0660";
+  const std::uint64_t mode = take_number(what, text, 8, kWanted);
+  if (!text.empty() || mode > 07777) {
+    throw Error(Errc::bad_option, fmt::format("{} \"{}\": give {}", what, whole, kWanted));
+  }
+  return static_cast<std::uint32_t>(mode);
+}
+
+std::chrono::nanoseconds parse_duration(std::string_view what, std::string_view text) {
+  const std::string_view whole = text;
+  constexpr std::string_view kWanted =
+      "a duration, such as 90s: a whole number and ns, us, ms, s, m, h or d";
+  const std::uint64_t count = take_number(what, text, 10, kWanted);
+  const std::string_view name = text == "m" ? "min" : text;
+  for (const Unit& unit : kUnits) {
+    if (unit.name != name) continue;
+    constexpr auto kMost = static_cast<std::uint64_t>(std::chrono::nanoseconds::max().count());
+    if (count > kMost / unit.ns) {
+      throw Error(Errc::bad_option, fmt::format("{} {}: above 292 years; give less", what, whole));
+    }
+    return std::chrono::nanoseconds(static_cast<std::int64_t>(count * unit.ns));
+  }
+  throw Error(Errc::bad_option, fmt::format("{} \"{}\": give {}", what, whole, kWanted));
+}
+
+Table::Table(std::vector<Column> columns) : columns_(std::move(columns)) {
+  for (const Column& column : columns_) widths_.push_back(width_of(column.title));
+}
+
+void Table::measure(const Cells& cells) {
+  for (std::size_t i = 0; i < cells.size(); ++i)
+    widths_[i] = std::max(widths_[i], width_of(cells[i]));
+}
+
+std::string Table::header() const {
+  Cells titles;
+  for (const Column& column : columns_) titles.push_back(column.title);
+  return line(titles);
+}
+
+std::string Table::line(const Cells& cells) const {
+  std::string text;
+  for (std::size_t i = 0; i < cells.size(); ++i) {
+    const std::size_t width = width_of(cells[i]);
+    const std::string gap(widths_[i] > width ? widths_[i] - width : 0, ' ');
+    if (i > 0) text += "  ";
+    text += columns_[i].side == right ? gap + cells[i] : cells[i] + gap;
+  }
+  text.erase(text.find_last_not_of(' ') + 1);
+  return text + '\n';
+}
+
+}  // namespace rl::ctl

@@ -1,0 +1,59 @@
+/// \file
+/// Bytes, numbers and tables as people read and write them.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace rl::ctl {
+
+/// Returns bytes as text that is safe on a terminal and can be read back: what is not UTF-8, and
+/// what a terminal would obey or hide (controls, direction marks, characters without width), is
+/// shown as \xNN, and a backslash as two. Different bytes never give the same text.
+std::string escape(std::string_view bytes);
+
+/// Returns how many columns of a terminal a text takes.
+std::size_t width_of(std::string_view text);
+
+/// Returns "1.5 s": one decimal, rounded up, so that waiting that long is never too short.
+std::string human_duration(std::uint64_t ns);
+std::string human_duration(std::chrono::nanoseconds ns);
+/// Returns "8.1 MiB", rounded to the nearest.
+std::string human_bytes(std::uint64_t bytes);
+/// Returns ISO 8601 in UTC, to the second.
+std::string iso_time(std::chrono::system_clock::time_point time);
+
+/// Reads digits, or digits with "k" or "M". Errors: Error (bad_option), beginning with `what`.
+std::uint64_t parse_count(std::string_view what, std::string_view text,
+                          std::uint64_t most = std::numeric_limits<std::uint64_t>::max());
+/// Reads octal permissions. Errors: Error (bad_option).
+std::uint32_t parse_mode(std::string_view what, std::string_view text);
+/// Reads "90s": digits and ns, us, ms, s, m, h or d. Errors: Error (bad_option).
+std::chrono::nanoseconds parse_duration(std::string_view what, std::string_view text);
+
+using Cells = std::vector<std::string>;
+
+/// Lays cells out in columns: measure every line, then print every line.
+class Table {
+ public:
+  enum Side : std::uint8_t { left, right };
+  struct Column {
+    std::string title;
+    Side side = left;
+  };
+  explicit Table(std::vector<Column> columns);
+  /// Makes the columns at least as wide as these cells.
+  void measure(const Cells& cells);
+  [[nodiscard]] std::string header() const;
+  [[nodiscard]] std::string line(const Cells& cells) const;
+
+ private:
+  std::vector<Column> columns_;
+  std::vector<std::size_t> widths_;
+};
+
+}  // namespace rl::ctl
