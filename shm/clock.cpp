@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <ctime>
 #include <string_view>
 #include <thread>
@@ -92,14 +93,14 @@ std::uint64_t read_unix_ns() noexcept {
 
 Clock::Sample Clock::sample_both() noexcept {
   // The tightest of a few: a sample that was interrupted in the middle says little.
+  constexpr std::uint64_t kTightTicks = 1'000;
   Sample best{0, 0, ~std::uint64_t{0}};
-  for (int i = 0; i < 4; ++i) {
-    Sample s{};
+  for (int i = 0; i < 8 && best.tsc_after - best.tsc_before >= kTightTicks; ++i) {
+    Sample s;
     s.tsc_before = read_tsc();
     s.boottime_ns = read_boottime_ns();
     s.tsc_after = read_tsc();
     if (s.tsc_after - s.tsc_before < best.tsc_after - best.tsc_before) best = s;
-    if (best.tsc_after - best.tsc_before < 1'000) break;
   }
   return best;
 }
@@ -115,15 +116,8 @@ ClockEpoch start_clock(bool automatic, ClockKind wanted) {
   ClockEpoch epoch{wanted, 0, 0, 0, read_unix_ns()};
   if (wanted == ClockKind::tsc) {
     static constinit std::atomic<std::uint64_t> calibrated{0};
-    if (calibrated.load(std::memory_order_relaxed) == 0) {
-      const Clock::Sample first = Clock::sample_both();
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-      const Clock::Sample last = Clock::sample_both();
-      __extension__ using Wide = unsigned __int128;
-      const Wide ns_32 = Wide{last.boottime_ns - first.boottime_ns} << 32;
-      calibrated.store(static_cast<std::uint64_t>(ns_32 / (last.tsc_before - first.tsc_before)),
-                       std::memory_order_relaxed);
-    }
+    if (calibrated.load(std::memory_order_relaxed) == 0)
+      calibrated.store(Clock::calibrate(), std::memory_order_relaxed);
     epoch.ns_per_tick_32 = calibrated.load(std::memory_order_relaxed);
     const Clock::Sample sample = Clock::sample_both();  // one instant for both
     epoch.tsc = sample.tsc_before;
@@ -132,6 +126,25 @@ ClockEpoch start_clock(bool automatic, ClockKind wanted) {
     epoch.boottime_ns = read_boottime_ns();
   }
   return epoch;
+}
+
+/// Nanoseconds in a tick, 32.32, over 10 ms. A try whose samples were interrupted is made again;
+/// the last one counts as it is: the guard finds out, and the segment leaves the TSC.
+std::uint64_t Clock::calibrate() {
+  std::uint64_t result = 0;
+  for (int tries = 0; tries < 10; ++tries) {
+    const Sample first = sample_both();
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    const Sample last = sample_both();
+    const std::uint64_t ticks = last.tsc_before - first.tsc_before;
+    __extension__ using Wide = unsigned __int128;
+    result = static_cast<std::uint64_t>((Wide{last.boottime_ns - first.boottime_ns} << 32) /
+                                        std::max<std::uint64_t>(ticks, 1));
+    const std::uint64_t widths =
+        (first.tsc_after - first.tsc_before) + (last.tsc_after - last.tsc_before);
+    if (widths < ticks / 10'000) break;
+  }
+  return result;
 }
 
 Clock::Clock(const ClockEpoch& epoch, Header& header, bool may_write) noexcept
@@ -151,9 +164,13 @@ Clock::Clock(const ClockEpoch& epoch, Header& header, bool may_write) noexcept
     ::pthread_atfork(nullptr, nullptr, [] { forget_guards(); });
   }
   if (may_read_tsc() || kind_ != ClockKind::tsc) return;
-  if (may_write_) (void)leave_tsc(0 - epoch_boottime_ns_, read_boottime_ns());
-  kind_ =
-      ClockKind::boottime;  // a reader alone: as good as the TSC but for the drift between the two
+  const Sample anchor = shared_anchor();
+  if (may_write_) {
+    (void)leave_tsc(anchor, read_boottime_ns());
+  } else {  // alone, and as near to the others as the last look of one of them
+    kind_ = ClockKind::boottime;
+    epoch_boottime_ns_ = anchor.boottime_ns - ns_from_tsc(anchor.tsc_before);
+  }
 }
 
 void Clock::forget_guards() noexcept {
@@ -163,30 +180,25 @@ void Clock::forget_guards() noexcept {
 std::uint64_t Clock::now_slowly() const noexcept {
   Guard& guard = guard_for(id_);
   const bool on_tsc = kind_ == ClockKind::tsc && offset_->load(std::memory_order_acquire) == 0;
-  const std::uint64_t before = read_boottime_ns();
-  const bool fresh = guard.owner == id_ && before - guard.anchor.boottime_ns < kCheckNs;
+  std::uint64_t boottime = read_boottime_ns();
+  const bool fresh = guard.owner == id_ && boottime - guard.anchor.boottime_ns < kCheckNs;
   if (on_tsc || !fresh || ++guard.calls >= kCallsPerCheck) {
     // First the hook: it may take long, and it knows whether our clocks may be compared at all.
     if (hook_ != nullptr && !hook_(hook_context_)) return kNoTime;
     if (on_tsc) return look_at_both();
-    const std::uint64_t boottime = read_boottime_ns();
+    boottime = read_boottime_ns();
     guard = {id_, 0, 0, {0, boottime, 0}};
   }
-  return guard.look_ns = kernel_now();
+  return guard.look_ns = kernel_now(boottime);
 }
 
-/// The time of a clock that is not, or no longer, the TSC.
-std::uint64_t Clock::kernel_now() const noexcept {
-  switch (kind_) {
-    case ClockKind::manual:
-      return manual_->load(std::memory_order_acquire);  // pairs with advance
-    case ClockKind::tsc:
-      return read_boottime_ns() + offset_->load(std::memory_order_acquire);
-    case ClockKind::boottime:
-      break;
-  }
-  const std::uint64_t offset = offset_->load(std::memory_order_acquire);
-  return read_boottime_ns() + (offset != 0 ? offset : 0 - epoch_boottime_ns_);
+/// The time of a clock that is not, or no longer, the TSC. acquire: pairs with the CAS in leave_tsc
+/// and with advance; nothing but the word itself is read.
+std::uint64_t Clock::kernel_now(std::uint64_t boottime_ns) const noexcept {
+  if (kind_ == ClockKind::manual) return manual_->load(std::memory_order_acquire);
+  const std::uint64_t offset =
+      kind_ == ClockKind::tsc ? offset_->load(std::memory_order_acquire) : 0;
+  return boottime_ns + (offset != 0 ? offset : 0 - epoch_boottime_ns_);
 }
 
 std::uint64_t Clock::look_at_both() const noexcept {
@@ -196,7 +208,11 @@ std::uint64_t Clock::look_at_both() const noexcept {
       first_look ? shared_anchor() : guard.anchor;  // before the sample, so never newer
   const Sample sample = sample_both();
   if (!agree(last, sample)) {
-    return leave_tsc(ns_from_tsc(last.tsc_before) - last.boottime_ns, sample.boottime_ns);
+    // Go on from the newest reading that was good: another thread's may be days younger than ours.
+    const Sample shared = shared_anchor();
+    const bool is_newer =
+        shared.boottime_ns > last.boottime_ns && shared.boottime_ns <= sample.boottime_ns;
+    return leave_tsc(is_newer ? shared : last, sample.boottime_ns);
   }
   // The anchor moves at most every 100 ms: over 30 us of calls even a TSC at double speed lies
   // within the tolerance, and if the anchor moved with every look it would never be found out.
@@ -229,12 +245,15 @@ Clock::Sample Clock::shared_anchor() const noexcept {
 /// it fails, somebody else's look is as good as ours.
 void Clock::renew_shared_anchor(const Sample& last, const Sample& sample) const noexcept {
   constexpr std::uint64_t kEveryNs = 1'000'000'000;
+  constexpr std::uint64_t kWidestNs = 20'000;  // there is no room for a bracket: it must need none
+  if (ns_from_tsc(epoch_tsc_ + (sample.tsc_after - sample.tsc_before)) > kWidestNs) return;
   if (!may_write_ || sample.boottime_ns - last.boottime_ns < kEveryNs) return;
   shared_anchor_->compare_exchange({last.tsc_before, last.boottime_ns},
                                    {sample.tsc_before, sample.boottime_ns});
 }
 
-std::uint64_t Clock::leave_tsc(std::uint64_t offset, std::uint64_t boottime_ns) const noexcept {
+std::uint64_t Clock::leave_tsc(const Sample& good, std::uint64_t boottime_ns) const noexcept {
+  std::uint64_t offset = ns_from_tsc(good.tsc_before) - good.boottime_ns;
   if (offset == 0) offset = 1;  // 0 means "the TSC holds"
   if (may_write_) {
     std::uint64_t expected = 0;
@@ -242,7 +261,8 @@ std::uint64_t Clock::leave_tsc(std::uint64_t offset, std::uint64_t boottime_ns) 
     if (offset_->compare_exchange_strong(expected, offset, std::memory_order_acq_rel,
                                          std::memory_order_acquire)) {
       log(Severity::warning,
-          "the TSC jumped, froze or is forbidden: this segment uses CLOCK_BOOTTIME from now on");
+          "the TSC does not keep pace with the kernel's clock, or is forbidden: this segment uses "
+          "CLOCK_BOOTTIME from now on");
     } else {
       offset = expected;
     }

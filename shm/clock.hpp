@@ -85,7 +85,9 @@ class Clock {
   /// where now() would return kNoTime.
   [[nodiscard]] bool count_call(std::uint64_t callers_ns) const noexcept {
     Guard& guard = guard_for(id_);
-    const bool fresh = guard.owner == id_ && callers_ns - guard.look_ns < kCheckNs;
+    // A caller's old time is no reason to look; that is left to the count of calls.
+    const auto since_look = static_cast<std::int64_t>(callers_ns - guard.look_ns);
+    const bool fresh = guard.owner == id_ && since_look < static_cast<std::int64_t>(kCheckNs);
     if (fresh && ++guard.calls < kCallsPerCheck) [[likely]]
       return true;
     return now_slowly() != kNoTime;
@@ -145,13 +147,13 @@ class Clock {
   }
   [[gnu::noinline]] std::uint64_t now_slowly() const noexcept;
   [[nodiscard]] std::uint64_t look_at_both() const noexcept;
-  [[nodiscard]] std::uint64_t kernel_now() const noexcept;
+  [[nodiscard]] std::uint64_t kernel_now(std::uint64_t boottime_ns) const noexcept;
   [[nodiscard]] bool agree(const Sample& last, const Sample& sample) const noexcept;
   [[nodiscard]] Sample shared_anchor() const noexcept;
   void renew_shared_anchor(const Sample& last, const Sample& sample) const noexcept;
-  [[nodiscard]] std::uint64_t leave_tsc(std::uint64_t offset,
-                                        std::uint64_t boottime_ns) const noexcept;
+  std::uint64_t leave_tsc(const Sample& good, std::uint64_t boottime_ns) const noexcept;
   static Sample sample_both() noexcept;
+  static std::uint64_t calibrate();
   static void forget_guards() noexcept;
   friend ClockEpoch start_clock(bool automatic, ClockKind wanted);
 

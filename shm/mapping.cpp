@@ -192,6 +192,33 @@ void retry(const std::string& what, auto call) {
   if (result != 0) throw os_error(what, errno);
 }
 
+/// Writes the word that says "never copy this again", through the file: the header may be too
+/// damaged to attach to, and may still be mapped by processes that would. Returns what it was.
+std::uint32_t retire(int fd, std::uint32_t value) noexcept {
+  constexpr off_t kAt = offsetof(Header, retired);
+  struct stat st {};
+  std::uint32_t was = 0;
+  if (::fstat(fd, &st) != 0 || st.st_size < static_cast<off_t>(sizeof(Header))) return was;
+  if (::pread(fd, &was, sizeof was, kAt) != sizeof was) return 0;
+  if (::pwrite(fd, &value, sizeof value, kAt) != sizeof value) return 0;
+  return was;
+}
+
+/// Reserves memory for all of the file, in pieces: older kernels give a piece up whole when a
+/// signal comes, and a profiler sends one every few milliseconds. Returns an errno value.
+int reserve(int fd, std::uint64_t bytes) noexcept {
+  constexpr std::uint64_t kPiece = std::uint64_t{1} << 20;
+  for (std::uint64_t at = 0; at < bytes; at += kPiece) {
+    int error = EINTR;
+    for (int tries = 0; error == EINTR && tries < 1'000; ++tries) {
+      error = ::posix_fallocate(fd, static_cast<off_t>(at),
+                                static_cast<off_t>(std::min(kPiece, bytes - at)));
+    }
+    if (error != 0) return error;
+  }
+  return 0;
+}
+
 }  // namespace
 
 std::string path_of(std::string_view name) {
@@ -324,10 +351,9 @@ Mapping Mapping::publish(const std::string& path, const HeaderConstants& constan
   retry(fmt::format("{}: changing its mode", path),
         [&] { return ::fchmod(fd.get(), ownership.mode); });
 
-  int error;
-  do {
-    error = ::posix_fallocate(fd.get(), 0, static_cast<off_t>(constants.total_bytes));
-  } while (error == EINTR);
+  const int error = reserve(fd.get(), constants.total_bytes);
+  if (error != 0)
+    (void)::ftruncate(fd.get(), 0);  // so that the free size below is what it was before
   if (error == ENOSPC || error == EFBIG || error == ENOMEM)
     throw no_space(path, constants.total_bytes);
   if (error != 0)
@@ -434,13 +460,11 @@ bool Mapping::remove(const std::string& path) {
         fmt::format("{}: not a librl segment, so it stays; remove it by hand if it is in the way",
                     path));
   }
-  try {
-    attach(path, Access::read_write, true).header().retired.store(1, std::memory_order_release);
-  } catch (const Error&) {
-    // Damaged, or of another version: nobody could copy it anyway.
-  }
+  const Fd writable = open_file(path.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK);
+  const std::uint32_t was = retire(writable.get(), 1);
   if (::unlink(path.c_str()) == 0) return true;
   error = errno;
+  (void)retire(writable.get(), was);  // it lives on, and is to be rescued as before
   if (error == ENOENT) return false;
   throw os_error(fmt::format("{}: removing it (run as its owner or as root)", path), error);
 }
@@ -479,9 +503,6 @@ ClockEpoch Mapping::clock_epoch() const noexcept {
 /// by linkat.
 void Mapping::copy_from(const Mapping& old) {
   constexpr auto relaxed = std::memory_order_relaxed;
-  header().boottime_offset_ns.store(old.header().boottime_offset_ns.load(relaxed), relaxed);
-  header().manual_ns.store(old.header().manual_ns.load(relaxed), relaxed);
-
   const PolicyTable from_policies(old);
   std::vector<bool> copied(std::size_t{geometry_.policy_capacity} + 1);
   std::uint32_t last = 0;
@@ -522,19 +543,30 @@ void Mapping::copy_from(const Mapping& old) {
     to.counts(i).allowed.store(from.counts(i).allowed.load(relaxed), relaxed);
     to.counts(i).denied.store(from.counts(i).denied.load(relaxed), relaxed);
   }
-  if (geometry_.label_bytes == 0) return;
-  for (std::uint64_t i = 0; i < to.slot_count(); ++i) {
+  for (std::uint64_t i = 0; geometry_.label_bytes != 0 && i < to.slot_count(); ++i) {
     const Label& label = (&old.at<Label>(geometry_.labels_offset))[i];
     Label& copy = (&at<Label>(geometry_.labels_offset))[i];
     for (std::size_t word = 0; word < std::size(label.words); ++word) {
       copy.words[word].store(label.words[word].load(relaxed), relaxed);
     }
   }
+  // The clock last: the TSC may be left while we copy.
+  const SlotWords anchor = Table<Slot>::settled(old.header().clock_anchor);
+  header().clock_anchor.compare_exchange(header().clock_anchor.words(), anchor);
+  header().manual_ns.store(old.header().manual_ns.load(relaxed), relaxed);
+  header().boottime_offset_ns.store(old.header().boottime_offset_ns.load(relaxed), relaxed);
 }
 
 void Mapping::forsake() noexcept {
-  (void)::mmap(region_.get_address(), region_.get_size(), PROT_READ | PROT_WRITE,
-               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+  // Mapped elsewhere first, then moved over the old: no instant at which there is nothing.
+  const std::size_t size = region_.get_size();
+  void* const empty = ::mmap(nullptr, size, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (empty == MAP_FAILED) return;  // then the old one stays, and costs its memory
+  if (::mremap(empty, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, region_.get_address()) ==
+      MAP_FAILED) {
+    ::munmap(empty, size);
+  }
 }
 
 bool Mapping::is_shown_by(int fd) const noexcept {

@@ -4,6 +4,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <new>
 
 namespace rl::shm {
@@ -18,6 +19,15 @@ struct flock lock_of(const Mapping& mapping, std::uint32_t seat, short type) noe
   lock.l_type = type;
   lock.l_whence = SEEK_SET;
   lock.l_start = lock_offset(mapping, seat);
+  lock.l_len = 1;
+  return lock;
+}
+
+struct flock copy_lock(short type) noexcept {
+  struct flock lock {};
+  lock.l_type = type;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = offsetof(Header, retired);
   lock.l_len = 1;
   return lock;
 }
@@ -61,17 +71,12 @@ Participant::Holder& Participant::holder() noexcept {
 }
 
 void Participant::take_seat(Holder& holder, Holder* inherited) const noexcept {
-  // The inherited description is closed BEFORE ours is kept: its number may be reused at once, and
-  // must not be taken for it afterwards.
-  Fd fd = mapping_.reopen(
-      path_, inherited != nullptr ? inherited->fd.load(std::memory_order_acquire) : -1);
-  if (inherited != nullptr) {
-    int same = fd.get();
-    if (!inherited->fd.compare_exchange_strong(same, -1, std::memory_order_acq_rel,
-                                               std::memory_order_acquire)) {
-      close_file(*inherited);
-    }
-  }
+  // One thread of a child gets the inherited descriptor, and no number is looked at twice: once
+  // closed, the kernel gives it to the next who opens something.
+  const int known =
+      inherited != nullptr ? inherited->fd.exchange(-1, std::memory_order_acq_rel) : -1;
+  Fd fd = mapping_.reopen(path_, known);
+  if (known >= 0 && known != fd.get() && mapping_.is_shown_by(known)) ::close(known);
   const std::uint32_t capacity = mapping_.geometry().seat_capacity;
   const auto pid = static_cast<std::uint32_t>(::getpid());
   for (std::uint32_t i = 0; fd && i < capacity; ++i) {
@@ -89,6 +94,23 @@ void Participant::take_seat(Holder& holder, Holder* inherited) const noexcept {
   if (holder.seat == kAnonymous)
     mapping_.header().health.anonymous.fetch_add(1, std::memory_order_relaxed);
   holder.fd.store(fd.release(), std::memory_order_release);
+}
+
+void Participant::renew() noexcept {
+  Holder* seen = &holder();
+  if (mapping_.is_shown_by(seen->fd.load(std::memory_order_acquire))) return;
+  auto* const mine = new (std::nothrow) Holder{};
+  if (mine == nullptr) return;
+  take_seat(*mine, nullptr);
+  mine->process = process_token();
+  mine->previous = seen;
+  const bool has_file =
+      mine->fd.load(std::memory_order_relaxed) >= 0;  // without, the old one is as good
+  if (!has_file || !holder_.compare_exchange_strong(seen, mine, std::memory_order_acq_rel,
+                                                    std::memory_order_acquire)) {
+    close_file(*mine);
+    delete mine;
+  }
 }
 
 std::uint64_t Participant::nonce() noexcept {
@@ -109,6 +131,17 @@ std::uint64_t Participant::nonce() noexcept {
     bits = Hasher(mapping_.constants().secret)(facts, sizeof facts).low;
   }
   return bits | kRandom;
+}
+
+Participant::CopyLock::CopyLock(Participant& participant) noexcept : fd_(participant.file()) {
+  struct flock lock = copy_lock(F_WRLCK);
+  // Without a file there is nothing to agree on: then several copy, and one of them gets the name.
+  held_ = fd_ < 0 || ::fcntl(fd_, F_OFD_SETLK, &lock) == 0 || (errno != EAGAIN && errno != EACCES);
+}
+
+Participant::CopyLock::~CopyLock() {
+  struct flock lock = copy_lock(F_UNLCK);
+  if (held_ && fd_ >= 0) ::fcntl(fd_, F_OFD_SETLK, &lock);
 }
 
 std::uint32_t Participant::count_attached(const Mapping& mapping,

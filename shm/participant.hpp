@@ -36,6 +36,9 @@ class Participant {
   /// Makes sure that this process, and not its parent, has the seat.
   void attend() noexcept { (void)holder(); }
 
+  /// Takes a seat anew if the descriptor is gone: a daemon that closed all it had.
+  void renew() noexcept;
+
   /// Returns a number never returned before to anybody, and not 0.
   [[nodiscard]] std::uint64_t nonce() noexcept;
 
@@ -44,6 +47,20 @@ class Participant {
 
   /// Gives the seat up and closes the file, for a segment that was left.
   void leave() noexcept { close_file(holder()); }
+
+  /// The right to copy the segment: a lock of the kernel on a byte of its file, tried once.
+  class CopyLock {
+   public:
+    explicit CopyLock(Participant& participant) noexcept;
+    CopyLock(const CopyLock&) = delete;
+    CopyLock& operator=(const CopyLock&) = delete;
+    ~CopyLock();
+    [[nodiscard]] explicit operator bool() const noexcept { return held_; }
+
+   private:
+    int fd_;
+    bool held_;
+  };
 
   /// Counts the seats that are held, this process's included.
   static std::uint32_t count_attached(const Mapping& mapping, const std::string& path) noexcept;

@@ -113,9 +113,13 @@ struct CandidateList {
   }
 };
 
-/// What the rules make of a member's state.
+/// What becomes of a member's state.
 struct Transition {
-  bool store;            ///< false: nothing changes (a denial)
+  enum Kind : std::uint8_t {
+    store,  ///< the state is replaced
+    keep,   ///< nothing changes: a denial
+    pass,   ///< not for this step to say: go on with update()
+  } kind;
   std::uint16_t policy;  ///< the policy in whose units `state` is written
   std::uint64_t state;
 };
@@ -221,21 +225,22 @@ class Table {
     return kNowhere;
   }
 
-  /// Applies the rules to the slot if it has this tag of a member: one look and one CAS. False when
-  /// a rival's was faster, or the slot is not what it was; then nothing has changed: go on with
-  /// update().
-  template <Rules R>
+  /// Applies a step to the slot if it has this tag of a member: one look and one CAS. False when
+  /// the step passes, a rival's was faster, or the slot is not what it was; then nothing has
+  /// changed: go on with update().
+  template <class Step>
   [[nodiscard, gnu::always_inline]] bool try_step(std::uint64_t index, std::uint64_t tag,
-                                                  R& rules) const noexcept {
+                                                  Step&& step) const noexcept {
     Cell& cell = slot(index);
     const SlotWords seen = cell.words();
     if (seen.tag != tag) [[unlikely]]
       return false;
-    const Transition next = rules.step(policy_of(tag), seen.state);
-    if (next.store) {  // (h)
+    const Transition next = step(policy_of(tag), seen.state);
+    if (next.kind == Transition::store) [[likely]] {  // (h)
       return cell.compare_exchange(seen, {make_tag(identity_of(tag), next.policy), next.state});
     }
-    return cell.words() == seen;  // two readings agree: what was denied was really there
+    // Two readings agree: what was denied was really there.
+    return next.kind == Transition::keep && cell.words() == seen;
   }
 
   /// Applies the rules to the key's slot, which is inserted if the key has none, as often as it
@@ -251,7 +256,10 @@ class Table {
         continue;
       }
       const std::uint64_t tag = slot(index).tag();
-      if (is_member_of(tag, key.identity) && try_step(index, tag, rules)) {
+      const auto step = [&](std::uint16_t policy, std::uint64_t state) noexcept {
+        return rules.step(policy, state);
+      };
+      if (is_member_of(tag, key.identity) && try_step(index, tag, step)) {
         return {Update::decided, index, true, attempt.promoted};
       }
     }
@@ -339,7 +347,7 @@ class Table {
   [[gnu::noinline]] Insert insert_absent(const CandidateList& list, std::uint64_t identity,
                                          R& rules, Attempt& attempt) const noexcept {
     const Transition first = rules.first();
-    if (!first.store) return {Insert::unneeded};
+    if (first.kind != Transition::store) return {Insert::unneeded};
 
     const Survey survey = scan(list, identity);
     if (survey.member >= 0) return {Insert::retry};

@@ -18,7 +18,8 @@ View::View(shm::Mapping mapped, const std::string& path)
       labels(mapping.labels()),
       policies(mapping),
       clock(mapping.clock_epoch(), mapping.header(), mapping.writable()),
-      participant(mapping, path) {}
+      participant(mapping, path),
+      decides(mapping.writable()) {}
 
 SegmentCore::SegmentCore(std::string name, std::string path, shm::Mapping mapping, bool any_owner)
     : name_(std::move(name)), path_(std::move(path)), any_owner_(any_owner), view_(nullptr) {
@@ -38,24 +39,26 @@ SegmentCore::~SegmentCore() {
 
 bool SegmentCore::look_around() noexcept {
   View& now = view();
-  if (now.mapping.writable()) now.participant.attend();
   if (!shares_the_clock(now)) return false;
+  if (now.mapping.writable()) now.participant.attend();
 
-  constexpr std::uint64_t kEveryNs = 1'000'000'000;
   const std::uint64_t time = shm::read_boottime_ns();
   std::uint64_t due = next_look_ns_.load(std::memory_order_relaxed);
-  // relaxed: the CAS only elects the one thread that looks.
+  // relaxed: the CAS only elects the one thread that looks. Nobody else does until it has finished.
   if (time < due ||
-      !next_look_ns_.compare_exchange_strong(due, time + kEveryNs, std::memory_order_relaxed)) {
+      !next_look_ns_.compare_exchange_strong(due, ~std::uint64_t{0}, std::memory_order_relaxed)) {
     return true;
   }
+  std::uint64_t next_in_ns = 1'000'000'000;
   try {
-    look_at_name(now);
+    if (now.mapping.writable()) now.participant.renew();
+    if (!look_at_name(now)) next_in_ns = 50'000'000;
   } catch (const std::exception& e) {
     warn_once(e.what());
   } catch (...) {
     warn_once("unknown failure");
   }
+  next_look_ns_.store(shm::read_boottime_ns() + next_in_ns, std::memory_order_relaxed);
   return true;
 }
 
@@ -76,15 +79,17 @@ bool SegmentCore::shares_the_clock(const View& now) noexcept {
   return shared;
 }
 
-void SegmentCore::look_at_name(View& now) {
+/// Returns false when another process is just making the segment anew: look again soon.
+bool SegmentCore::look_at_name(View& now) {
   struct stat st {};
   if (::stat(path_.c_str(), &st) == 0) {
-    if (st.st_dev != now.mapping.device() || st.st_ino != now.mapping.inode()) move_over(now);
-    return;
+    return (st.st_dev == now.mapping.device() && st.st_ino == now.mapping.inode()) ||
+           move_over(now);
   }
   const int error = errno;
   const int file = now.mapping.writable() ? now.participant.file() : -1;
-  const bool unlinked = file < 0 || (::fstat(file, &st) == 0 && st.st_nlink == 0);
+  const bool ours = now.mapping.is_shown_by(file);
+  const bool unlinked = !ours || (::fstat(file, &st) == 0 && st.st_nlink == 0);
   if (error != ENOENT || !unlinked) {
     warn_once("its name cannot be reached from this process");
   } else if (now.mapping.header().retired.load(std::memory_order_acquire) != 0) {
@@ -92,12 +97,14 @@ void SegmentCore::look_at_name(View& now) {
         "it was removed on purpose, or succeeded by another that is gone, too; waiting for a new "
         "one");
   } else {
-    move_over(now);
+    return move_over(now);
   }
+  return true;
 }
 
 /// The name is gone or shows another segment: use what is there, or make it from what we have.
-void SegmentCore::move_over(View& old) {
+/// Returns false when another process is at it.
+bool SegmentCore::move_over(View& old) {
   std::optional<shm::Mapping> fresh;
   const auto access = old.mapping.writable() ? shm::Access::read_write : shm::Access::read_only;
   for (int tries = 0; !fresh && tries < 3;
@@ -106,6 +113,11 @@ void SegmentCore::move_over(View& old) {
       fresh.emplace(shm::Mapping::attach(path_, access, any_owner_));
     } catch (const Error& e) {
       if (e.code() != Errc::not_found || !old.mapping.writable()) throw;
+      // One process copies, so that a hundred do not fill the tmpfs with a hundred copies. The lock
+      // is the kernel's, on a byte of the old file; it ends with its holder, and nobody waits for
+      // it.
+      const shm::Participant::CopyLock lock(old.participant);
+      if (!lock) return false;
       try {
         fresh.emplace(shm::Mapping::recreate(path_, old.mapping));
       } catch (const Error& second) {
@@ -113,12 +125,13 @@ void SegmentCore::move_over(View& old) {
       }
     }
   }
-  if (!fresh) return;
+  if (!fresh) return true;
   // From now on nobody copies the old one: a process that slept through this would bring back what
   // was spent since. (release: pairs with the acquire in look_at_name; nothing hangs on it but the
   // word itself.)
   if (old.mapping.writable()) old.mapping.header().retired.store(1, std::memory_order_release);
   adopt(old, std::make_unique<View>(std::move(*fresh), path_));
+  return true;
 }
 
 void SegmentCore::adopt(View& old, std::unique_ptr<View> fresh) {
@@ -138,6 +151,8 @@ void SegmentCore::adopt(View& old, std::unique_ptr<View> fresh) {
   // which would otherwise fill up when names are removed again and again; a thread that has been
   // stopped in it all that time finds an empty table.
   if (View* const last_but_one = old.previous; last_but_one != nullptr) {
+    last_but_one->forsaken.store(true, std::memory_order_relaxed);
+    last_but_one->decides.store(false, std::memory_order_relaxed);
     if (last_but_one->mapping.writable()) last_but_one->participant.leave();
     last_but_one->mapping.forsake();
   }
@@ -217,8 +232,11 @@ std::unique_ptr<Binding> LimiterCore::bind(View& view, const std::optional<Limit
 const Binding& LimiterCore::rebind() noexcept {
   Binding* seen = binding_.load(std::memory_order_acquire);
   View& view = segment_->view();
-  if (&view == refused_.load(std::memory_order_relaxed)) return *seen;
+  const std::uint64_t time = shm::read_boottime_ns();
+  if (time < next_try_ns_.load(std::memory_order_relaxed)) return *seen;
   try {
+    // What was asked for comes along, and else what was in force: a new segment may be an empty
+    // one.
     std::unique_ptr<Binding> fresh = bind(view, seen->policy.limit);
     fresh->previous = seen;
     if (binding_.compare_exchange_strong(seen, fresh.get(), std::memory_order_acq_rel,
@@ -226,9 +244,10 @@ const Binding& LimiterCore::rebind() noexcept {
       return *fresh.release();
     }
   } catch (...) {
-    // The new segment cannot take this policy: go on with the old one, and do not try at every
-    // call.
-    refused_.store(&view, std::memory_order_relaxed);
+    // The new segment does not take this policy (now): go on with the old one, and try again in a
+    // second.
+    next_try_ns_.store(time + 1'000'000'000, std::memory_order_relaxed);
+    segment_->warn_once("the new segment does not take a policy of this process");
   }
   return *seen;
 }

@@ -35,6 +35,8 @@ struct View {
   shm::PolicyTable policies;
   shm::Clock clock;
   shm::Participant participant;
+  std::atomic<bool> decides;          ///< false for a read-only mapping, and for a forsaken one
+  std::atomic<bool> forsaken{false};  ///< its memory was let go of
   View* previous = nullptr;
 };
 
@@ -55,12 +57,14 @@ class SegmentCore {
   /// segment. Returns whether this process's clock is the segment's.
   bool look_around() noexcept;
 
+  /// Says a line, but only one for each view.
+  void warn_once(const char* why) noexcept;
+
  private:
   bool shares_the_clock(const View& now) noexcept;
-  void look_at_name(View& now);
-  void move_over(View& old);
+  bool look_at_name(View& now);
+  bool move_over(View& old);
   void adopt(View& old, std::unique_ptr<View> fresh);
-  void warn_once(const char* why) noexcept;
 
   std::string name_;
   std::string path_;
@@ -111,7 +115,7 @@ class LimiterCore {
   std::string policy_name_;
   std::optional<Limit> wanted_;
   std::atomic<Binding*> binding_{nullptr};
-  std::atomic<const View*> refused_{nullptr};  ///< a view that has no room for the policy
+  std::atomic<std::uint64_t> next_try_ns_{0};  ///< after a new segment did not take the policy
 };
 
 }  // namespace rl

@@ -19,22 +19,19 @@ std::uint64_t to_ns(Instant instant) noexcept {
   return ns < 0 ? 0 : std::min(static_cast<std::uint64_t>(ns), std::uint64_t{1} << 62);
 }
 
-/// Says to the caller what the rules decided.
-template <class Time>
-[[gnu::always_inline]] inline Decision decision_of(const TokenRules<Time>& rules,
+/// Says to the caller what an algorithm decided.
+[[gnu::always_inline]] inline Decision decision_of(const TokenVerdict& verdict,
+                                                   std::uint16_t policy, std::uint64_t limit,
                                                    const shm::Clock& clock) noexcept {
-  const TokenVerdict& verdict = rules.verdict();
   Decision d{.allowed = verdict.allowed,
              .reason = verdict.allowed ? Reason::ok : Reason::limited,
-             .policy = rules.decided_by(),
-             .limit = rules.limit(),
+             .policy = policy,
+             .limit = limit,
              .remaining = verdict.remaining,
              .reset_after = to_nanoseconds(verdict.reset_after_ns)};
   if (!verdict.allowed) {
     d.retry_after =
         to_nanoseconds(verdict.retry_after_ns + clock.drift_allowance(verdict.retry_after_ns));
-    if (rules.is_unavailable()) [[unlikely]]
-      d.reason = Reason::unavailable;
     if (verdict.never) [[unlikely]] {
       d.reason = Reason::never;
       d.retry_after = kNever;
@@ -43,15 +40,17 @@ template <class Time>
   return d;
 }
 
-/// Counts a decision beside the key's slot.
 template <class Time>
+Decision decision_of(const TokenRules<Time>& rules, const shm::Clock& clock) noexcept {
+  if (rules.is_unavailable()) return {.reason = Reason::unavailable, .policy = rules.decided_by()};
+  return decision_of(rules.verdict(), rules.decided_by(), rules.limit(), clock);
+}
+
+/// Counts a decision beside the key's slot.
 [[gnu::always_inline]] inline void count(const View& view, std::uint64_t index,
-                                         std::uint64_t identity,
-                                         const TokenRules<Time>& rules) noexcept {
+                                         std::uint64_t identity, bool allowed) noexcept {
   shm::Counts& counts = view.table.counts(index);
-  shm::add_count(rules.verdict().allowed ? counts.allowed : counts.denied, identity);
-  if (rules.healed()) [[unlikely]]
-    view.mapping.header().health.clamped.fetch_add(1, std::memory_order_relaxed);
+  shm::add_count(allowed ? counts.allowed : counts.denied, identity);
 }
 
 /// The call found no slot and could not get one: the policy's when_full decides, counted.
@@ -71,7 +70,15 @@ template <class Time>
   return d;
 }
 
-/// The key is new, is not at home, or a rival was faster: the whole protocol of the table.
+/// The call makes no sense, or the segment takes none.
+[[gnu::cold]] Decision refused(const View& view, std::string_view key,
+                               std::uint64_t cost) noexcept {
+  const bool sound = !key.empty() && cost != 0 && view.forsaken.load(std::memory_order_relaxed);
+  return {.reason = sound ? Reason::unavailable : Reason::invalid};
+}
+
+/// The key is new, is not at home, is under another policy, a rival was faster, or the clock is
+/// odd: the whole protocol of the table.
 template <class Time>
 [[gnu::noinline]] Decision decide_with_retries(const Binding& binding, Time time,
                                                std::string_view key, const shm::KeyHash hash,
@@ -81,7 +88,9 @@ template <class Time>
   const shm::Update update = view.table.update(hash, rules);
   if (update.outcome != shm::Update::decided) return decision_without_slot(binding, update.outcome);
   if (update.promoted) view.labels.write(update.slot_index, hash.identity, key);
-  if (update.has_slot) count(view, update.slot_index, hash.identity, rules);
+  if (update.has_slot && !rules.is_unavailable())
+    count(view, update.slot_index, hash.identity, rules.verdict().allowed);
+  if (rules.healed()) view.mapping.header().health.clamped.fetch_add(1, std::memory_order_relaxed);
   return decision_of(rules, view.clock);
 }
 
@@ -90,17 +99,22 @@ template <class Time>
 [[gnu::always_inline]] inline Decision decide(const Binding& binding, Time time,
                                               std::string_view key, std::uint64_t cost) noexcept {
   View& view = *binding.view;
-  if (key.empty() || cost == 0 || !view.mapping.writable()) [[unlikely]]
-    return {};
+  if (key.empty() || cost == 0 || !view.decides.load(std::memory_order_relaxed)) [[unlikely]] {
+    return refused(view, key, cost);
+  }
   const auto hash = shm::KeyHash::from(binding.hasher(key.data(), key.size()));
   const std::uint64_t tag = shm::make_tag(hash.identity, binding.id);
   const std::uint64_t index = view.table.find_at_home(hash, tag);
-  TokenRules<Time> rules(binding, time, cost);
-  if (index == view.table.kNowhere || !view.table.try_step(index, tag, rules)) {
+  TokenVerdict verdict{};
+  const bool decided =
+      index != view.table.kNowhere &&
+      view.table.try_step(index, tag, [&](std::uint16_t policy, std::uint64_t state) noexcept {
+        return first_step(binding.policy.bucket, time, policy, state, cost, verdict);
+      });
+  if (!decided) [[unlikely]]
     return decide_with_retries(binding, time, key, hash, cost);
-  }
-  count(view, index, hash.identity, rules);
-  return decision_of(rules, view.clock);
+  count(view, index, hash.identity, verdict.allowed);
+  return decision_of(verdict, binding.id, binding.policy.bucket.burst, view.clock);
 }
 
 }  // namespace
@@ -145,7 +159,8 @@ Decision Limiter::try_acquire_at(Instant now, std::string_view key, std::uint64_
 Decision Limiter::peek(std::string_view key, std::uint64_t cost) const noexcept {
   const Binding& binding = core_->binding();
   View& view = *binding.view;
-  if (key.empty() || cost == 0) return {};
+  if (key.empty() || cost == 0 || view.forsaken.load(std::memory_order_relaxed))
+    return refused(view, key, cost);
   const auto hash = shm::KeyHash::from(binding.hasher(key.data(), key.size()));
   const std::uint64_t index = view.table.find(hash);
   shm::SlotWords words;

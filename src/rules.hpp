@@ -26,18 +26,35 @@ struct CallersTime {
   [[nodiscard]] std::uint64_t latest() const noexcept { return std::max(ns, clock->now()); }
 };
 
+/// The step of a key under the policy that is asked, with nothing odd about state or clock; all
+/// else is passed on to TokenRules. The clock is read AFTER the table has read the slot: see there.
+template <class Time>
+[[gnu::always_inline]] inline shm::Transition first_step(const TokenBucket& bucket, Time time,
+                                                         std::uint16_t policy, std::uint64_t state,
+                                                         std::uint64_t cost,
+                                                         TokenVerdict& verdict) noexcept {
+  const std::uint64_t now = time.now();
+  if (now == shm::Clock::kNoTime || is_beyond_horizon(bucket, state, now)) [[unlikely]] {
+    return {shm::Transition::pass, policy, state};
+  }
+  verdict = acquire(bucket, state, now, cost);
+  return {verdict.allowed ? shm::Transition::store : shm::Transition::keep, policy, verdict.tat_ns};
+}
+
 /// Drives the table through one call on a token bucket (shm::Rules).
 ///
 /// step() reads the clock AFTER the table has read the slot. A process that was stopped in between
-/// sees an old slot with a new time, never the reverse: a denial is therefore true at the instant
-/// at which the slot was read. (An admission is checked by its CAS.)
+/// sees an old slot with a new time, never the reverse (but for the 100 ns by which a CPU may read
+/// its TSC early): a denial is therefore true at the instant at which the slot was read. An
+/// admission is checked by its CAS, and counts at the instant at which the clock was read.
 template <class Time>
 class TokenRules {
  public:
   TokenRules(const Binding& binding, const Time& time, std::uint64_t cost) noexcept
       : binding_(binding), time_(time), cost_(cost), decided_by_(binding.id) {}
 
-  [[gnu::always_inline]] shm::Transition step(std::uint16_t policy, std::uint64_t state) noexcept {
+  shm::Transition step(std::uint16_t policy, std::uint64_t state) noexcept {
+    unavailable_ = false;
     const TokenBucket* const bucket = bucket_of(policy);
     const std::uint64_t now = time_.now();
     if (bucket == nullptr || now == shm::Clock::kNoTime) [[unlikely]]
@@ -46,7 +63,8 @@ class TokenRules {
     if (healed_) [[unlikely]]
       state = cut(*bucket, state);
     verdict_ = acquire(*bucket, state, now, cost_);
-    return {verdict_.allowed || healed_, policy, verdict_.tat_ns};
+    return {verdict_.allowed || healed_ ? shm::Transition::store : shm::Transition::keep, policy,
+            verdict_.tat_ns};
   }
 
   /// Says what step would decide, without deciding it.
@@ -59,7 +77,9 @@ class TokenRules {
   }
 
   shm::Transition first() noexcept { return step(binding_.id, 0); }
-  [[nodiscard]] shm::Transition idle() const noexcept { return {true, binding_.id, 0}; }
+  [[nodiscard]] shm::Transition idle() const noexcept {
+    return {shm::Transition::store, binding_.id, 0};
+  }
 
   [[nodiscard]] shm::Standing judge(std::uint16_t policy, std::uint64_t state) const noexcept {
     // Another key's slot is judged by the real time, not by what the caller believes it to be.
@@ -91,7 +111,7 @@ class TokenRules {
   /// Returns the bucket of the policy that the slot is under, and notes it as the one that decides.
   /// An entry that is damaged comes under ours again; one that is whole but unknown to this library
   /// has no bucket.
-  [[gnu::always_inline]] const TokenBucket* bucket_of(std::uint16_t& policy) noexcept {
+  const TokenBucket* bucket_of(std::uint16_t& policy) noexcept {
     const TokenBucket* bucket = &binding_.policy.bucket;
     if (policy != binding_.id) [[unlikely]] {
       const auto constants = binding_.view->policies.read(policy);
@@ -110,13 +130,12 @@ class TokenRules {
   [[gnu::cold]] shm::Transition unavailable() noexcept {
     verdict_ = {};
     unavailable_ = true;
-    return {false, decided_by_, 0};
+    return {shm::Transition::keep, decided_by_, 0};
   }
 
   /// Cuts a state that no clock of ours can explain. A caller's time is first checked against the
   /// clock: if that explains the state, it stays.
-  [[gnu::always_inline]] std::uint64_t cut(const TokenBucket& bucket,
-                                           std::uint64_t state) noexcept {
+  std::uint64_t cut(const TokenBucket& bucket, std::uint64_t state) noexcept {
     const std::uint64_t latest = time_.latest();
     healed_ = is_beyond_horizon(bucket, state, latest);
     return healed_ ? horizon(bucket, latest) : state;

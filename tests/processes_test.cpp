@@ -311,6 +311,72 @@ TEST_CASE("a_segment_that_is_removed_on_purpose_stays_away_and_its_processes_fol
   set_log(nullptr);
 }
 
+TEST_CASE("a_daemon_that_closed_all_descriptors_still_rescues_its_segment_and_has_a_seat") {
+  test::Scratch segment({.keys = 1'000});
+  (void)segment->limiter("api", Limit::per_hour(100));
+  test::Child daemon([&] {
+    set_log([](Severity, std::string_view, void*) noexcept {});
+    Segment own = Segment::open(segment.name());
+    Limiter api = own.limiter("api");
+    for (int i = 0; i < 40; ++i) (void)api.try_acquire("k");
+    for (int fd = 3; fd < 256; ++fd) ::close(fd);
+    const auto start = std::chrono::steady_clock::now();
+    const auto is_there = [&] { return ::access(segment.path().c_str(), F_OK) == 0; };
+    const auto until = [&](auto done) {
+      while (!done() && std::chrono::steady_clock::now() - start < 20s) {
+        (void)api.try_acquire("other");
+        std::this_thread::sleep_for(1ms);
+      }
+      return done();
+    };
+    // Its seat is gone with the descriptor; the next look takes a new one.
+    if (!until([&] { return Segment::open_read_only(segment.name()).info().attached == 2; }))
+      ::_exit(1);
+    ::unlink(segment.path().c_str());
+    if (!until(is_there)) ::_exit(2);
+    ::_exit(Segment::open_read_only(segment.name()).limiter("api").peek("k").remaining == 60 ? 0
+                                                                                             : 3);
+  });
+  CHECK(daemon.wait() == 0);
+}
+
+TEST_CASE("a_damaged_segment_that_is_removed_does_not_come_back") {
+  test::Scratch segment({.keys = 1'000});
+  Limiter api = segment->limiter("api", Limit::per_hour(100));
+  static std::atomic<int> lines;
+  lines = 0;
+  set_log([](Severity, std::string_view, void*) noexcept { ++lines; });
+  const int file = ::open(segment.path().c_str(), O_RDWR | O_CLOEXEC);
+  REQUIRE(::pwrite(file, "x", 1, offsetof(shm::HeaderConstants, keys)) == 1);
+  ::close(file);
+  REQUIRE(Segment::remove(segment.name()));
+  const auto start = std::chrono::steady_clock::now();
+  while (lines == 0 && std::chrono::steady_clock::now() - start < 10s) (void)api.try_acquire("k");
+  CHECK(lines == 1);
+  CHECK(::access(segment.path().c_str(), F_OK) != 0);
+  set_log(nullptr);
+}
+
+TEST_CASE("a_remove_that_is_not_allowed_leaves_the_segment_as_it_was") {
+  if (::geteuid() != 0) {
+    MESSAGE("skipped: needs root to become somebody else");
+    return;
+  }
+  test::Scratch segment({.keys = 100, .mode = 0666});
+  test::Child nobody([&] {
+    if (::setgid(65534) != 0 || ::setuid(65534) != 0) ::_exit(77);
+    try {
+      (void)Segment::remove(segment.name());
+    } catch (const Error& e) {
+      ::_exit(e.code() == Errc::permission ? 0 : 2);
+    }
+    ::_exit(1);
+  });
+  CHECK(nobody.wait() == 0);
+  const shm::Mapping mapping = shm::Mapping::attach(segment.path(), shm::Access::read_only, false);
+  CHECK(mapping.header().retired.load() == 0);
+}
+
 TEST_CASE("a_segment_that_is_copied_while_others_decide_is_a_valid_one") {
   for (int round = 0; round < 150; ++round) {
     test::Scratch segment({.keys = 60, .policies = 2'000});

@@ -68,10 +68,10 @@ struct CountingRules {
 
   Transition step(std::uint16_t, std::uint64_t state) noexcept {
     allowed = state < most;
-    return {allowed, kPolicy, state + 1};
+    return {allowed ? Transition::store : Transition::keep, kPolicy, state + 1};
   }
   Transition first() noexcept { return step(kPolicy, 0); }
-  Transition idle() noexcept { return {true, kPolicy, 0}; }
+  Transition idle() noexcept { return {Transition::store, kPolicy, 0}; }
   Standing judge(std::uint16_t, std::uint64_t state) noexcept {
     if (state == 0) return {Standing::idle, 0};
     return {state == kSticky ? Standing::sticky : Standing::owing, state};

@@ -30,8 +30,9 @@ enum class WhenFull : std::uint8_t {
 /// idle. The interval between two tokens is a whole number of nanoseconds, rounded up.
 ///
 /// Errors: every function that makes a Limit throws Error (bad_limit) for one that is not
-/// representable: a count or burst of 0, a period that is not whole milliseconds, an interval whose rounding would change the rate by more
-/// than 0.1 %, burst x interval above 73 years. The text names the nearest that fits.
+/// representable: a count or burst of 0, a period that is not whole milliseconds, an interval whose
+/// rounding would change the rate by more than 0.1 %, burst x interval above 73 years. The text
+/// names the nearest that fits.
 class RL_EXPORT Limit {
  public:
   /// Makes a limit of n calls per period, with a burst of n.

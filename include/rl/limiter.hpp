@@ -27,8 +27,10 @@ class LimiterCore;
 /// come on top, counted.
 ///
 /// Guarantee P (progress): no call waits for another, whether that one is running, stopped or dead;
-/// the number of steps of a call is bounded. No system call but one stat() per process and second,
-/// except when a key is seen for the first time after a fork.
+/// the number of steps of a call is bounded. System calls: one stat() per process and second; once
+/// in a forked child, to take its seat; for a new key in a process that found no seat, a random
+/// number; and in the second after somebody removed the segment's file, all that making it anew
+/// takes.
 ///
 /// Threads and processes: every member may be called from any number of threads and processes at
 /// once, before and after fork().

@@ -113,8 +113,10 @@ class RL_EXPORT Segment {
   static Segment open_or_create(std::string_view name, const SegmentOptions& options = {});
   /// Attaches for looking only; needs no more than read permission.
   static Segment open_read_only(std::string_view name, const SegmentOptions& options = {});
-  /// Removes the name; returns false if there was none. Processes that still have it mapped notice
-  /// within a second of use and make the segment anew, with its contents.
+  /// Removes the name of a segment, however damaged; returns false if there was none. Processes
+  /// that still have it mapped go on with it until there is a new one under the name, which they
+  /// follow within a second of use. (A name that vanishes in any other way is given to a copy
+  /// instead.) Errors: not_a_segment for any other file.
   static bool remove(std::string_view name);
 
   /// Returns the limiter of a policy; makes the policy if the segment has none of that name. When
