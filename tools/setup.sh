@@ -1,0 +1,116 @@
+# Installs what the project is built with, and builds it. tools/demo and tools/test source this in
+# the root of the project.
+#
+#   rl_install [PACKAGE...]   installs what is missing, and these Debian packages beside it
+#   rl_build                  configures build/ if needed and builds all of it
+#
+# With RL_NO_INSTALL=1 nothing is installed: what is missing is named, and the exit code is 2.
+# Everything here is a tool or a library; none starts a service, and no PACKAGE may.
+# shellcheck shell=bash
+
+RL_HEADERS='fmt/core.h libfmt-dev
+doctest/doctest.h doctest-dev
+CLI/CLI.hpp libcli11-dev
+nlohmann/json.hpp nlohmann-json3-dev
+benchmark/benchmark.h libbenchmark-dev
+boost/version.hpp boost'
+
+# Prints the packages whose tools or headers are not there. Got from elsewhere is as good.
+rl_missing() {
+  local compiler=${CXX:-g++} header package
+  command -v meson >/dev/null || echo meson
+  command -v ninja >/dev/null || echo ninja-build
+  command -v pkg-config >/dev/null || echo pkg-config
+  if ! command -v "${compiler%% *}" >/dev/null; then
+    echo g++
+    while read -r header package; do
+      [ -e "/usr/include/$header" ] || echo "$package"
+    done <<<"$RL_HEADERS"
+    return
+  fi
+  # The preprocessor knows best where headers are; one run looks for all.
+  {
+    while read -r header package; do
+      printf '#if !__has_include(<%s>)\nmissing: %s\n#endif\n' "$header" "$package"
+    done <<<"$RL_HEADERS"
+    echo '#if __has_include(<boost/version.hpp>)
+#include <boost/version.hpp>
+#if BOOST_VERSION < 107400
+missing: boost
+#endif
+#endif'
+  } | $compiler -E -x c++ - | sed -n 's/^missing: //p'
+}
+
+# Prints those of the given packages that are not installed.
+rl_not_installed() {
+  local package
+  for package in "$@"; do
+    dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed ||
+      echo "$package"
+  done
+}
+
+# Says what is missing and why it stays so.
+rl_give_up() {
+  echo "missing: $1; $2" >&2
+  exit 2
+}
+
+# Runs a command and shows what it wrote only if it fails.
+rl_quietly() {
+  local log status=0
+  log=$(mktemp)
+  "$@" >"$log" 2>&1 || status=$?
+  [ "$status" = 0 ] || cat "$log" >&2
+  rm -f "$log"
+  return "$status"
+}
+
+rl_apt_get() {
+  local sudo=
+  [ "$(id -u)" = 0 ] || sudo=sudo
+  $sudo env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 \
+    apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=60 "$@" </dev/null
+}
+
+# Installs packages; "boost" stands for any Boost. Debian has two that exclude each other, and the
+# one that is there must not be replaced.
+rl_apt_install() {
+  local package others=()
+  local install=(rl_apt_get install -y --no-install-recommends --no-remove)
+  for package in "$@"; do
+    [ "$package" = boost ] || others+=("$package")
+  done
+  [ ${#others[@]} = 0 ] || "${install[@]}" "${others[@]}" || return
+  [ ${#others[@]} = $# ] || "${install[@]}" libboost1.81-dev || "${install[@]}" libboost-dev
+}
+
+rl_install() {
+  local missing before=''
+  while missing=$(rl_missing && rl_not_installed "$@") && [ -n "$missing" ]; do
+    missing=${missing//$'\n'/ }
+    [ "${RL_NO_INSTALL:-0}" != 1 ] ||
+      rl_give_up "$missing" "install them, or run this without --no-install"
+    command -v apt-get >/dev/null ||
+      rl_give_up "$missing" "there is no apt-get here, so install what provides them"
+    [ "$(id -u)" = 0 ] || command -v sudo >/dev/null ||
+      rl_give_up "$missing" "installing them takes root, and there is no sudo"
+    [ "$missing" != "$before" ] ||
+      rl_give_up "$missing" "apt-get installed them, but they are not found"
+    echo "installing $missing"
+    rl_apt_get update >/dev/null 2>&1 || true # old lists may do
+    # shellcheck disable=SC2086
+    rl_quietly rl_apt_install $missing ||
+      rl_give_up "$missing" "apt-get could not install them, for the reasons above"
+    before=$missing
+  done
+}
+
+rl_build() {
+  if [ ! -f build/build.ninja ]; then
+    echo "building in build/; this takes some minutes the first time"
+    rl_quietly meson setup build || return
+  fi
+  rl_quietly ninja -C build
+}
