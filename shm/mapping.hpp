@@ -1,5 +1,6 @@
 /// \file
-/// Creating, publishing, attaching to and checking the file of a segment.
+/// Creating and publishing (publish.cpp), attaching to and checking (mapping.cpp) the file of a
+/// segment.
 ///
 /// A segment is created whole, then published: an unnamed file (O_TMPFILE) is reserved, filled and
 /// only then linked to its name. No process ever sees half a segment, of two rival creators exactly
@@ -43,6 +44,9 @@ enum class Access { read_only, read_write };
 
 /// Turns a segment's name into the path of its file. Errors: Error (bad_name).
 std::string path_of(std::string_view name);
+
+/// Returns what the constants' checksum must be.
+std::uint64_t header_checksum(const HeaderConstants& constants) noexcept;
 
 /// A mapped segment: attached, checked, with its geometry in private memory.
 /// Threads and processes: immutable after construction; usable by any thread and after fork().
