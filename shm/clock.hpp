@@ -5,9 +5,8 @@
 /// either about as much as the TSC: so the TSC is used where the kernel itself trusts it. But a TSC
 /// can freeze or jump (a virtual machine that is restored or migrated), so it is guarded: each
 /// thread, BEFORE it uses a reading, compares it with CLOCK_BOOTTIME when 100 ms of TSC have passed
-/// since its last look, and at least every 1,024 calls. What is compared is the time that passed
-/// since then, not the absolute time: the kernel's clock is steered by NTP and the TSC is
-/// not.
+/// since its last look, and at least every 1,024 calls. What is compared is the time that passed on
+/// both since a look 100 ms ago, not the absolute time: NTP steers the kernel's clock and not the TSC.
 ///
 /// The look is bracketed: the kernel's reading lies between two of the TSC, so a process that is
 /// stopped or stepped in the middle of a look learns less, but nothing false. A thread's first look
@@ -17,9 +16,8 @@
 /// Leaving the TSC is one CAS on one header word, from 0 to an offset, never back:
 ///
 ///     boottime_offset_ns == 0   now = (tsc - epoch_tsc) * ns_per_tick
-///     otherwise                 now = CLOCK_BOOTTIME + boottime_offset_ns, continuous with the
-///     last
-///                               reading that was good
+///     otherwise                 now = CLOCK_BOOTTIME + boottime_offset_ns, which goes on from the
+///                               newest reading that was good
 ///
 /// A call in flight with an old reading is merely stale, as if it had been stopped.
 #pragma once

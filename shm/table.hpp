@@ -15,19 +15,18 @@
 /// two instructions leaves one of the states above, and nobody has anything to clean up or to wait
 /// for.
 ///
-///     who            from                      to                       why one CAS suffices
-///     (a) claim      FREE                      TENTATIVE(own nonce)     no charge is in it yet
-///     (b) overwrite  MEMBER of another, idle   TENTATIVE(own nonce)     idle is worth nothing; a
-///     charge
-///                                                                       in between fails the CAS
-///     (c) displace   TENTATIVE of another key  TENTATIVE(own nonce)     its owner notices and
-///     restarts (d) evict      MEMBER of another, owing  TENTATIVE(own nonce)     gives that debt
-///     away: counted (e) withdraw   TENTATIVE(own nonce)      FREE (f) kill       TENTATIVE, same
-///     key       FREE                     its owner notices and restarts (g) promote    TENTATIVE
-///     MEMBER                   own: with the first charge in
-///                                                                       it; another's: idle
-///     (h) step       MEMBER(s)                 MEMBER(s')               a decision
-///     (i) free       MEMBER                    FREE                     reset; reap, when idle
+///     who            from                      to                     why one CAS suffices
+///     (a) claim      FREE                      TENTATIVE(own nonce)   no charge is in it yet
+///     (b) overwrite  MEMBER of another, idle   TENTATIVE(own nonce)   idle is worth nothing, and a
+///                                                                     charge in between fails it
+///     (c) displace   TENTATIVE of another key  TENTATIVE(own nonce)   its owner notices, restarts
+///     (d) evict      MEMBER of another, owing  TENTATIVE(own nonce)   that debt is lost: counted
+///     (e) withdraw   TENTATIVE(own nonce)      FREE
+///     (f) kill       TENTATIVE, same key       FREE                   its owner notices, restarts
+///     (g) promote    TENTATIVE                 MEMBER                 own: with the first charge
+///                                                                     in it; another's: idle
+///     (h) step       MEMBER(s)                 MEMBER(s')             a decision
+///     (i) free       MEMBER                    FREE                   reset; reap, when idle
 ///
 /// # The candidate list
 ///
@@ -40,8 +39,7 @@
 /// Find: the first MEMBER with our identity. Most keys are in their home line: one cache line.
 ///
 /// Insert, when there is none:
-///   1. Scan the list. A member: use it. A tentative of our key, anybody's: that is the candidate
-///   c.
+///   1. Scan the list. A member: use it. A tentative of our key, anybody's: the candidate c.
 ///      Else claim a slot for ourselves (a, b, c or d above): that is c.
 ///   2. Scan the list again, all but c:
 ///        a member         -> withdraw our own tentative (e) and use the member;
@@ -61,8 +59,7 @@
 ///   become a member, one order of the list for all, and a claim that is ordered before the loads
 ///   of the scan that follows it (a full barrier: slot.hpp). Freeing, overwriting and evicting by
 ///   anybody do not enter into it.
-/// P (progress): the number of steps of a call is bounded: every retry takes one of kTriesMax. A
-/// CAS
+/// P (progress): the number of steps of a call is bounded: every retry takes one of kTriesMax. A CAS
 ///   on a member fails only because another call succeeded. Past the bound the call gets the
 ///   verdict of its policy's when_full and is counted (gave_up).
 /// A (exactness) is the algorithm's, held by (h): one charge, one CAS, on the one slot of the key.

@@ -110,7 +110,7 @@ rl_install() {
 rl_build() {
   if [ ! -f build/build.ninja ]; then
     echo "building in build/; this takes some minutes the first time"
-    rl_quietly meson setup build || return
+    rl_quietly meson setup build -Dwerror=true || return
   fi
   rl_quietly ninja -C build
 }
