@@ -10,26 +10,22 @@
 namespace rl::shm {
 namespace {
 
-off_t lock_offset(const Mapping& mapping, std::uint32_t seat) noexcept {
-  return static_cast<off_t>(mapping.geometry().seats_offset + std::uint64_t{seat} * sizeof(Seat));
-}
-
-struct flock lock_of(const Mapping& mapping, std::uint32_t seat, short type) noexcept {
+/// A lock of the kernel on one byte of the file, which nobody reads or writes for it.
+struct flock byte_lock(std::uint64_t offset, short type) noexcept {
   struct flock lock {};
   lock.l_type = type;
   lock.l_whence = SEEK_SET;
-  lock.l_start = lock_offset(mapping, seat);
+  lock.l_start = static_cast<off_t>(offset);
   lock.l_len = 1;
   return lock;
+}
+
+struct flock seat_lock(const Mapping& mapping, std::uint32_t seat, short type) noexcept {
+  return byte_lock(mapping.geometry().seats_offset + std::uint64_t{seat} * sizeof(Seat), type);
 }
 
 struct flock copy_lock(short type) noexcept {
-  struct flock lock {};
-  lock.l_type = type;
-  lock.l_whence = SEEK_SET;
-  lock.l_start = offsetof(Header, retired);
-  lock.l_len = 1;
-  return lock;
+  return byte_lock(offsetof(Header, retired), type);
 }
 
 }  // namespace
@@ -81,7 +77,7 @@ void Participant::take_seat(Holder& holder, Holder* inherited) const noexcept {
   const auto pid = static_cast<std::uint32_t>(::getpid());
   for (std::uint32_t i = 0; fd && i < capacity; ++i) {
     const std::uint32_t seat = (pid + i) % capacity;
-    struct flock lock = lock_of(mapping_, seat, F_WRLCK);
+    struct flock lock = seat_lock(mapping_, seat, F_WRLCK);
     if (::fcntl(fd.get(), F_OFD_SETLK, &lock) != 0) continue;
     Seat& entry = mapping_.seats()[seat];
     // acq_rel: whoever reads the new generation sees nothing of the last holder's turn after it.
@@ -150,7 +146,7 @@ std::uint32_t Participant::count_attached(const Mapping& mapping,
   std::uint32_t held = 0;
   for (std::uint32_t seat = 0; fd && seat < mapping.geometry().seat_capacity; ++seat) {
     if (mapping.seats()[seat].generation.load(std::memory_order_relaxed) == 0) continue;
-    struct flock lock = lock_of(mapping, seat, F_RDLCK);
+    struct flock lock = seat_lock(mapping, seat, F_RDLCK);
     if (::fcntl(fd.get(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK) ++held;
   }
   return held;

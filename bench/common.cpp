@@ -1,0 +1,271 @@
+#include "bench/common.hpp"
+
+#include <fmt/format.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <utility>
+
+#include "bench/commit.hpp"
+#include "bench/scratch.hpp"
+#include "shm/clock.hpp"
+
+namespace rl::bench {
+namespace {
+
+std::string cpu_model() {
+  std::ifstream cpuinfo("/proc/cpuinfo");
+  for (std::string line; std::getline(cpuinfo, line);) {
+    const std::size_t colon = line.find(": ");
+    if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
+  }
+  return "unknown";
+}
+
+std::string compiler() {
+#if defined(__clang__)
+  return fmt::format("clang++ {}", __clang_version__);
+#else
+  return fmt::format("g++ {}", __VERSION__);
+#endif
+}
+
+std::string kernel() {
+  utsname name{};
+  if (::uname(&name) != 0) return "unknown";
+  return fmt::format("{} {} {}", name.sysname, name.release, name.machine);
+}
+
+/// Returns the CPU family's own word for "runs under a hypervisor".
+bool is_virtual() {
+  std::ifstream cpuinfo("/proc/cpuinfo");
+  for (std::string line; std::getline(cpuinfo, line);) {
+    if (line.starts_with("flags")) return line.find(" hypervisor") != std::string::npos;
+  }
+  return false;
+}
+
+std::string figure(double value) {
+  return value < 1'000 ? fmt::format("{:.2f}", value) : fmt::format("{:.0f}", value);
+}
+
+void print_aligned(const Grid& grid) {
+  std::vector<std::size_t> widths;
+  for (std::size_t i = 0; i < grid.columns.size(); ++i) {
+    widths.push_back(grid.columns[i].size());
+    for (const auto& row : grid.rows) widths[i] = std::max(widths[i], row[i].size());
+  }
+  const auto print_row = [&](const std::vector<std::string>& cells) {
+    for (std::size_t i = 0; i < cells.size(); ++i) {
+      if (i == 0) {
+        fmt::print("{:<{}}", cells[i], widths[i]);
+      } else {
+        fmt::print("  {:>{}}", cells[i], widths[i]);
+      }
+    }
+    fmt::print("\n");
+  };
+  fmt::print("{}\n", grid.title);
+  print_row(grid.columns);
+  for (const auto& row : grid.rows) print_row(row);
+  fmt::print("\n");
+}
+
+void print_markdown_row(const std::vector<std::string>& cells) {
+  for (const std::string& cell : cells) fmt::print("| {} ", cell);
+  fmt::print("|\n");
+}
+
+void print_markdown_grid(const Grid& grid) {
+  fmt::print("{}\n\n", grid.title);
+  print_markdown_row(grid.columns);
+  std::vector<std::string> rule(grid.columns.size(), "--:");
+  rule.front() = "---";
+  print_markdown_row(rule);
+  for (const auto& row : grid.rows) print_markdown_row(row);
+  fmt::print("\n");
+}
+
+nlohmann::json json_of(const Grid& grid) {
+  return {{"title", grid.title}, {"columns", grid.columns}, {"rows", grid.rows}};
+}
+
+nlohmann::json json_of(const Machine& machine) {
+  return {{"cpu", machine.cpu},          {"cores", machine.cores},
+          {"kernel", machine.kernel},    {"compiler", machine.compiler},
+          {"commit", machine.commit},    {"build_type", machine.build_type},
+          {"clock", machine.clock},      {"load", machine.load},
+          {"warnings", machine.warnings}};
+}
+
+}  // namespace
+
+Machine describe_machine() {
+  Machine machine;
+  machine.cpu = cpu_model();
+  machine.cores = static_cast<unsigned>(::sysconf(_SC_NPROCESSORS_ONLN));
+  machine.kernel = kernel();
+  machine.compiler = compiler();
+  machine.commit = RL_BENCH_COMMIT;
+  machine.build_type = RL_BENCH_BUILD_TYPE;
+  machine.clock = shm::tsc_is_trusted() ? "tsc" : "boottime";
+  double loads[1] = {};
+  if (::getloadavg(loads, 1) == 1) machine.load = loads[0];
+  if (machine.load > 0.5) {
+    machine.warnings.push_back(
+        fmt::format("the machine looks busy (load {:.2f}): wait until it is idle", machine.load));
+  }
+  if (is_virtual()) machine.warnings.push_back("a virtual machine: neighbours may disturb");
+  if (machine.build_type == "debug") machine.warnings.push_back("built without optimisation");
+  return machine;
+}
+
+void add_options(CLI::App& app, Options& options) {
+  app.add_option("--rounds", options.rounds, "Runs of each contender; the median counts")
+      ->check(CLI::Range(1, 999))
+      ->capture_default_str();
+  app.add_option("--json", options.json_path, "Write everything to this file")->type_name("FILE");
+  app.add_flag("--markdown", options.markdown, "Print the table as Markdown");
+  app.add_flag("--quick", options.quick, "Only see that it runs; the figures mean nothing");
+}
+
+double Result::median() const {
+  std::vector<double> sorted = samples;
+  std::sort(sorted.begin(), sorted.end());
+  return sorted.empty() ? 0 : sorted[sorted.size() / 2];
+}
+
+double Result::least() const {
+  return samples.empty() ? 0 : *std::min_element(samples.begin(), samples.end());
+}
+
+double Result::most() const {
+  return samples.empty() ? 0 : *std::max_element(samples.begin(), samples.end());
+}
+
+Report::Report(Options options, std::string title, std::string unit)
+    : options_(std::move(options)),
+      machine_(describe_machine()),
+      title_(std::move(title)),
+      unit_(std::move(unit)) {
+  if (options_.quick) machine_.warnings.push_back("a quick run: its figures mean nothing");
+  print_machine();
+}
+
+void Report::print_machine() const {
+  if (options_.markdown) return;  // it comes with the table
+  fmt::print("{}\n\n", title_);
+  fmt::print("machine   {}, {} cores, {}\n", machine_.cpu, machine_.cores, machine_.kernel);
+  fmt::print("build     {}, {}, commit {}\n", machine_.compiler, machine_.build_type,
+             machine_.commit);
+  fmt::print("clock     {}, load {:.2f}\n", machine_.clock, machine_.load);
+  for (const std::string& warning : machine_.warnings) fmt::print("WARNING   {}\n", warning);
+  fmt::print("\n");
+  std::fflush(stdout);
+}
+
+void Report::print_header() {
+  if (std::exchange(header_printed_, true)) return;
+  fmt::print("{:<30} {:<24} {:>9} {:>9} {:>9}  {}\n", "row", unit_, "median", "min", "max",
+             "ours / this");
+}
+
+void Report::add(const std::vector<Result>& row) {
+  rows_.push_back(row);
+  if (options_.markdown) return;
+  print_header();
+  for (const Result& result : row) {
+    const bool first = &result == &row.front();
+    fmt::print("{:<30} {:<24} {:>9} {:>9} {:>9}  {}\n", first ? result.row : "", result.contender,
+               figure(result.median()), figure(result.least()), figure(result.most()),
+               first ? "" : fmt::format("{:.2f}", row.front().median() / result.median()));
+  }
+  std::fflush(stdout);
+}
+
+void Report::add(const Grid& grid) {
+  grids_.push_back(grid);
+  if (!options_.markdown) print_aligned(grid);
+  std::fflush(stdout);
+}
+
+void Report::skip(const std::string& row, const std::string& why) {
+  note(fmt::format("{}: skipped, {}", row, why));
+}
+
+void Report::note(const std::string& sentence) {
+  notes_.push_back(sentence);
+  if (!options_.markdown) fmt::print("{}\n", sentence);
+  std::fflush(stdout);
+}
+
+void Report::print_markdown() const {
+  fmt::print("{}\n\n", title_);
+  fmt::print("{}, {} cores, {}; {}, {}, commit {}; clock {}; load {:.2f}.\n", machine_.cpu,
+             machine_.cores, machine_.kernel, machine_.compiler, machine_.build_type,
+             machine_.commit, machine_.clock, machine_.load);
+  for (const std::string& warning : machine_.warnings) fmt::print("Warning: {}.\n", warning);
+  fmt::print("\n");
+  for (const Grid& grid : grids_) print_markdown_grid(grid);
+  Grid race{unit_, {"row", "what", "median", "min", "max", "ours / this"}, {}};
+  for (const auto& row : rows_) {
+    for (const Result& result : row) {
+      const bool first = &result == &row.front();
+      race.rows.push_back(
+          {first ? result.row : "", result.contender, figure(result.median()),
+           figure(result.least()), figure(result.most()),
+           first ? "" : fmt::format("{:.2f}", row.front().median() / result.median())});
+    }
+  }
+  if (!race.rows.empty()) print_markdown_grid(race);
+  for (const std::string& sentence : notes_) fmt::print("{}\n\n", sentence);
+}
+
+void Report::write_json() const {
+  nlohmann::json rows = nlohmann::json::array();
+  for (const auto& row : rows_) {
+    for (const Result& result : row) {
+      rows.push_back({{"row", result.row},
+                      {"contender", result.contender},
+                      {"median", result.median()},
+                      {"min", result.least()},
+                      {"max", result.most()},
+                      {"samples", result.samples}});
+    }
+  }
+  nlohmann::json grids = nlohmann::json::array();
+  for (const Grid& grid : grids_) grids.push_back(json_of(grid));
+  const nlohmann::json all = {{"title", title_}, {"machine", json_of(machine_)},
+                              {"unit", unit_},   {"rows", rows},
+                              {"grids", grids},  {"notes", notes_}};
+  std::ofstream file(options_.json_path);
+  file << all.dump(2) << '\n';
+  file.close();
+  if (!file) {
+    throw std::runtime_error(
+        fmt::format("{}: cannot be written; choose another file for --json", options_.json_path));
+  }
+}
+
+void Report::finish() {
+  if (options_.markdown) print_markdown();
+  if (!options_.json_path.empty()) write_json();
+}
+
+}  // namespace rl::bench
+
+int main(int argc, char** argv) {
+  rl::bench::clean_up_on_signals();
+  try {
+    return rl::bench::run(argc, argv);
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "{}\n", e.what());
+  }
+  return 1;
+}

@@ -1,0 +1,100 @@
+/// \file
+/// What all benchmarks share: the machine they ran on, their options, and how results are printed.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace rl::bench {
+
+/// Where and with what a run was made.
+struct Machine {
+  std::string cpu;
+  unsigned cores = 0;
+  std::string kernel;
+  std::string compiler;
+  std::string commit;
+  std::string build_type;
+  std::string clock;  ///< what a segment made here would use
+  double load = 0;    ///< processes that wanted a CPU in the last minute, at the start
+  std::vector<std::string> warnings;
+};
+
+/// Reads the machine, and warns of what makes figures worth less.
+Machine describe_machine();
+
+/// What every benchmark can be told.
+struct Options {
+  unsigned rounds = 9;
+  std::string json_path;
+  bool markdown = false;
+  bool quick = false;  ///< whether it runs, not how fast
+};
+
+/// Adds the common options to a program's own.
+void add_options(CLI::App& app, Options& options);
+
+/// What one contender scored in one row: a figure for each round.
+struct Result {
+  std::string row;
+  std::string contender;
+  std::vector<double> samples;
+
+  [[nodiscard]] double median() const;
+  [[nodiscard]] double least() const;
+  [[nodiscard]] double most() const;
+};
+
+/// A table of its own columns, for what is not a race.
+struct Grid {
+  std::string title;
+  std::vector<std::string> columns;
+  std::vector<std::vector<std::string>> rows;
+};
+
+/// Collects results and prints them: text as they come, Markdown or JSON in the end.
+///
+/// The first contender of a row is the one in question; the others carry the ratio of its median to
+/// theirs.
+class Report {
+ public:
+  /// `title` is a sentence; `unit` names the figures ("ns", "M/s").
+  Report(Options options, std::string title, std::string unit);
+
+  /// Adds a row's results, the one in question first.
+  void add(const std::vector<Result>& row);
+  /// Adds a row that could not be run here, with the reason.
+  void skip(const std::string& row, const std::string& why);
+  /// Adds a table that is printed as it stands.
+  void add(const Grid& grid);
+  /// Adds a sentence with something that follows from the rows.
+  void note(const std::string& sentence);
+  /// Writes what was asked for. Errors: std::runtime_error when the JSON file cannot be written.
+  void finish();
+
+  [[nodiscard]] const Options& options() const noexcept { return options_; }
+  [[nodiscard]] const Machine& machine() const noexcept { return machine_; }
+
+ private:
+  void print_machine() const;
+  void print_header();
+  void print_markdown() const;
+  void write_json() const;
+
+  Options options_;
+  Machine machine_;
+  std::string title_;
+  std::string unit_;
+  std::vector<std::vector<Result>> rows_;
+  std::vector<Grid> grids_;
+  std::vector<std::string> notes_;
+  bool header_printed_ = false;
+};
+
+/// The program itself, which each benchmark defines. main() is common: it cleans up on signals and
+/// turns what this throws into a sentence and an exit code.
+int run(int argc, char** argv);
+
+}  // namespace rl::bench

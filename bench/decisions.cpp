@@ -1,0 +1,179 @@
+/// \file
+/// What one decision costs in one process, beside its floor and a peer.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <stdexcept>
+
+#include "bench/common.hpp"
+#include "bench/loops.hpp"
+#include "bench/mutex_map.hpp"
+#include "bench/rounds.hpp"
+#include "bench/scratch.hpp"
+#include "shm/layout.hpp"
+
+namespace rl::bench {
+namespace {
+
+// A limit that nobody reaches here, and one that everybody has reached after the first call.
+const Limit kGenerous = Limit::per_second(1'000'000'000);
+const Limit kStrict = Limit::per_day(1);
+
+/// Limiter::try_acquire, one call a step.
+template <class Keys>
+struct Decisions {
+  Limiter limiter;
+  Keys keys;
+  bool expected;
+
+  void start(unsigned round) {
+    keys.start(round);
+    (void)limiter.try_acquire(KeyText(keys.next()).view());  // a strict limit's one admission
+    if ((*this)() != expected) throw std::runtime_error("a row is not what it says it is");
+    keys.start(round);
+  }
+  bool operator()() { return limiter.try_acquire(KeyText(keys.next()).view()).allowed; }
+};
+
+/// The same with the caller's own time.
+struct TimedDecisions {
+  Limiter limiter;
+  HotKey keys;
+  CallersClock<Segment> clock;
+  void start(unsigned round) { keys.start(round); }
+  bool operator()() {
+    return limiter.try_acquire_at(clock.now(), KeyText(keys.next()).view()).allowed;
+  }
+};
+
+/// The floor of an admission.
+template <class Keys, class Clock>
+struct FloorSwaps {
+  const FloorArray& array;
+  Keys keys;
+  Clock clock;
+  void start(unsigned round) { keys.start(round); }
+  bool operator()() { return array.swap(KeyText(keys.next()).view(), clock); }
+};
+
+/// The floor of a denial.
+template <class Keys, class Clock>
+struct FloorLooks {
+  const FloorArray& array;
+  Keys keys;
+  Clock clock;
+  void start(unsigned round) { keys.start(round); }
+  std::uint64_t operator()() { return array.look(KeyText(keys.next()).view(), clock); }
+};
+
+/// The peer.
+template <class Keys, class Clock>
+struct MutexMapDecisions {
+  MutexMap& map;
+  Keys keys;
+  Clock clock;
+  std::uint64_t interval_ns;
+  std::uint64_t tolerance_ns;
+  void start(unsigned round) { keys.start(round); }
+  bool operator()() {
+    return map.try_acquire(KeyText(keys.next()).view(), clock.now(), interval_ns, tolerance_ns);
+  }
+};
+
+constexpr std::uint64_t kSecondNs = 1'000'000'000;
+constexpr std::uint64_t kDayNs = 86'400 * kSecondNs;
+
+/// The bytes of slots and counts of a segment with room for so many keys.
+std::uint64_t table_bytes(std::uint64_t keys) {
+  return shm::geometry_for(keys, 1, 1, false).pair_count * sizeof(shm::Pair);
+}
+
+/// Rows on one key, alone in a table of the default size.
+template <class Clock>
+void hot_rows(Report& report, Clock clock) {
+  const SegmentOptions segment_options;
+  Scratch segment(segment_options);
+  Limiter generous = segment->limiter("generous", kGenerous);
+  Limiter strict = segment->limiter("strict", kStrict);
+  const FloorArray array(table_bytes(segment_options.keys));
+  MutexMap map(64);
+  const HotKey hot;
+
+  report.add(compare(
+      "one hot key, allowed",
+      {contender("librl", Decisions<HotKey>{generous, hot, true}),
+       contender("floor", FloorSwaps<HotKey, Clock>{array, hot, clock}),
+       contender(MutexMap::kName, MutexMapDecisions<HotKey, Clock>{map, hot, clock, 1, kSecondNs})},
+      report.options()));
+
+  MutexMap strict_map(64);
+  report.add(
+      compare("one hot key, denied",
+              {contender("librl", Decisions<HotKey>{strict, hot, false}),
+               contender("floor without CAS", FloorLooks<HotKey, Clock>{array, hot, clock}),
+               contender("floor with CAS", FloorSwaps<HotKey, Clock>{array, hot, clock}),
+               contender(MutexMap::kName,
+                         MutexMapDecisions<HotKey, Clock>{strict_map, hot, clock, kDayNs, kDayNs})},
+              report.options()));
+
+  using Callers = CallersClock<Clock>;
+  report.add(compare(
+      "one hot key, caller's own time",
+      {contender("librl", TimedDecisions{generous, hot, CallersClock<Segment>(*segment)}),
+       contender("floor without clock", FloorSwaps<HotKey, Callers>{array, hot, Callers(clock)}),
+       contender("librl, its own clock", Decisions<HotKey>{generous, hot, true})},
+      report.options()));
+}
+
+/// A row on so many keys at random, which all live in a table that promises room for just them.
+template <class Clock>
+void random_row(Report& report, Clock clock, std::uint32_t count, const std::string& name,
+                double seconds) {
+  Scratch segment({.keys = count});
+  Limiter limiter = segment->limiter("generous", kGenerous);
+  const FloorArray array(table_bytes(count));
+  MutexMap map(count);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    (void)limiter.try_acquire(KeyText(i).view());
+    map.try_acquire(KeyText(i).view(), clock.now(), 1, kSecondNs);
+  }
+  const RandomKeys keys(count);
+  report.add(
+      compare(name,
+              {contender("librl", Decisions<RandomKeys>{limiter, keys, true}),
+               contender("floor", FloorSwaps<RandomKeys, Clock>{array, keys, clock}),
+               contender(MutexMap::kName,
+                         MutexMapDecisions<RandomKeys, Clock>{map, keys, clock, 1, kSecondNs})},
+              report.options(), seconds));
+}
+
+template <class Clock>
+void all_rows(Report& report, Clock clock) {
+  hot_rows(report, clock);
+  random_row(report, clock, 1'000, "1,000 keys at random", 0.05);
+  const bool quick = report.options().quick;
+  const std::string name = quick ? "20,000 keys at random" : "1,000,000 keys at random";
+  try {
+    random_row(report, clock, quick ? 20'000 : 1'000'000, name, 0.25);
+  } catch (const Error& e) {
+    report.skip(name, e.what());
+  } catch (const ipc::interprocess_exception& e) {
+    report.skip(name, fmt::format("the peer found no room in /dev/shm: {}", e.what()));
+  }
+}
+
+}  // namespace
+
+int run(int argc, char** argv) {
+  CLI::App app("Times one decision in one process, beside its floor and a peer.");
+  Options options;
+  add_options(app, options);
+  CLI11_PARSE(app, argc, argv);
+  Report report(options, "One decision, one process: CPU time of a step, every contender in turns",
+                "ns");
+  with_bare_clock([&](auto clock) { all_rows(report, clock); });
+  report.finish();
+  return 0;
+}
+
+}  // namespace rl::bench
