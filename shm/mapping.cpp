@@ -178,6 +178,7 @@ std::string path_of(std::string_view name) {
 }
 
 Mapping Mapping::attach(const std::string& path, Access access, bool any_owner) {
+  require_wide_compare_and_swap();
   // O_NONBLOCK: a fifo of that name must not make us wait for its other end.
   const int mode = access == Access::read_only ? O_RDONLY : O_RDWR;
   const Fd fd = open_file(path.c_str(), mode | O_NOFOLLOW | O_NONBLOCK);

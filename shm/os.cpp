@@ -1,5 +1,8 @@
 #include "shm/os.hpp"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
@@ -29,6 +32,21 @@ constexpr std::size_t kPageBytes = 4096;
 
 Fd::~Fd() {
   if (fd_ >= 0) ::close(fd_);
+}
+
+void require_wide_compare_and_swap() {
+#if defined(__x86_64__)
+  unsigned a = 0;
+  unsigned b = 0;
+  unsigned c = 0;
+  unsigned d = 0;
+  if (__get_cpuid(1, &a, &b, &c, &d) == 0 || (c & bit_CMPXCHG16B) == 0) {
+    throw Error(
+        Errc::unsupported,
+        "this CPU has no 16-byte compare-and-swap (cmpxchg16b), which librl is built on; use a "
+        "machine of 2008 or later");
+  }
+#endif
 }
 
 Fd open_file(const char* path, int flags, unsigned mode) noexcept {

@@ -90,6 +90,7 @@ int reserve(int fd, std::uint64_t bytes) noexcept {
 }  // namespace
 
 Mapping Mapping::create(const std::string& path, const CreateOptions& options) {
+  require_wide_compare_and_swap();
   if (options.keys < 1 || options.keys > kKeysMax) {
     throw Error(Errc::bad_option,
                 fmt::format("{} keys: a segment holds 1 to {}; give a number of keys in between",

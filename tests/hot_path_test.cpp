@@ -1,0 +1,102 @@
+// What a decision must not do: ask for memory, or ask the kernel more than it says.
+
+#include <doctest/doctest.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdlib>
+#include <new>
+
+#include "tests/support.hpp"
+
+namespace {
+std::atomic<std::uint64_t> allocations{0};
+}  // namespace
+
+// Replaces the program's own, so that every allocation of the library is seen.
+void* operator new(std::size_t size) {
+  allocations.fetch_add(1, std::memory_order_relaxed);
+  if (void* at = std::malloc(size)) return at;
+  throw std::bad_alloc();
+}
+void operator delete(void* at) noexcept {
+  std::free(at);
+}
+void operator delete(void* at, std::size_t) noexcept {
+  std::free(at);
+}
+
+namespace rl {
+namespace {
+
+TEST_CASE("a_decision_allocates_nothing_whether_it_inserts_allows_denies_or_evicts") {
+  test::Scratch segment({.keys = 100});
+  Limiter api = segment->limiter("api", Limit::per_hour(2));
+  std::array<char, 16> key{};
+  const auto run = [&] {
+    for (int i = 0; i < 5'000; ++i) {
+      const int size = std::snprintf(key.data(), key.size(), "user:%d", i % 700);
+      const std::string_view text(key.data(), static_cast<std::size_t>(size));
+      (void)api.try_acquire(text);
+      (void)api.try_acquire_at(Instant{}, text);
+      (void)api.peek(text);
+      if (i % 10 == 0) (void)api.reset(text);
+    }
+  };
+  const std::uint64_t before = allocations.load();
+  run();
+  CHECK(allocations.load() == before);
+  CHECK(segment->info().evicted > 0);
+  CHECK(allocations.load() > before);  // the counter counts
+}
+
+/// From now on the kernel kills this process for any system call but stat, write and exit.
+void forbid_system_calls() {
+  const auto allow = [](unsigned number) {
+    return sock_filter{BPF_JMP | BPF_JEQ | BPF_K, 0, 1, number};
+  };
+  const sock_filter yes{BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW};
+  std::array filter{sock_filter{BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr)},
+                    allow(SYS_newfstatat),
+                    yes,
+                    allow(SYS_exit_group),
+                    yes,
+                    sock_filter{BPF_RET | BPF_K, 0, 0, SECCOMP_RET_KILL_PROCESS}};
+  sock_fprog program{static_cast<unsigned short>(filter.size()), filter.data()};
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) ::_exit(77);
+  if (::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) ::_exit(77);
+}
+
+TEST_CASE("decisions_make_no_system_call_but_one_stat_a_second") {
+  test::Scratch segment({.keys = 1'000});
+  if (segment->info().clock != ClockSource::tsc) {
+    MESSAGE("skipped: no trusted TSC here");
+    return;
+  }
+  test::Child child([&] {
+    Limiter api = segment->limiter("api", Limit::per_second(1'000));
+    (void)api.try_acquire("first");  // takes the child's seat
+    forbid_system_calls();
+    const Instant start = segment->now();
+    for (int i = 0; segment->now() - start < std::chrono::milliseconds(1'500); ++i) {
+      const char key[] = {'k', static_cast<char>('a' + i % 26),
+                          static_cast<char>('a' + i / 26 % 26)};
+      (void)api.try_acquire(std::string_view(key, sizeof key));
+    }
+    ::_exit(0);
+  });
+  const int code = child.wait();
+  if (code == 77) {
+    MESSAGE("skipped: no seccomp here");
+    return;
+  }
+  CHECK(code == 0);
+}
+
+}  // namespace
+}  // namespace rl
