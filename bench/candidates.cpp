@@ -132,7 +132,10 @@ Candidate four_lines(std::string name, FourLines::Rule rule) {
 
 std::vector<Candidate> candidates() {
   return {
-      {"shipped: shm::Table itself", [] { return std::make_unique<ShippedTable>(kPairs); }},
+      {"shipped: shm::Table itself",
+       [] { return std::make_unique<ShippedTable>(kPairs, Erased::is_free); }},
+      {"shipped, erased keys stay as idle ones",
+       [] { return std::make_unique<ShippedTable>(kPairs, Erased::is_idle); }},
       four_lines("4 lines: home, pair <= 4", rule::home_by_pair<4>),
       four_lines("4 lines: home, pair <= 3", rule::home_by_pair<3>),
       four_lines("4 lines: home, pair <= 5", rule::home_by_pair<5>),

@@ -130,11 +130,16 @@ class Window final : public Way {
   std::vector<std::uint8_t> used_;
 };
 
+/// What becomes of a key that is erased: its slot is free, or stays, and owes nothing.
+enum class Erased { is_free, is_idle };
+
 /// The table itself, driven through its update(): what is shipped, not a model of it.
 class ShippedTable final : public Way {
  public:
-  explicit ShippedTable(std::uint64_t pairs)
-      : pairs_(std::make_unique<shm::Pair[]>(pairs)), table_(pairs_.get(), pairs) {}
+  ShippedTable(std::uint64_t pairs, Erased erased)
+      : pairs_(std::make_unique<shm::Pair[]>(pairs)),
+        table_(pairs_.get(), pairs),
+        erased_(erased) {}
 
   std::optional<Taken> insert(shm::Hash128 key) override {
     const auto hash = shm::KeyHash::from(key);
@@ -146,22 +151,31 @@ class ShippedTable final : public Way {
     return Taken{static_cast<std::uint32_t>(update.slot_index), position / 4 + 1};
   }
   void erase(std::uint32_t slot) override {
-    table_.free_if(slot, [](shm::SlotWords) { return true; });
+    if (erased_ == Erased::is_free) {
+      table_.free_if(slot, [](shm::SlotWords) { return true; });
+      return;
+    }
+    shm::Slot& cell = pairs_[slot / 8].slots[slot % 8];
+    const shm::SlotWords words = cell.words();
+    cell.compare_exchange(words, {words.tag, Hoarders::kIdle});
   }
 
  private:
-  /// Every key owes something that nobody may take: a full list is full.
+  /// Every key that was not erased owes something that nobody may take: a full list is full.
   struct Hoarders {
+    static constexpr std::uint64_t kIdle = 0;
     std::uint64_t nonces = 0;
     static constexpr shm::Transition owing(std::uint64_t state) noexcept {
       return {shm::Transition::store, 1, state};
     }
     shm::Transition step(std::uint16_t, std::uint64_t) noexcept { return owing(1); }
     shm::Transition first() noexcept { return owing(1); }
-    shm::Transition idle() noexcept { return owing(0); }
-    shm::Standing judge(std::uint16_t, std::uint64_t) noexcept {
-      return {shm::Standing::sticky, 1};
+    shm::Transition idle() noexcept { return owing(kIdle); }
+    void begin_judging() noexcept {}
+    shm::Standing judge(std::uint16_t, std::uint64_t state) noexcept {
+      return state == kIdle ? shm::Standing::idle : shm::Standing::sticky;
     }
+    std::uint64_t tokens_owed(std::uint16_t, std::uint64_t) noexcept { return 1; }
     bool may_evict() noexcept { return false; }
     std::uint64_t nonce() noexcept { return ++nonces; }
     void on_evicted() noexcept {}
@@ -171,6 +185,7 @@ class ShippedTable final : public Way {
 
   std::unique_ptr<shm::Pair[]> pairs_;
   shm::Table<shm::Slot> table_;
+  Erased erased_;
   Hoarders rules_;
 };
 

@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -38,11 +40,11 @@ Geometry geometry_in(const HeaderConstants& c) noexcept {
 }
 
 /// Reads a whole record of the file; false when the file is too short.
-bool read_exactly(int fd, void* to, std::size_t bytes) {
+bool read_exactly(int fd, void* to, std::size_t bytes, off_t from = 0) {
   std::size_t done = 0;
   while (done < bytes) {
     const ssize_t got =
-        ::pread(fd, static_cast<char*>(to) + done, bytes - done, static_cast<off_t>(done));
+        ::pread(fd, static_cast<char*>(to) + done, bytes - done, from + static_cast<off_t>(done));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) throw os_error("reading the header", errno);
     if (got == 0) return false;
@@ -128,16 +130,40 @@ void check_header(const std::string& path, const HeaderConstants& c, std::uint64
   }
 }
 
-/// Writes the word that says "never copy this again", through the file: the header may be too
-/// damaged to attach to, and may still be mapped by processes that would. Returns what it was.
-std::uint32_t retire(int fd, std::uint32_t value) noexcept {
-  constexpr off_t kAt = offsetof(Header, retired);
+/// A segment, of whatever version or damage.
+bool is_segment(int fd) {
   struct stat st {};
-  std::uint32_t was = 0;
-  if (::fstat(fd, &st) != 0 || st.st_size < static_cast<off_t>(sizeof(Header))) return was;
-  if (::pread(fd, &was, sizeof was, kAt) != sizeof was) return 0;
-  if (::pwrite(fd, &value, sizeof value, kAt) != sizeof value) return 0;
-  return was;
+  if (::fstat(fd, &st) != 0) throw os_error("fstat of the segment", errno);
+  std::uint64_t magic = 0;
+  return S_ISREG(st.st_mode) && read_exactly(fd, &magic, sizeof magic) &&
+         (magic == kMagic || magic == __builtin_bswap64(kMagic));
+}
+
+constexpr off_t kRetiredAt = offsetof(Header, retired);
+
+/// A file with holes maps like any other, and touching one on a full tmpfs is SIGBUS: what was
+/// reserved at creation must still be there.
+void check_reserved(const std::string& path, int fd, const struct stat& st) {
+  struct statfs fs {};
+  if (::fstatfs(fd, &fs) != 0 || fs.f_type != TMPFS_MAGIC) return;  // others compress, or lag
+  const auto reserved = static_cast<std::uint64_t>(st.st_blocks) * 512;
+  if (reserved >= static_cast<std::uint64_t>(st.st_size)) return;
+  throw Error(Errc::corrupt,
+              fmt::format("{}: only {} of its {} bytes have memory: a copy with holes, perhaps; "
+                          "copy it with `cp --sparse=never`, or remove it (rlctl rm --force) and "
+                          "create it anew",
+                          path, reserved, st.st_size));
+}
+
+/// Writes the word that says "never copy this again", through the file: the header may be too
+/// damaged to attach to, and may still be mapped by processes that would. Returns an errno value.
+int write_retired(int fd, std::uint32_t value) noexcept {
+  ssize_t put;
+  do {
+    put = ::pwrite(fd, &value, sizeof value, kRetiredAt);
+  } while (put < 0 && errno == EINTR);
+  if (put < 0) return errno;
+  return put == sizeof value ? 0 : EIO;
 }
 
 }  // namespace
@@ -228,44 +254,48 @@ Mapping Mapping::attach(const std::string& path, Access access, bool any_owner) 
   }
   check_header(path, constants, static_cast<std::uint64_t>(st.st_size));
   check_host(path, constants);
+  check_reserved(path, fd.get(), st);
   Mapping mapping;
-  mapping.map(fd.get(), access, constants);
+  mapping.map(path, fd.get(), access, constants);
   return mapping;
 }
 
 bool Mapping::remove(const std::string& path) {
   // Whatever else bears that name is not ours to remove: this may be root, and the path a slip.
-  const Fd fd = open_file(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  const Fd fd = open_file(path.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK);
   int error = errno;
   if (!fd && error == ENOENT) return false;
-  if (!fd && error != ELOOP && error != ENXIO)
-    throw os_error(fmt::format("{}: opening it", path), error);
-  std::uint64_t magic = 0;
-  const bool known = fd && ::pread(fd.get(), &magic, sizeof magic, 0) == sizeof magic &&
-                     (magic == kMagic || magic == __builtin_bswap64(kMagic));
-  if (!known) {
+  if (!fd && error != ELOOP && error != ENXIO && error != EISDIR) {
+    throw os_error(
+        fmt::format("{}: opening it, to mark it as removed (run as its owner or as root)", path),
+        error);
+  }
+  if (!fd || !is_segment(fd.get())) {
     throw Error(
         Errc::not_a_segment,
         fmt::format("{}: not a librl segment, so it stays; remove it by hand if it is in the way",
                     path));
   }
-  const Fd writable = open_file(path.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK);
-  const std::uint32_t was = retire(writable.get(), 1);
+  if (file_size_limit() < sizeof(Header)) {
+    throw Error(Errc::system,
+                fmt::format("{}: this process may write no file, and so cannot mark the segment as "
+                            "removed; raise the limit (ulimit -f, RLIMIT_FSIZE)",
+                            path));
+  }
+  // A segment that could not be marked is not removed, either: its processes would bring it back.
+  std::uint32_t was = 0;
+  const bool has_word = read_exactly(fd.get(), &was, sizeof was, kRetiredAt);
+  error = has_word ? write_retired(fd.get(), 1) : 0;
+  if (error != 0) throw os_error(fmt::format("{}: marking it as removed", path), error);
   if (::unlink(path.c_str()) == 0) return true;
   error = errno;
-  (void)retire(writable.get(), was);  // it lives on, and is to be rescued as before
-  if (error == ENOENT) return false;
+  if (error == ENOENT) return false;  // somebody else removed it: for good, as we meant to
+  if (has_word) (void)write_retired(fd.get(), was);  // it lives on, and is to be rescued as before
   throw os_error(fmt::format("{}: removing it (run as its owner or as root)", path), error);
 }
 
-void Mapping::map(int fd, Access access, const HeaderConstants& constants) {
-  struct stat st {};
-  if (::fstat(fd, &st) != 0) throw os_error("fstat of the segment", errno);
-  device_ = st.st_dev;
-  inode_ = st.st_ino;
-  mode_ = st.st_mode & 0777U;
-  uid_ = st.st_uid;
-  gid_ = st.st_gid;
+void Mapping::map(const std::string& path, int fd, Access access,
+                  const HeaderConstants& constants) {
   constants_ = constants;
   geometry_ = geometry_in(constants);
   access_ = access;
@@ -278,6 +308,21 @@ void Mapping::map(int fd, Access access, const HeaderConstants& constants) {
     throw os_error(fmt::format("mapping {} bytes of the segment", constants.total_bytes),
                    e.get_native_error());
   }
+  // Looked at last, before anything is touched: whoever cut the file short while we read the header
+  // is found out here.
+  struct stat st {};
+  if (::fstat(fd, &st) != 0) throw os_error("fstat of the segment", errno);
+  if (static_cast<std::uint64_t>(st.st_size) != constants.total_bytes) {
+    throw Error(Errc::corrupt,
+                fmt::format("{}: it became {} bytes long while it was opened, its header says {}; "
+                            "see who writes to it, remove it and create it anew",
+                            path, st.st_size, constants.total_bytes));
+  }
+  device_ = st.st_dev;
+  inode_ = st.st_ino;
+  mode_ = st.st_mode & 0777U;
+  uid_ = st.st_uid;
+  gid_ = st.st_gid;
 }
 
 ClockEpoch Mapping::clock_epoch() const noexcept {

@@ -110,7 +110,7 @@ class Mapping {
   };
   static Mapping publish(const std::string& path, const HeaderConstants& constants,
                          const Ownership& ownership, const Mapping* contents);
-  void map(int fd, Access access, const HeaderConstants& constants);
+  void map(const std::string& path, int fd, Access access, const HeaderConstants& constants);
   void copy_from(const Mapping& old);
 
   template <class T>

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -70,6 +71,14 @@ Error os_error(std::string_view what, int error) {
   if (error == ENOENT) code = Errc::not_found;
   if (error == ENOSPC) code = Errc::no_space;
   return {code, fmt::format("{}: {}", what, errno_text(error))};
+}
+
+std::uint64_t file_size_limit() noexcept {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) {
+    return ~std::uint64_t{0};
+  }
+  return limit.rlim_cur;
 }
 
 void log(Severity severity, std::string_view line) noexcept {

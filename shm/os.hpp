@@ -43,6 +43,10 @@ std::string errno_text(int error);
 /// Returns an Error (permission, not_found, no_space or system) for a failed system call.
 Error os_error(std::string_view what, int error);
 
+/// Returns the size that files may have which this process writes (RLIMIT_FSIZE). Beyond it the
+/// kernel does not only refuse: it sends SIGXFSZ, which ends a process that never heard of us.
+std::uint64_t file_size_limit() noexcept;
+
 /// Says a line through the callback of set_log.
 void log(Severity severity, std::string_view line) noexcept;
 

@@ -110,13 +110,14 @@ void Participant::renew() noexcept {
 }
 
 std::uint64_t Participant::nonce() noexcept {
-  constexpr std::uint64_t kRandom = std::uint64_t{1} << 63;
+  constexpr std::uint64_t kNonce = std::uint64_t{1} << 63;  // no debt has it (token_bucket.hpp)
+  constexpr std::uint64_t kRandom = std::uint64_t{1} << 62;
   const Holder& h = holder();
   if (h.seat != kAnonymous) {
     // relaxed: that no two adds return the same is all that is asked of it.
     const std::uint64_t count =
         mapping_.seats()[h.seat].nonce.fetch_add(1, std::memory_order_relaxed);
-    return std::uint64_t{h.seat + 1} << 48 | ((count + 1) & kIdentityMask);
+    return kNonce | std::uint64_t{h.seat + 1} << 48 | ((count + 1) & kIdentityMask);
   }
   std::uint64_t bits = 0;
   if (::getrandom(&bits, sizeof bits, GRND_NONBLOCK) != sizeof bits) {
@@ -126,7 +127,7 @@ std::uint64_t Participant::nonce() noexcept {
                                    read_boottime_ns(), static_cast<std::uint64_t>(::getpid())};
     bits = Hasher(mapping_.constants().secret)(facts, sizeof facts).low;
   }
-  return bits | kRandom;
+  return kNonce | kRandom | bits;
 }
 
 Participant::CopyLock::CopyLock(Participant& participant) noexcept : fd_(participant.file()) {

@@ -7,8 +7,10 @@
 /// of its own; it never unlocks it, which would unlock the parent's.
 ///
 /// Nonces come from a counter IN the seat, fetched and added there and never set back, so that
-/// neither a fork nor a successor on the same seat repeats one: (seat + 1) << 48 | counter. A
-/// process that finds no free seat is anonymous and draws them at random, with the top bit set.
+/// neither a fork nor a successor on the same seat repeats one: (seat + 1) << 48 | counter, with the
+/// top bit set. A process that finds no free seat is anonymous and draws them at random, with the
+/// two top bits set. The top bit keeps nonces apart from the states of members: a torn reading that
+/// joins a tentative's tag and a member's state must equal no tentative to come.
 #pragma once
 
 #include <atomic>

@@ -64,6 +64,18 @@ Error no_space(const std::string& path, std::uint64_t needed) {
           path, mib(needed), needed, directory, mib(free_bytes))};
 }
 
+/// Errors: Error (no_space) before a byte is reserved: the kernel would send SIGXFSZ.
+void check_file_size_limit(const std::string& path, std::uint64_t needed) {
+  const std::uint64_t limit = file_size_limit();
+  if (needed <= limit) return;
+  throw Error(
+      Errc::no_space,
+      fmt::format(
+          "{}: the segment needs {} ({} bytes), and this process may write files of at "
+          "most {} bytes; raise that (ulimit -f, RLIMIT_FSIZE), or create it with fewer keys",
+          path, mib(needed), needed, limit));
+}
+
 void retry(const std::string& what, auto call) {
   int result;
   do {
@@ -72,10 +84,20 @@ void retry(const std::string& what, auto call) {
   if (result != 0) throw os_error(what, errno);
 }
 
+/// Whether the file system says beforehand that it has too little room. One without a limit says
+/// that it has 0 blocks in all.
+bool has_no_room(int fd, std::uint64_t bytes) noexcept {
+  struct statvfs fs {};
+  return ::fstatvfs(fd, &fs) == 0 && fs.f_blocks != 0 &&
+         bytes > std::uint64_t{fs.f_bavail} * fs.f_frsize;
+}
+
 /// Reserves memory for all of the file, in pieces: older kernels give a piece up whole when a
 /// signal comes, and a profiler sends one every few milliseconds. Returns an errno value.
 int reserve(int fd, std::uint64_t bytes) noexcept {
   constexpr std::uint64_t kPiece = std::uint64_t{1} << 20;
+  // Asked first, so that an attempt that must fail does not take the last room from others.
+  if (has_no_room(fd, bytes)) return ENOSPC;
   for (std::uint64_t at = 0; at < bytes; at += kPiece) {
     int error = EINTR;
     for (int tries = 0; error == EINTR && tries < 1'000; ++tries) {
@@ -169,9 +191,16 @@ Mapping Mapping::publish(const std::string& path, const HeaderConstants& constan
     throw Error(Errc::exists,
                 fmt::format("{}: already exists; open it, or remove it with `rlctl rm`", path));
   }
+  check_file_size_limit(path, constants.total_bytes);
   const std::string directory = directory_of(path);
   const Fd fd = open_file(directory.c_str(), O_TMPFILE | O_RDWR, 0600);
   if (const int failure = errno; !fd) {
+    if (failure == ENOSPC) {
+      throw Error(Errc::no_space,
+                  fmt::format("{}: {} has no room for another file, however small; remove some, or "
+                              "give the tmpfs more inodes (mount -o remount,nr_inodes=...)",
+                              path, directory));
+    }
     if (failure == EOPNOTSUPP || failure == EISDIR) {
       throw Error(Errc::unsupported,
                   fmt::format("{}: its file system has no unnamed files; use a tmpfs", directory));
@@ -204,7 +233,7 @@ Mapping Mapping::publish(const std::string& path, const HeaderConstants& constan
   }
 
   Mapping mapping;
-  mapping.map(fd.get(), Access::read_write, constants);
+  mapping.map(path, fd.get(), Access::read_write, constants);
   mapping.header().constants = constants;
   mapping.header().policy_next.store(1, std::memory_order_relaxed);  // published by linkat
   mapping.header().clock_anchor.compare_exchange(
@@ -235,6 +264,7 @@ Mapping Mapping::publish(const std::string& path, const HeaderConstants& constan
 void Mapping::copy_from(const Mapping& old) {
   constexpr auto relaxed = std::memory_order_relaxed;
   const PolicyTable from_policies(old);
+  const PolicyTable to_policies(*this);
   std::vector<bool> copied(std::size_t{geometry_.policy_capacity} + 1);
   std::uint32_t last = 0;
   std::uint32_t highest = 0;
@@ -244,6 +274,7 @@ void Mapping::copy_from(const Mapping& old) {
       return false;  // damaged, or a list that bytes gone wrong made a ring
     policies()[id - 1].constants = *constants;
     policies()[id - 1].checksum = old.policies()[id - 1].checksum;
+    if (!to_policies.read(id)) return false;  // it changed in between
     (last == 0 ? header().policy_first : policies()[last - 1].next).store(id, relaxed);
     last = id;
     highest = std::max<std::uint32_t>(highest, id);

@@ -50,6 +50,15 @@ constexpr bool is_member_of(std::uint64_t tag, std::uint64_t identity) noexcept 
   return identity_of(tag) == identity && policy_of(tag) != 0;
 }
 
+/// Of Slot::tag(). Pairs with compare_exchange; what its caller wrote before (the policy's entry) is
+/// seen.
+inline constexpr std::memory_order kTagOrder = std::memory_order_acquire;
+
+/// Of both loads of Slot::words(). Pairs with compare_exchange: an inserter's scan must not be
+/// ordered before its own claim (table.hpp, guarantee S). On x86 it is the same instruction as an
+/// acquire load.
+inline constexpr std::memory_order kWordsOrder = std::memory_order_seq_cst;
+
 /// The slot in shared memory.
 ///
 /// Loads are 8 bytes each, because a 16-byte atomic load is a locked write on x86 without AVX and
@@ -58,18 +67,14 @@ constexpr bool is_member_of(std::uint64_t tag, std::uint64_t identity) noexcept 
 /// not reads until two readings agree.
 class Slot {
  public:
-  /// acquire: pairs with compare_exchange; what its caller wrote before (the policy's entry) is
-  /// seen.
-  [[nodiscard]] std::uint64_t tag() const noexcept { return tag_.load(std::memory_order_acquire); }
+  [[nodiscard]] std::uint64_t tag() const noexcept { return tag_.load(kTagOrder); }
 
-  /// seq_cst: an inserter's scan must not be ordered before its own claim (table.hpp, guarantee S).
-  /// On x86 it is the same instruction as an acquire load.
   [[nodiscard]] SlotWords words() const noexcept {
-    const std::uint64_t tag = tag_.load(std::memory_order_seq_cst);
-    return {tag, state_.load(std::memory_order_seq_cst)};
+    const std::uint64_t tag = tag_.load(kWordsOrder);
+    return {tag, state_.load(kWordsOrder)};
   }
 
-  /// Replaces all 16 bytes if they are `expected`. A full barrier, which is what seq_cst above is
+  /// Replaces all 16 bytes if they are `expected`. A full barrier, which is what kWordsOrder is
   /// ordered against.
   ///
   /// Not std::atomic<16 bytes>: g++ sends that to libatomic, which may take a lock of this process.

@@ -55,19 +55,34 @@
 ///   and pb the starts of their last scans (pa > sa, pb > sb). b's scan cannot have read a's slot
 ///   after sa: it would have withdrawn, deferred or killed. So sb < pb < sa < pa: a's scan began
 ///   after b's claim, saw b's tentative, and deferred to it or killed it. Contradiction. It needs:
-///   nonces that never repeat (else a failed kill looks like a success), promote as the only way to
-///   become a member, one order of the list for all, and a claim that is ordered before the loads
-///   of the scan that follows it (a full barrier: slot.hpp). Freeing, overwriting and evicting by
-///   anybody do not enter into it.
+///   nonces that never repeat (else a failed kill looks like a success) and equal no debt (else a
+///   torn reading may equal a tentative to come), promote as the only way to become a member, and a
+///   claim that is ordered before the loads of the scan that follows it (a full barrier: slot.hpp).
+///   Freeing, overwriting and evicting by anybody do not enter into it.
 /// P (progress): the number of steps of a call is bounded: every retry takes one of kTriesMax. A CAS
-///   on a member fails only because another call succeeded. Past the bound the call gets the
-///   verdict of its policy's when_full and is counted (gave_up).
-/// A (exactness) is the algorithm's, held by (h): one charge, one CAS, on the one slot of the key.
+///   on a member fails only because another call succeeded; that inserts do not kill each other for
+///   ever needs one order of the list for all. Past the bound the call gets the verdict of its
+///   policy's when_full and is counted (gave_up).
+/// A (exactness) is the algorithm's, held by (g) and (h): one charge, one CAS, on the one slot of the
+///   key. The clock is read after the slot for (h), and after the last scan for (g), so what was
+///   charged before, in any slot the key ever had, lies before that instant.
+///
+/// # Evidence
+///
+/// Searched exhaustively by spin (tests/model; there, loads and CAS have one order for all):
+///   insert.pml     S: any number of calls and of others' steps; torn readings with two callers
+///   two_keys.pml   A and S: find and scan as one step, burst 1, a clock of two instants
+///   lifecycle.pml  A: one slot, beside a bucket kept apart
+///   progress.pml   P: two processes, no bound on retries; two keys at speeds up to six to one
+/// This very code, with others let in between its accesses: tests/interleaving (seeded schedules,
+/// and relacy for weak memory), tests/table_test.cpp. Its instructions, one by one: tests/stepping.
+/// Each rule above, left out, makes these fail: tests/model, tests/mutants.
 ///
 /// The table knows no algorithm and no clock: it is driven by a Rules object (below), and takes its
 /// slots as a type, so tests can put a scheduler between any two accesses of this very code.
 #pragma once
 
+#include <bit>
 #include <concepts>
 #include <cstdint>
 
@@ -122,9 +137,10 @@ struct Transition {
 };
 
 /// What the rules think of another key's slot, when room is needed.
-struct Standing {
-  enum Kind { idle, owing, sticky } kind;
-  std::uint64_t tokens;  ///< owed, rounded up
+enum class Standing : std::uint8_t {
+  idle,    ///< it is worth nothing, and may be overwritten
+  owing,   ///< it may be evicted, if the policy of the new key says so
+  sticky,  ///< it stays
 };
 
 /// Drives the table: an algorithm, a policy and a clock, seen as pure steps.
@@ -136,12 +152,19 @@ concept Rules = requires(R rules, std::uint16_t policy, std::uint64_t state) {
   /// What this call makes of a key never seen. When it stores nothing, no slot is taken.
   { rules.first() }
   noexcept->std::same_as<Transition>;
-  /// The policy, and the state of an idle key in it.
+  /// The policy, and the state of a key in it that is idle as of now: with the instant in it, so
+  /// that no two lives of a key begin with the same words.
   { rules.idle() }
   noexcept->std::same_as<Transition>;
+  /// Takes the instant as of which judge() speaks: what was idle once still is, or its CAS fails.
+  { rules.begin_judging() }
+  noexcept;
   /// Whether another key's slot may be taken.
   { rules.judge(policy, state) }
   noexcept->std::same_as<Standing>;
+  /// What an owing key owes, in tokens, rounded up. Asked only to choose whom to evict.
+  { rules.tokens_owed(policy, state) }
+  noexcept->std::same_as<std::uint64_t>;
   /// Whether a key that owes something may be evicted.
   { rules.may_evict() }
   noexcept->std::same_as<bool>;
@@ -303,8 +326,16 @@ class Table {
     int member = -1;
     int tentative = -1;  ///< the first of our key
     SlotWords tentative_words;
-    int used[CandidateList::kLines] = {};
-    int free[CandidateList::kLines] = {-1, -1, -1, -1};
+    std::uint32_t free = 0;  ///< a bit for each position
+  };
+
+  /// What a list's slots held, word by word: copies of 16 bytes would wait for their two halves.
+  struct Readings {
+    std::uint64_t tags[CandidateList::kSize];
+    std::uint64_t states[CandidateList::kSize];
+    [[nodiscard]] SlotWords at(int position) const noexcept {
+      return {tags[position], states[position]};
+    }
   };
 
   struct Insert {
@@ -356,8 +387,13 @@ class Table {
     }
     if (!resolve(list, identity, rules, claim, attempt)) return {Insert::retry};
 
-    // (g)
-    const Transition becomes = claim.own ? first : rules.idle();
+    // (g). Asked anew: the key may have been a member, charged, idle and freed since we were told
+    // `first`. All that is over now that the claim is resolved, so the clock says so.
+    const Transition becomes = claim.own ? rules.first() : rules.idle();
+    if (becomes.kind != Transition::store) {
+      withdraw(list, claim);
+      return {Insert::unneeded};
+    }
     const std::uint64_t index = list.slot_at(claim.position);
     if (!slot(index).compare_exchange(claim.words,
                                       {make_tag(identity, becomes.policy), becomes.state})) {
@@ -372,12 +408,7 @@ class Table {
     Survey survey;
     for (int position = 0; position < CandidateList::kSize; ++position) {
       const SlotWords words = slot(list.slot_at(position)).words();
-      const int line = position / CandidateList::kPerLine;
-      if (is_free(words)) {
-        if (survey.free[line] < 0) survey.free[line] = position;
-        continue;
-      }
-      ++survey.used[line];
+      if (is_free(words)) survey.free |= 1U << position;
       if (identity_of(words.tag) != identity) continue;
       if (is_member(words.tag)) {
         survey.member = position;
@@ -399,7 +430,7 @@ class Table {
   template <class R>
   Claim take_slot(const CandidateList& list, std::uint64_t identity, const Survey& survey, R& rules,
                   Attempt& attempt) const noexcept {
-    Victim victim{free_position(survey), SlotWords{}, Victim::free};
+    Victim victim{best_position(survey.free), SlotWords{}, Victim::free};
     if (victim.position < 0) victim = choose_victim(list, identity, rules, attempt);
     if (victim.position < 0) return {victim.position, {}, false};
 
@@ -423,16 +454,18 @@ class Table {
     return {victim.position, ours, true};
   }
 
-  /// Chooses among the free slots: the home line while its pair holds at most four, so that most
-  /// hits need one cache line; then the emptier pair, so that lists fill evenly. (bench/candidates
-  /// compares.)
-  [[nodiscard]] static int free_position(const Survey& survey) noexcept {
-    constexpr int kHomePairMax = 4;
-    const int first = survey.used[0] + survey.used[1];
-    const int second = survey.used[2] + survey.used[3];
-    if (first <= kHomePairMax && survey.free[0] >= 0) return survey.free[0];
-    const int pair = first <= second ? 0 : 2;
-    return survey.free[pair] >= 0 ? survey.free[pair] : survey.free[pair + 1];
+  /// Chooses among the slots that may be had, a bit for each position: in the home line while its
+  /// pair has four to give, so that most hits need one cache line; then in the pair that has more,
+  /// so that lists fill evenly. (bench/candidates compares.) kLost when there is none.
+  [[nodiscard]] static int best_position(std::uint32_t to_be_had) noexcept {
+    constexpr std::uint32_t kHomeLine = 0x000f;
+    constexpr std::uint32_t kFirstPair = 0x00ff;
+    constexpr int kHomePairMin = 4;
+    const int first = std::popcount(to_be_had & kFirstPair);
+    const int second = std::popcount(to_be_had & ~kFirstPair);
+    std::uint32_t best = to_be_had & (first >= second ? kFirstPair : ~kFirstPair);
+    if (first >= kHomePairMin && (to_be_had & kHomeLine) != 0) best = to_be_had & kHomeLine;
+    return best != 0 ? std::countr_zero(best) : kLost;
   }
 
   struct Victim {
@@ -441,17 +474,21 @@ class Table {
     enum Kind { free, idle, stale, owing } kind = free;
   };
 
-  /// The list is full: an idle slot; else a tentative that seems abandoned; else, if the policy
-  /// evicts, the slot that owes the fewest tokens. Until a tentative is known to be abandoned it is
-  /// kLost: scan again.
+  /// The list is full: an idle slot, chosen as a free one is, so that what owes spreads evenly; else
+  /// a tentative that seems abandoned; else, if the policy evicts, the slot that owes the fewest
+  /// tokens. Until a tentative is known to be abandoned it is kLost: scan again.
   template <class R>
   Victim choose_victim(const CandidateList& list, std::uint64_t identity, R& rules,
                        Attempt& attempt) const noexcept {
-    Victim cheapest;
+    Readings seen;
+    std::uint32_t idle = 0;  // a bit for each position
+    std::uint32_t owing = 0;
     Victim tentative;
-    std::uint64_t fewest = ~std::uint64_t{0};
+    rules.begin_judging();
     for (int position = 0; position < CandidateList::kSize; ++position) {
       const SlotWords words = slot(list.slot_at(position)).words();
+      seen.tags[position] = words.tag;
+      seen.states[position] = words.state;
       if (is_free(words)) return {position, words, Victim::free};
       if (identity_of(words.tag) == identity)
         return {kLost, {}, Victim::free};  // a rival inserted our key
@@ -459,14 +496,15 @@ class Table {
         if (tentative.position < 0) tentative = {position, words, Victim::stale};
         continue;
       }
-      if (!is_member(words.tag)) continue;  // corrupt
-      const Standing standing = rules.judge(policy_of(words.tag), words.state);
-      if (standing.kind == Standing::idle) return {position, words, Victim::idle};
-      if (standing.kind == Standing::owing && standing.tokens < fewest) {
-        fewest = standing.tokens;
-        cheapest = {position, words, Victim::owing};
+      if (!is_member(words.tag)) {  // corrupt, or torn while it changed hands
+        if (slot(list.slot_at(position)).words() != words) return {kLost, {}, Victim::free};
+        continue;
       }
+      const Standing standing = rules.judge(policy_of(words.tag), words.state);
+      idle |= std::uint32_t{standing == Standing::idle} << position;
+      owing |= std::uint32_t{standing == Standing::owing} << position;
     }
+    if (const int best = best_position(idle); best >= 0) return {best, seen.at(best), Victim::idle};
     if (tentative.position >= 0) {
       if (tentative.words.state != attempt.stale_nonce) {
         attempt.stale_nonce = tentative.words.state;
@@ -475,8 +513,23 @@ class Table {
       if (++attempt.stale_scans >= kStaleScans) return tentative;
       return {kLost, {}, Victim::stale};
     }
-    if (rules.may_evict()) return cheapest;
-    return {};
+    return rules.may_evict() ? cheapest(seen, owing, rules) : Victim{};
+  }
+
+  /// Among the positions of `owing`, the first that owes the fewest tokens; none if there is none.
+  template <class R>
+  static Victim cheapest(const Readings& seen, std::uint32_t owing, R& rules) noexcept {
+    Victim victim;
+    std::uint64_t fewest = 0;
+    for (; owing != 0; owing &= owing - 1) {
+      const int position = std::countr_zero(owing);
+      const SlotWords words = seen.at(position);
+      const std::uint64_t tokens = rules.tokens_owed(policy_of(words.tag), words.state);
+      if (victim.position >= 0 && tokens >= fewest) continue;
+      fewest = tokens;
+      victim = {position, words, Victim::owing};
+    }
+    return victim;
   }
 
   /// Step 2: makes sure that the claim is the only one of its key. On false, start over. The claim

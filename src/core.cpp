@@ -82,10 +82,12 @@ bool SegmentCore::shares_the_clock(const View& now) noexcept {
 /// Returns false when another process is just making the segment anew: look again soon.
 bool SegmentCore::look_at_name(View& now) {
   struct stat st {};
-  if (::stat(path_.c_str(), &st) == 0) {
+  const auto finds = [&] { return ::stat(path_.c_str(), &st) == 0; };
+  const auto follow = [&] {
     return (st.st_dev == now.mapping.device() && st.st_ino == now.mapping.inode()) ||
            move_over(now);
-  }
+  };
+  if (finds()) return follow();
   const int error = errno;
   const int file = now.mapping.writable() ? now.participant.file() : -1;
   const bool ours = now.mapping.is_shown_by(file);
@@ -93,6 +95,8 @@ bool SegmentCore::look_at_name(View& now) {
   if (error != ENOENT || !unlinked) {
     warn_once("its name cannot be reached from this process");
   } else if (now.mapping.header().retired.load(std::memory_order_acquire) != 0) {
+    // A successor had the name before ours was marked: were we stopped in between, it is there now.
+    if (finds()) return follow();
     warn_once(
         "it was removed on purpose, or succeeded by another that is gone, too; waiting for a new "
         "one");

@@ -61,7 +61,7 @@ class TokenRules {
       return unavailable();
     healed_ = is_beyond_horizon(*bucket, state, now);
     if (healed_) [[unlikely]]
-      state = cut(*bucket, state);
+      state = cut(*bucket, state, now);
     verdict_ = acquire(*bucket, state, now, cost_);
     return {verdict_.allowed || healed_ ? shm::Transition::store : shm::Transition::keep, policy,
             verdict_.tat_ns};
@@ -72,25 +72,38 @@ class TokenRules {
     const TokenBucket* const bucket = bucket_of(policy);
     const std::uint64_t now = time_.now();
     if (bucket == nullptr || now == shm::Clock::kNoTime) return (void)unavailable();
-    if (is_beyond_horizon(*bucket, state, now)) state = cut(*bucket, state);
+    if (is_beyond_horizon(*bucket, state, now)) state = cut(*bucket, state, now);
     verdict_ = peek(*bucket, state, now, cost_);
   }
 
   shm::Transition first() noexcept { return step(binding_.id, 0); }
+  /// Idle as of now, not as of 0: a call that read an idle member and was stopped must not find the
+  /// same words again when the key has been charged, freed and inserted anew in between. No later
+  /// than the segment's time, so that nobody sees a debt in it.
   [[nodiscard]] shm::Transition idle() const noexcept {
-    return {shm::Transition::store, binding_.id, 0};
+    const std::uint64_t now = std::min(time_.now(), time_.clock->now());
+    return {shm::Transition::store, binding_.id, now == shm::Clock::kNoTime ? 0 : now};
   }
 
+  /// Another key's slot is judged by the real time, not by what the caller believes it to be.
+  void begin_judging() noexcept { judged_at_ = time_.clock->now(); }
+
   [[nodiscard]] shm::Standing judge(std::uint16_t policy, std::uint64_t state) const noexcept {
-    // Another key's slot is judged by the real time, not by what the caller believes it to be.
-    const std::uint64_t now = time_.clock->now();
-    if (now == shm::Clock::kNoTime) return {shm::Standing::sticky, 0};
-    if (policy == binding_.id) return standing(binding_.policy.bucket, state, now);
+    if (judged_at_ == shm::Clock::kNoTime) return shm::Standing::sticky;
+    if (policy != binding_.id) {
+      const auto constants = binding_.view->policies.read(policy);
+      if (!constants) return shm::Standing::idle;  // damaged: nobody can read this debt
+      if (!policy_from(*constants)) return shm::Standing::sticky;  // of a newer library: not ours
+    }
+    return debt_ns(state, judged_at_) == 0 ? shm::Standing::idle : shm::Standing::owing;
+  }
+
+  [[nodiscard]] std::uint64_t tokens_owed(std::uint16_t policy,
+                                          std::uint64_t state) const noexcept {
+    if (policy == binding_.id) return rl::tokens_owed(binding_.policy.bucket, state, judged_at_);
     const auto constants = binding_.view->policies.read(policy);
-    if (!constants) return {shm::Standing::idle, 0};  // damaged: nobody can read this debt
-    const auto found = policy_from(*constants);
-    if (!found) return {shm::Standing::sticky, 0};  // of a newer library: not ours to judge
-    return standing(found->bucket, state, now);
+    const auto found = constants ? policy_from(*constants) : std::nullopt;
+    return found ? rl::tokens_owed(found->bucket, state, judged_at_) : 0;
   }
 
   [[nodiscard]] bool may_evict() const noexcept {
@@ -134,18 +147,16 @@ class TokenRules {
   }
 
   /// Cuts a state that no clock of ours can explain. A caller's time is first checked against the
-  /// clock: if that explains the state, it stays.
-  std::uint64_t cut(const TokenBucket& bucket, std::uint64_t state) noexcept {
+  /// clock: if that explains the state, it stays. But the clock's words are input, too, and may put
+  /// `latest` centuries after `now`: the debt is kept within what the algorithm can add to.
+  std::uint64_t cut(const TokenBucket& bucket, std::uint64_t state, std::uint64_t now) noexcept {
+    constexpr std::uint64_t kDebtMax = std::uint64_t{1} << 62;
     const std::uint64_t latest = time_.latest();
     healed_ = is_beyond_horizon(bucket, state, latest);
-    return healed_ ? horizon(bucket, latest) : state;
+    if (healed_) state = horizon(bucket, latest);
+    return debt_ns(state, now) > kDebtMax ? now + kDebtMax : state;
   }
 
-  static shm::Standing standing(const TokenBucket& bucket, std::uint64_t state,
-                                std::uint64_t now) noexcept {
-    if (debt_ns(state, now) == 0) return {shm::Standing::idle, 0};
-    return {shm::Standing::owing, tokens_owed(bucket, state, now)};
-  }
   [[nodiscard]] shm::Health& health() const noexcept {
     return binding_.view->mapping.header().health;
   }
@@ -156,6 +167,7 @@ class TokenRules {
   const Binding& binding_;
   Time time_;
   std::uint64_t cost_;
+  std::uint64_t judged_at_ = 0;
   std::uint16_t decided_by_;
   std::uint64_t limit_ = 0;
   bool healed_ = false;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 
@@ -14,8 +15,10 @@ namespace {
 using std::chrono::nanoseconds;
 using std::chrono::system_clock;
 
+/// What no clock and no limit of ours can reach is cut, so that nothing is before its beginning.
 nanoseconds to_nanoseconds(std::uint64_t ns) noexcept {
-  return nanoseconds(static_cast<std::int64_t>(ns));
+  constexpr auto kMost = static_cast<std::uint64_t>(nanoseconds::max().count());
+  return nanoseconds(static_cast<std::int64_t>(std::min(ns, kMost)));
 }
 
 system_clock::time_point to_wall_time(std::uint64_t unix_ns) noexcept {
@@ -226,7 +229,10 @@ SegmentInfo Segment::info() const {
 std::vector<PolicyInfo> Segment::policies() const {
   const View& view = core_->view();
   std::vector<PolicyInfo> all;
+  std::vector<bool> listed(std::size_t{view.policies.capacity()} + 1);
   view.policies.walk([&](std::uint16_t id) {
+    if (listed[id]) return true;  // a list that bytes gone wrong made a ring
+    listed[id] = true;
     PolicyInfo info;
     info.id = id;
     if (const auto constants = view.policies.read(id)) {

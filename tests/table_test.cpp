@@ -72,10 +72,12 @@ struct CountingRules {
   }
   Transition first() noexcept { return step(kPolicy, 0); }
   Transition idle() noexcept { return {Transition::store, kPolicy, 0}; }
+  void begin_judging() noexcept {}
   Standing judge(std::uint16_t, std::uint64_t state) noexcept {
-    if (state == 0) return {Standing::idle, 0};
-    return {state == kSticky ? Standing::sticky : Standing::owing, state};
+    if (state == 0) return Standing::idle;
+    return state == kSticky ? Standing::sticky : Standing::owing;
   }
+  std::uint64_t tokens_owed(std::uint16_t, std::uint64_t state) noexcept { return state; }
   bool may_evict() noexcept { return evicts; }
   std::uint64_t nonce() noexcept { return nonces++; }
   void on_evicted() noexcept { ++evicted; }
