@@ -1,0 +1,258 @@
+/* Concurrency limits: permits with leases. THE CODE DOES NOT HAVE THIS YET; this model says by
+   which rules it may be built on slots as shm/table.hpp has them.
+
+   The rules    - Permit i of a key is a slot, and holds {seat, generation of the seat, end of the
+                lease, sequence}. Taking and giving back is one compare-and-swap of all of it, and
+                each adds one to the sequence. The slot is sticky: it is never freed, so the
+                sequence never starts anew. The number after a take is the fencing number.
+                - A permit may be taken when it was given back, when its lease is over, or when its
+                holder is dead: nobody holds the seat's lock, or the seat has a newer generation.
+                - A taker that has swapped looks again, at the limit and then at all permits: if
+                more are out than the limit, or its own is at or above it, it gives back, and is
+                denied.
+                Two that look at once may both be denied, but they cannot both stay.
+   Modelled     WORKERS processes that take and give back, over PERMITS permits. Any may be killed
+                at any step, and its seat may go to a new process with a higher generation; or stop,
+                and go on after its lease ran out. A careless one gives back twice. A resource
+                takes work that carries the highest fencing number it has seen, or a higher one. An
+                operator lowers the limit from PERMITS to LOWERED, once. A clock goes up to END.
+   Abstracted   How a permit's slot is inserted (insert.pml); a process is one thread of one seat,
+                two if -DTHREADS. Each thread takes TAKES times, so that sequences stay finite.
+                -DNO_WORK leaves the resource out.
+   Asserted     A: of the leases granted since the limit was lowered, and of all before, at no time
+                are more unexpired and of the living than the limit.
+                F: the resource takes no work of an earlier holder after a later one's (one permit).
+                P: no permit stays with the dead: nobody is denied because of them.
+
+   Mutants:
+     BUG_NO_SEQUENCE       A  (THREADS, NO_WORK) a permit given back twice is the next holder's
+     BUG_NOT_STICKY        F  a permit that was given back is freed: its sequence starts anew
+     BUG_CHECK_THEN_TAKE   A  (LOWERED) a taker looks before it swaps, and not again
+     BUG_TAKE_STORES       A  a take is a plain store
+     BUG_NO_FENCE          F  the resource asks for no number
+     BUG_NO_GENERATION     P  a seat's lock alone says that its holder lives
+     BUG_LEASE_ONLY        P  the dead keep their permits until the lease is over */
+
+#ifndef WORKERS
+#define WORKERS 2
+#endif
+#ifndef PERMITS
+#define PERMITS 1
+#endif
+#ifndef LOWERED
+#define LOWERED PERMITS
+#endif
+#ifndef TAKES
+#define TAKES 2
+#endif
+#ifndef END
+#define END 3
+#endif
+#define LEASE 2
+
+#ifdef THREADS
+#define SEAT_OF(w) ((w) / 2) /* two threads of each process */
+#else
+#define SEAT_OF(w) (w)
+#endif
+
+typedef Permit { byte holder; /* seat + 1, or 0 */ byte generation; byte lease_end; byte sequence };
+Permit permit[PERMITS];
+
+/* The kernel's and the seats': generations go up under the lock, before the seat is used. */
+bool locked[WORKERS];
+byte generation[WORKERS];
+
+byte time = 1;
+byte limit = PERMITS;
+
+#define lives(seat) (locked[seat] && generation[seat] == 1) /* the first process of a seat */
+
+/* The oracle: until when each worker's lease goes that was granted, or 0; and under which limit. */
+byte lease_of[WORKERS];
+bool before_lowering[WORKERS];
+byte tickets, last_ticket, highest_fence;
+
+#ifdef BUG_LEASE_ONLY
+#define is_dead(i) false
+#elif defined(BUG_NO_GENERATION)
+#define is_dead(i) (!locked[permit[i].holder - 1])
+#else
+#define is_dead(i) (!locked[permit[i].holder - 1] || \
+                    generation[permit[i].holder - 1] != permit[i].generation)
+#endif
+#define truly_dead(i) (!locked[permit[i].holder - 1] || \
+                       generation[permit[i].holder - 1] != permit[i].generation)
+#define is_out(i) (permit[i].holder != 0 && permit[i].lease_end > time && !is_dead(i))
+
+/* A: the leases granted under the limit in force, unexpired, of the living. */
+inline count_granted() { d_step {
+  i = 0; n = 0; old = 0;
+  do
+  :: i < WORKERS && lease_of[i] > time && lives(SEAT_OF(i)) ->
+       n++; old = old + (before_lowering[i] -> 1 : 0); i++
+  :: i < WORKERS && !(lease_of[i] > time && lives(SEAT_OF(i))) -> i++
+  :: i == WORKERS -> break
+  od;
+  assert(n <= (old > limit -> old : limit)); /* A: never more out than the limit */
+  i = 0; n = 0; old = 0 } }
+
+#define SAME(at) (permit[at].holder == seen.holder && permit[at].generation == seen.generation && \
+                  permit[at].lease_end == seen.lease_end && permit[at].sequence == seen.sequence)
+#define MINE(at) (permit[at].holder == SEAT_OF(me) + 1 && permit[at].generation == 1 \
+                  && permit[at].lease_end == my_end && permit[at].sequence == my_sequence)
+
+inline give_back() { atomic {
+  if
+  :: MINE(at) ->
+       permit[at].holder = 0; permit[at].generation = 0; permit[at].lease_end = 0;
+#ifdef BUG_NOT_STICKY
+       permit[at].sequence = 0
+#elif defined(BUG_NO_SEQUENCE)
+       skip
+#else
+       permit[at].sequence++
+#endif
+  :: else /* the lease was over, and it is another's now; or it was given back before */
+  fi } }
+
+proctype worker(byte me) {
+  byte at, now, takes, my_end, my_sequence, my_limit, my_ticket, at_next, out, i, n, old;
+  Permit seen;
+again:
+  atomic {
+    at = 0; now = 0; my_end = 0; my_sequence = 0; my_limit = 0; my_ticket = 0; at_next = 0;
+    out = 0; seen.holder = 0; seen.generation = 0;
+    seen.lease_end = 0; seen.sequence = 0;
+    if
+    :: takes == TAKES || !lives(SEAT_OF(me)) ->
+         goto done
+    :: else -> takes++
+    fi };
+
+  /* look for one that may be taken, below the limit */
+  do
+  :: atomic { at < limit && !is_out(at) ->
+       seen.holder = permit[at].holder; seen.generation = permit[at].generation;
+       seen.lease_end = permit[at].lease_end; seen.sequence = permit[at].sequence;
+       break }
+  :: atomic { at < limit && is_out(at) ->
+       assert(!truly_dead(at)); /* P: what the dead held may be had at once */
+       at++ }
+  :: atomic { at >= limit -> goto again } /* denied */
+  od;
+
+  atomic { now = time };
+  atomic { /* take */
+    if
+#ifdef BUG_TAKE_STORES
+    :: true ->
+#else
+    :: SAME(at) ->
+#endif
+         permit[at].holder = SEAT_OF(me) + 1; permit[at].generation = 1;
+         permit[at].lease_end = now + LEASE;
+#ifndef BUG_NO_SEQUENCE
+         permit[at].sequence++;
+#endif
+         my_end = now + LEASE; my_sequence = permit[at].sequence;
+         tickets++; my_ticket = tickets;
+         seen.holder = 0; seen.generation = 0; seen.lease_end = 0; seen.sequence = 0; now = 0
+    :: else -> goto again
+    fi };
+
+  /* look again: at the limit, then at one permit after the other */
+  atomic { my_limit = limit };
+#ifndef BUG_CHECK_THEN_TAKE
+  do
+  :: atomic { at_next < PERMITS -> out = out + (is_out(at_next) -> 1 : 0); at_next++ }
+  :: atomic { at_next == PERMITS -> break }
+  od;
+  if
+  :: atomic { out > my_limit || at >= my_limit -> skip };
+     give_back();
+     goto again
+  :: atomic { out <= my_limit && at < my_limit -> out = 0; at_next = 0 }
+  fi;
+#endif
+  atomic {
+    if
+    :: !lives(SEAT_OF(me)) -> goto done
+    :: lives(SEAT_OF(me)) && my_end > time ->
+         lease_of[me] = my_end; before_lowering[me] = (my_limit != LOWERED);
+         count_granted()
+    :: else -> goto again /* stopped so long that it is over */
+    fi };
+
+#ifndef NO_WORK
+  /* work; if stopped meanwhile, also after the lease is over */
+  do
+  :: atomic { lives(SEAT_OF(me)) ->
+       if
+#ifdef BUG_NO_FENCE
+       :: true ->
+#else
+       :: my_sequence >= highest_fence ->
+#endif
+            assert(my_ticket >= last_ticket); /* F: no earlier holder's work after a later one's */
+            last_ticket = my_ticket; highest_fence = my_sequence
+       :: else /* refused: fenced off */
+       fi }
+  :: break
+  od;
+#endif
+
+  atomic { lease_of[me] = 0; before_lowering[me] = false };
+  give_back();
+  if
+  :: give_back() /* careless: twice */
+  :: true
+  fi;
+  goto again;
+done:
+  skip
+}
+
+/* Kills processes; later a seat may go to another, which takes nothing. */
+inline may_die(seat) {
+  atomic { lives(seat) -> locked[seat] = false };
+  if
+  :: atomic { locked[seat] = true; generation[seat] = 2 }
+  :: true
+  fi
+}
+proctype death() {
+end:
+  do
+  :: may_die(0)
+#if SEAT_OF(WORKERS - 1) > 0
+  :: may_die(1)
+#endif
+  od
+}
+
+proctype operator() {
+  if
+  :: atomic { limit = LOWERED }
+  :: true
+  fi
+}
+
+proctype clock() {
+end:
+  do
+  :: atomic { time < END -> time++ }
+  od
+}
+
+init {
+  byte w;
+  atomic {
+    do
+    :: w < WORKERS -> locked[w] = true; generation[w] = 1; run worker(w); w++
+    :: else -> break
+    od;
+    w = 0;
+    run death(); run operator(); run clock()
+  }
+}
