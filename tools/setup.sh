@@ -1,8 +1,9 @@
 # Installs what the project is built with, and builds it. tools/demo and tools/test source this in
 # the root of the project.
 #
-#   rl_install [PACKAGE...]   installs what is missing, and these Debian packages beside it
-#   rl_build                  configures build/ if needed and builds all of it
+#   rl_install [PACKAGE...]          installs what is missing, and these Debian packages beside it
+#   rl_install_extras PACKAGE...     installs these, or says that something will be skipped
+#   rl_build [FOLDER [OPTION...]]    configures FOLDER (build) if needed and builds all of it
 #
 # With RL_NO_INSTALL=1 nothing is installed: what is missing is named, and the exit code is 2.
 # Everything here is a tool or a library; none starts a service, and no PACKAGE may.
@@ -13,6 +14,7 @@ doctest/doctest.h doctest-dev
 CLI/CLI.hpp libcli11-dev
 nlohmann/json.hpp nlohmann-json3-dev
 benchmark/benchmark.h libbenchmark-dev
+relacy/relacy.hpp relacy-dev
 boost/version.hpp boost'
 
 # Prints the packages whose tools or headers are not there. Got from elsewhere is as good.
@@ -107,10 +109,26 @@ rl_install() {
   done
 }
 
-rl_build() {
-  if [ ! -f build/build.ninja ]; then
-    echo "building in build/; this takes some minutes the first time"
-    rl_quietly meson setup build -Dwerror=true || return
+# What is nice to have: where it cannot be installed, whoever needs it is skipped.
+rl_install_extras() {
+  local missing
+  missing=$(rl_not_installed "$@")
+  [ -n "$missing" ] || return 0
+  missing=${missing//$'\n'/ }
+  if [ "${RL_NO_INSTALL:-0}" != 1 ] && command -v apt-get >/dev/null; then
+    echo "installing $missing"
+    # shellcheck disable=SC2086
+    rl_quietly rl_apt_install $missing && return 0
   fi
-  rl_quietly ninja -C build
+  echo "without $missing: what needs it is skipped"
+}
+
+rl_build() {
+  local build=${1:-build}
+  [ $# = 0 ] || shift
+  if [ ! -f "$build/build.ninja" ]; then
+    echo "building in $build/; this takes some minutes the first time"
+    rl_quietly meson setup "$build" -Dwerror=true "$@" || return
+  fi
+  rl_quietly ninja -C "$build"
 }

@@ -1,0 +1,105 @@
+/// \file
+/// A small world for the table of production: slots that let the schedule in before every access,
+/// calls as src/limiter.cpp and src/rules.hpp make them, and the oracle that watches.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "tests/interleaving/oracle.hpp"
+#include "tests/interleaving/schedule.hpp"
+
+namespace rl::test {
+
+class World;
+
+/// A slot (shm/slot.hpp) with a turn of somebody else before every access. Its words are two loads,
+/// as in production.
+class WatchedSlot {
+ public:
+  [[nodiscard]] std::uint64_t tag() const;
+  [[nodiscard]] shm::SlotWords words() const;
+  bool compare_exchange(shm::SlotWords expected, shm::SlotWords desired);
+  [[nodiscard]] shm::SlotWords& raw() noexcept { return words_; }
+
+ private:
+  alignas(16) shm::SlotWords words_;
+};
+
+/// How a run begins; drawn from its seed.
+struct Scene {
+  TokenBucket bucket;
+  bool evicts;
+  bool resets;           ///< whether keys are also reset
+  int actors;            ///< 2 to 4
+  int calls;             ///< operations of each
+  std::uint64_t now_ns;  ///< where the clock begins
+};
+
+/// One run. There is one at a time: slots find it by World::current().
+class World {
+  std::array<shm::BasicPair<WatchedSlot>, 2> pairs_{};
+
+ public:
+  static constexpr std::uint64_t kSlots = 16;
+  static constexpr std::uint64_t kKeys = 3;        ///< identities 1 to 3 are fought for
+  static constexpr std::uint64_t kBystander = 16;  ///< and so many more than its slot has another's
+
+  World(Schedule& schedule, Random& random, const Scene& drawn, Evidence& evidence, bool traces);
+  ~World() { current_ = nullptr; }
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+  static World& current() noexcept { return *current_; }
+
+  /// Fills the table with members, free slots and tentatives of the dead.
+  void furnish();
+  /// The life of an actor: some operations, drawn as it goes.
+  void play(int actor);
+
+  // The operations.
+  Verdict acquire(int actor, std::uint64_t identity, std::uint64_t cost);
+  void reset(int actor, std::uint64_t identity);
+  void reap(int actor, std::uint64_t first, std::uint64_t count);
+  void advance(std::uint64_t ns);
+
+  // What slots and rules call.
+  void before_access(const char* what, const WatchedSlot* slot);
+  bool swap(WatchedSlot& slot, shm::SlotWords expected, shm::SlotWords desired);
+  std::uint64_t read_clock();
+  /// As production's: a seat, and a count of that seat.
+  std::uint64_t next_nonce(int seat) noexcept {
+    return std::uint64_t(seat + 1) << 48 | ++nonces_.at(static_cast<std::size_t>(seat));
+  }
+
+  /// How many swaps the actor has come to; before the last of them it may have to wait.
+  [[nodiscard]] int swaps(int actor) const { return swaps_.at(static_cast<std::size_t>(actor)); }
+
+  /// At this step the one who moves is left alone until its call has ended.
+  std::uint64_t alone_at_step = Schedule::kNever;
+
+  Oracle oracle;
+  shm::Table<WatchedSlot> table;
+  const Scene scene;
+
+ private:
+  static constexpr int kDeadSeat = Oracle::kActorsMax;
+  static shm::KeyHash hash_of(std::uint64_t identity) noexcept;
+  void furnish(std::uint64_t slot);
+  void furnish_narrowly();
+  void stop_if_violated();
+  void say(const std::string& what) const;
+  [[nodiscard]] std::string name_of(const WatchedSlot& slot) const;
+  [[nodiscard]] std::uint64_t draw_identity();
+  [[nodiscard]] std::uint64_t draw_time();
+
+  static inline World* current_ = nullptr;
+  Schedule& schedule_;
+  Random& random_;
+  bool traces_;
+  std::array<std::uint64_t, kDeadSeat + 1> nonces_{};
+  std::array<bool, kSlots> is_sticky_{};
+  std::array<int, Oracle::kActorsMax> swaps_{};
+};
+
+}  // namespace rl::test
