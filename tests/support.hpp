@@ -21,7 +21,22 @@
 
 #include <rl/rl.hpp>
 
+/// Whether a sanitizer is compiled in. It has an allocator of its own, makes system calls of its own,
+/// and makes everything some ten times slower.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define RL_TEST_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define RL_TEST_SANITIZED 1
+#endif
+#endif
+#ifndef RL_TEST_SANITIZED
+#define RL_TEST_SANITIZED 0
+#endif
+
 namespace rl::test {
+
+inline constexpr bool kSanitized = RL_TEST_SANITIZED != 0;
 
 /// Returns a segment name that no other test process has: tools/test removes leftovers by its
 /// prefix.

@@ -1,0 +1,323 @@
+/// \file
+/// Every operation of the library is stopped before each of its instructions, in the code that
+/// ships; then other processes perform whole scripts, and it goes on; or it is killed there.
+///
+/// One walk goes through the operation from beginning to end (trap_flag.hpp). Before each
+/// instruction,
+///  - stopped: for every script, a rival process performs it; the operation goes on from here to
+///    its end; all must be explained (judge.hpp); then everything is put back, the segment too;
+///  - killed: if the segment's bytes are not those that the last instruction saw, every script is
+///    performed with nobody to go on. For a killed process leaves in shared memory just what a
+///    stopped one shows, and instructions that show the same bytes are one case.
+///
+/// The table of operations is `kOperations`, the table of scripts is `kScripts`: a new operation is
+/// a line. RL_OPERATION=NAME steps through that one only, RL_SCRIPT=NAME plays that one only.
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <memory>
+
+#include "tests/stepping/judge.hpp"
+#include "tests/stepping/rival.hpp"
+#include "tests/stepping/steps.hpp"
+#include "tests/stepping/trap_flag.hpp"
+#include "tests/support.hpp"
+
+namespace rl::test {
+namespace {
+
+constexpr auto kManual = ClockSource::manual;
+constexpr auto kAutomatic = ClockSource::automatic;
+
+/// An operation under the stepper.
+struct Operation {
+  const char* name;
+  ClockSource clock = kManual;
+  Script before = {};  ///< what came earlier
+  Step step;
+  bool first_of_handle = false;  ///< the first decision looks at clock and name, too
+  bool may_evict = false;
+  std::uint64_t stride = 1;  ///< stopped at every how many instructions, unless RL_DEEP is set
+};
+
+/// Sixteen other keys, which fill the list of every key of a table of two pairs.
+Script crowd(std::uint64_t cost, int count = 16) {
+  Script script;
+  for (int i = 0; i < count; ++i)
+    script.push_back({Step::acquire, static_cast<char>('A' + i), cost});
+  return script;
+}
+
+Script operator+(Script a, const Script& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+Script all_but_k_forgotten() {
+  Script script = crowd(1, 15) + Script{{Step::acquire, 'k'}};
+  for (int i = 0; i < 15; ++i) script.push_back({Step::reset, static_cast<char>('A' + i)});
+  return script;
+}
+
+const std::vector<Operation>& operations() {
+  static const std::vector<Operation> kOperations = {
+      {.name = "insert", .clock = kAutomatic, .step = {Step::acquire}},
+      {.name = "insert at the first decision of a handle",
+       .clock = kAutomatic,
+       .step = {Step::acquire},
+       .first_of_handle = true,
+       .stride = 16},
+      {.name = "insert after a death at the first slot",
+       .before = {{Step::die_inserting}},
+       .step = {Step::acquire}},
+      {.name = "insert after two deaths",
+       .before = {{Step::die_inserting, 'k', 0}, {Step::die_inserting, 'k', 1}},
+       .step = {Step::acquire}},
+      {.name = "overwrite", .before = crowd(1) + Script{{Step::advance}}, .step = {Step::acquire}},
+      {.name = "evict", .before = crowd(2), .step = {Step::acquire}, .may_evict = true},
+      {.name = "displace",
+       .before = crowd(2, 15) + Script{{Step::die_inserting, 'z'}},
+       .step = {Step::acquire},
+       .may_evict = true},
+      {.name = "consume",
+       .clock = kAutomatic,
+       .before = {{Step::acquire}},
+       .step = {Step::acquire, 'k', 2}},
+      {.name = "consume on the manual clock",
+       .before = {{Step::acquire}},
+       .step = {Step::acquire, 'k', 2}},
+      {.name = "consume at the last slot found",
+       .before = all_but_k_forgotten(),
+       .step = {Step::acquire}},
+      {.name = "deny",
+       .clock = kAutomatic,
+       .before = {{Step::acquire, 'k', 4}},
+       .step = {Step::acquire, 'k', 2}},
+      {.name = "deny a cost above the burst", .step = {Step::acquire, 'k', kBurst + 1}},
+      {.name = "peek", .before = {{Step::acquire, 'k', 2}}, .step = {Step::peek}},
+      {.name = "reset", .before = {{Step::acquire, 'k', 2}}, .step = {Step::reset}},
+      {.name = "reset all",
+       .before = {{Step::acquire, 'k', 2}, {Step::acquire, 'l'}},
+       .step = {Step::reset_all}},
+      {.name = "reap",
+       .before = {{Step::acquire}, {Step::acquire, 'l', 3}, {Step::advance, 'k', 2}},
+       .step = {Step::reap}},
+      {.name = "make a policy", .before = {{Step::publish, 'a'}}, .step = {Step::publish, 'b'}},
+      {.name = "advance the clock", .before = {{Step::acquire, 'k', 3}}, .step = {Step::advance}},
+  };
+  return kOperations;
+}
+
+/// What rivals do meanwhile.
+struct RivalScript {
+  const char* name;
+  Script steps;
+  bool moves_time = false;
+};
+
+const std::vector<RivalScript>& scripts() {
+  static const std::vector<RivalScript> kScripts = {
+      {"the same key", {{Step::acquire}}},
+      {"the same key until it is denied",
+       {{Step::acquire, 'k', 3}, {Step::acquire, 'k', 3}, {Step::peek}}},
+      {"other keys of the list",
+       {{Step::acquire, 'l'}, {Step::acquire, 'k'}, {Step::acquire, 'm'}}},
+      {"a reset", {{Step::acquire}, {Step::reset}, {Step::acquire, 'k', 2}}},
+      {"a later clock", {{Step::advance, 'k', 2}, {Step::acquire, 'k', 2}}, true},
+      {"a reaper at a later clock",
+       {{Step::advance, 'k', 9}, {Step::reap}, {Step::acquire, 'l'}, {Step::acquire, 'k', 4}},
+       true},
+      {"another's death at the first free slot",
+       {{Step::die_inserting, 'k', 0}, {Step::acquire, 'l'}, {Step::acquire}}},
+      {"another's death at the last free slot", {{Step::die_inserting, 'k', 1}, {Step::acquire}}},
+      {"the same policy", {{Step::publish, 'b'}, {Step::acquire}}},
+      {"two policies", {{Step::publish, 'c'}, {Step::publish, 'b'}}},
+      {"a crowd", crowd(1) + Script{{Step::acquire}}},
+  };
+  return kScripts;
+}
+
+/// What was tried.
+struct Tried {
+  std::uint64_t instructions = 0;
+  std::uint64_t stopped = 0;
+  std::uint64_t states = 0;
+  std::uint64_t killed = 0;
+  void operator+=(const Tried& other) {
+    instructions += other.instructions;
+    stopped += other.stopped;
+    states += other.states;
+    killed += other.killed;
+  }
+};
+
+/// One walk through an operation: a segment, a victim's handle, a rival process.
+class Ordeal final : private Walk {
+ public:
+  explicit Ordeal(const Operation& operation)
+      : operation_(operation),
+        scratch_({.keys = 1, .clock = operation.clock, .policies = 8}),
+        victim_(scratch_.name()),
+        witness_(scratch_.name()),
+        rival_(scratch_.name()) {
+    model_.act({Step::advance, 'k', 1});  // a state of 0 is idle, whatever the clock says
+    if (operation.clock == kManual) victim_.act({Step::advance, 'k', 1});
+    for (const Step& step : operation.before) {
+      if (victim_.act(step) != model_.act(step)) throw std::runtime_error("a bad beginning");
+    }
+    if (operation.first_of_handle) {
+      victim_.reopen();
+    } else {
+      (void)victim_.act({Step::peek});
+    }
+    evicted_before_ = health().evicted.load(std::memory_order_relaxed);
+    gave_up_before_ = health().gave_up.load(std::memory_order_relaxed);
+  }
+
+  /// Returns what is wrong first, or nothing.
+  std::string run(Tried& tried) {
+    in_ordeal = this;
+    struct sigaction before {};
+    struct sigaction action {};
+    action.sa_handler = on_deadline;
+    ::sigaction(SIGALRM, &action, &before);
+    // The look at the clock is what takes notice of the time.
+    tried_.instructions = Walk::run(operation_.first_of_handle ? Tsc::running : Tsc::frozen);
+    ::alarm(0);
+    ::sigaction(SIGALRM, &before, nullptr);
+    tried = tried_;
+    return wrong_;
+  }
+
+ private:
+  void body() override { outcome_ = victim_.act(operation_.step); }
+
+  Next visit(std::uint64_t instruction) override {
+    ::alarm(Rival::kDeadlineMs / 1'000);
+    if (instruction != instruction_) {
+      instruction_ = instruction;
+      script_ = scripts().begin();
+      if (snapshot_.empty() || std::memcmp(snapshot_.data(), bytes(), size()) != 0) {
+        snapshot_.assign(bytes(), bytes() + size());
+        kill();
+      }
+    }
+    while (script_ != scripts().end() && !fits(*script_)) ++script_;
+    if (!wrong_.empty()) return Next::leave;
+    if (script_ == scripts().end() || instruction % stride_ != 0) return Next::step;
+    ++tried_.stopped;
+    rival_outcomes_ = rival_.run(script_->steps);
+    return Next::finish;
+  }
+
+  void finished() override {
+    judge("stopped", outcome_);
+    restore();
+    ++script_;
+  }
+
+  /// The bytes have changed: nobody goes on from here.
+  void kill() {
+    ++tried_.states;
+    for (script_ = scripts().begin(); script_ != scripts().end(); ++script_) {
+      if (!fits(*script_)) continue;
+      ++tried_.killed;
+      rival_outcomes_ = rival_.run(script_->steps);
+      judge("killed", std::nullopt);
+      restore();
+    }
+    script_ = scripts().begin();
+  }
+
+  void judge(const char* fate, const std::optional<Outcome>& outcome) {
+    if (!wrong_.empty()) return;
+    wrong_ = !rival_outcomes_ ? "P violated: the rival waited" : find_damage(witness_.mapping());
+    if (wrong_.empty()) {
+      const Story story{
+          model_,
+          operation_.step,
+          outcome,
+          script_->steps,
+          *rival_outcomes_,
+          health().evicted.load(std::memory_order_relaxed) - evicted_before_,
+          !outcome && operation_.may_evict ? 1U : 0U,
+          health().gave_up.load(std::memory_order_relaxed) - gave_up_before_,
+      };
+      wrong_ = find_contradiction(story, witness_.mapping(), witness_.now_ns());
+    }
+    if (!wrong_.empty()) wrong_ = where(fate) + wrong_;
+  }
+
+  [[nodiscard]] std::string where(const char* fate) const {
+    return fmt::format("{}, {} before instruction {}, while rivals did \"{}\": ", operation_.name,
+                       fate, instruction_, script_->name);
+  }
+
+  static inline const Ordeal* in_ordeal = nullptr;
+  static void on_deadline(int) {
+    const std::string wrong = in_ordeal->where("stopped") + "P violated: the call did not end\n";
+    (void)!::write(2, wrong.data(), wrong.size());
+    ::_exit(1);
+  }
+
+  [[nodiscard]] bool fits(const RivalScript& script) const {
+    const char* const only = std::getenv("RL_SCRIPT");
+    return (operation_.clock == kManual || !script.moves_time) &&
+           (only == nullptr || std::string_view(only) == script.name);
+  }
+  [[nodiscard]] shm::Health& health() const { return witness_.mapping().header().health; }
+  [[nodiscard]] char* bytes() const {
+    return reinterpret_cast<char*>(&witness_.mapping().header());
+  }
+  [[nodiscard]] std::size_t size() const { return witness_.mapping().geometry().total_bytes; }
+  void restore() { std::memcpy(bytes(), snapshot_.data(), size()); }
+
+  const Operation& operation_;
+  const std::uint64_t stride_ = std::getenv("RL_DEEP") != nullptr ? 1 : operation_.stride;
+  Scratch scratch_;
+  Actor victim_;
+  Actor witness_;  ///< looks at the segment with a clock of its own: the victim's stands still
+  Rival rival_;
+  Model model_;
+  std::uint64_t evicted_before_ = 0;
+  std::uint64_t gave_up_before_ = 0;
+
+  std::uint64_t instruction_ = ~std::uint64_t{0};
+  std::vector<RivalScript>::const_iterator script_;
+  std::vector<char> snapshot_;
+  std::optional<std::vector<Outcome>> rival_outcomes_;
+  Outcome outcome_;
+  std::string wrong_;
+  Tried tried_;
+};
+
+TEST_CASE("A_P_S_an_operation_may_be_killed_or_stopped_at_every_instruction") {
+  if (!can_step()) {
+    MESSAGE("skipped: stepping needs x86-64 and no sanitizer");
+    return;
+  }
+  const char* const only = std::getenv("RL_OPERATION");
+  Tried total;
+  for (const Operation& operation : operations()) {
+    if (only != nullptr && std::string_view(only) != operation.name) continue;
+    Tried tried;
+    const std::string wrong = Ordeal(operation).run(tried);
+    CHECK(wrong == "");
+    CHECK(tried.instructions > 100);
+    MESSAGE(std::string(operation.name)
+            << ": " << tried.instructions << " instructions, stopped " << tried.stopped
+            << " times; " << tried.states << " states, killed " << tried.killed << " times");
+    total += tried;
+  }
+  CHECK(total.states > 0);
+  MESSAGE("in all: " << total.instructions << " instructions, stopped " << total.stopped
+                     << " times; " << total.states << " states, killed " << total.killed
+                     << " times");
+}
+
+}  // namespace
+}  // namespace rl::test

@@ -1,0 +1,153 @@
+#include "tests/stepping/steps.hpp"
+
+#include <fmt/format.h>
+
+#include "src/core.hpp"
+
+namespace rl::test {
+namespace {
+
+constexpr const char* kPolicy = "api";
+
+std::string text_of(char key) {
+  return std::string("key-") + key;
+}
+
+}  // namespace
+
+std::string to_string(const Step& step) {
+  constexpr const char* kNames[] = {"acquire", "peek",    "reset",         "reset_all",
+                                    "reap",    "advance", "die_inserting", "publish"};
+  return fmt::format("{}({}, {})", kNames[step.kind], step.key, step.amount);
+}
+
+std::string to_string(const Outcome& outcome) {
+  return fmt::format("{} ({}), {} left", outcome.allowed ? "allowed" : "denied",
+                     rl::to_string(outcome.reason), outcome.remaining);
+}
+
+Limit stepped_limit() {
+  return Limit::per(1, std::chrono::nanoseconds(kIntervalNs)).burst(kBurst);
+}
+
+shm::KeyHash hash_of(const shm::Mapping& mapping, char key) {
+  const std::string text = text_of(key);
+  return shm::KeyHash::from(hasher_for(mapping, kPolicy)(text.data(), text.size()));
+}
+
+Actor::Actor(const std::string& segment)
+    : name_(segment),
+      segment_(Segment::open(segment)),
+      api_(segment_.limiter(kPolicy, stepped_limit())),
+      raw_(shm::Mapping::attach(segment_.path(), shm::Access::read_write, false)) {}
+
+void Actor::reopen() {
+  segment_ = Segment::open(name_);
+  api_ = segment_.limiter(kPolicy);
+}
+
+std::uint64_t Actor::now_ns() const {
+  return static_cast<std::uint64_t>(segment_.now().time_since_epoch().count());
+}
+
+Outcome Actor::act(const Step& step) {
+  const auto outcome_of = [](const Decision& d) {
+    return Outcome{d.allowed, d.reason, d.remaining};
+  };
+  // No text is made here: a step may be one that is stepped, and allocates nothing.
+  const char text[] = {'k', 'e', 'y', '-', step.key};
+  const std::string_view key(text, sizeof text);
+  switch (step.kind) {
+    case Step::acquire:
+      return outcome_of(api_.try_acquire(key, step.amount));
+    case Step::peek:
+      return outcome_of(api_.peek(key, step.amount));
+    case Step::reset:
+      (void)api_.reset(key);
+      break;
+    case Step::reset_all:
+      (void)segment_.reset_all();
+      break;
+    case Step::reap:
+      reap();
+      break;
+    case Step::advance:
+      segment_.advance_clock(std::chrono::nanoseconds(step.amount * kIntervalNs));
+      break;
+    case Step::die_inserting:
+      die_inserting(step.key, step.amount == 1);
+      break;
+    case Step::publish:
+      publish(step.key);
+      break;
+  }
+  return {true, Reason::ok, 0};
+}
+
+void Actor::reap() {
+  const shm::Table<shm::Slot> table = raw_.table();
+  const std::uint64_t now = now_ns();
+  for (std::uint64_t i = 0; i < table.slot_count(); ++i) {
+    (void)table.free_if(
+        i, [&](shm::SlotWords words) { return shm::is_member(words.tag) && words.state <= now; });
+  }
+}
+
+/// What Segment::limiter does to the segment; all that it does besides is to its own process.
+void Actor::publish(char key) {
+  const char name[] = {'p', 'o', 'l', 'i', 'c', 'y', '-', key};
+  (void)shm::PolicyTable(raw_).find_or_publish(constants_of(stepped_limit(), now_ns(), 1),
+                                               {name, sizeof name});
+}
+
+/// The nonce is one that no seat gives: the process that is played never had a seat.
+void Actor::die_inserting(char key, bool last) {
+  const shm::Table<shm::Slot> table = raw_.table();
+  const shm::KeyHash hash = hash_of(raw_, key);
+  const shm::CandidateList list = table.candidates(hash);
+  const shm::SlotWords claim{shm::make_tag(hash.identity, 0),
+                             0x8000'0000'0000'0000U | (last ? 2U : 1U)};
+  for (int i = 0; i < list.kSize; ++i) {
+    shm::Slot& slot = table.slot(list.slot_at(last ? list.kSize - 1 - i : i));
+    if (slot.compare_exchange({}, claim)) return;
+  }
+}
+
+Outcome Model::act(const Step& step) {
+  std::uint64_t& tat = tat_ns_[step.key];
+  const std::uint64_t debt = tat > now_ns_ ? tat - now_ns_ : 0;
+  const std::uint64_t left = kBurst * kIntervalNs - debt;
+  const std::uint64_t asked = step.amount * kIntervalNs;
+  const bool fits = asked <= left;
+  switch (step.kind) {
+    case Step::acquire:
+      if (step.amount > kBurst) return {false, Reason::never, left / kIntervalNs};
+      if (!fits) return {false, Reason::limited, left / kIntervalNs};
+      tat = now_ns_ + debt + asked;
+      return {true, Reason::ok, (left - asked) / kIntervalNs};
+    case Step::peek:
+      return {fits, fits ? Reason::ok : Reason::limited, left / kIntervalNs};
+    case Step::reset:
+      tat = 0;
+      break;
+    case Step::reset_all:
+      tat_ns_.clear();
+      break;
+    case Step::advance:
+      now_ns_ += asked;
+      break;
+    case Step::reap:
+    case Step::die_inserting:
+    case Step::publish:
+      break;  // worth nothing to anybody
+  }
+  return {true, Reason::ok, 0};
+}
+
+std::uint64_t Model::owed(char key) const {
+  const auto at = tat_ns_.find(key);
+  if (at == tat_ns_.end() || at->second <= now_ns_) return 0;
+  return (at->second - now_ns_ + kIntervalNs - 1) / kIntervalNs;
+}
+
+}  // namespace rl::test

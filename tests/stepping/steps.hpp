@@ -1,0 +1,88 @@
+/// \file
+/// A small language of operations: what a process does, as a value. The library performs it
+/// (Actor), a model of one sentence a line foretells it (Model), and the two are compared.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <rl/rl.hpp>
+
+#include "shm/mapping.hpp"
+
+namespace rl::test {
+
+/// One operation. Keys are letters.
+struct Step {
+  enum Kind : std::uint8_t {
+    acquire,
+    peek,
+    reset,
+    reset_all,
+    reap,           ///< frees every slot that is idle
+    advance,        ///< moves the manual clock by `amount` intervals
+    die_inserting,  ///< claims a slot for the key and does no more: the first (0) or the last (1)
+                    ///< free one of its list
+    publish,        ///< makes a policy, named after the key
+  } kind;
+  char key = 'k';
+  std::uint64_t amount = 1;
+};
+using Script = std::vector<Step>;
+
+struct Outcome {
+  bool allowed = false;
+  Reason reason = Reason::ok;
+  std::uint64_t remaining = 0;
+  friend bool operator==(const Outcome&, const Outcome&) = default;
+};
+
+std::string to_string(const Step& step);
+std::string to_string(const Outcome& outcome);
+
+/// The limit of every stepped segment: slow, so that no real clock refills a token meanwhile.
+inline constexpr std::uint64_t kBurst = 5;
+inline constexpr std::uint64_t kIntervalNs = 86'400'000'000'000;
+Limit stepped_limit();
+
+/// The key's hash under the policy "api".
+shm::KeyHash hash_of(const shm::Mapping& mapping, char key);
+
+/// Performs steps through handles of its own, as another process would.
+class Actor {
+ public:
+  explicit Actor(const std::string& segment);
+  Outcome act(const Step& step);
+  [[nodiscard]] const shm::Mapping& mapping() const noexcept { return raw_; }
+  /// Opens a handle anew, whose first decision looks at clock and name.
+  void reopen();
+  [[nodiscard]] std::uint64_t now_ns() const;
+
+ private:
+  void reap();
+  void die_inserting(char key, bool last);
+  void publish(char key);
+
+  std::string name_;
+  Segment segment_;
+  Limiter api_;
+  shm::Mapping raw_;
+};
+
+/// What steps do when they come one after the other.
+class Model {
+ public:
+  Outcome act(const Step& step);
+  /// Makes the key owe `tokens`.
+  void owe(char key, std::uint64_t tokens) { tat_ns_[key] = now_ns_ + tokens * kIntervalNs; }
+  [[nodiscard]] std::uint64_t owed(char key) const;
+  [[nodiscard]] const std::map<char, std::uint64_t>& keys() const noexcept { return tat_ns_; }
+
+ private:
+  std::uint64_t now_ns_ = 0;
+  std::map<char, std::uint64_t> tat_ns_;
+};
+
+}  // namespace rl::test
