@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <optional>
+#include <utility>
 #include <vector>
 
 namespace examples {
@@ -73,7 +75,11 @@ inline std::int64_t most_admitted(const Bucket& bucket, std::int64_t window_ns) 
   return bucket.burst + static_cast<std::int64_t>(stretched / bucket.interval_ns);
 }
 
-/// Says whether Bound A holds in every window, for admissions of one key in any order.
+/// Whose clock the spans were read on: the limiter's own is off by nothing.
+enum class SpanClock : std::uint8_t { ours, limiters };
+
+/// Returns where the earliest window ends that breaks Bound A, for admissions of one key in any
+/// order; nothing when the bound holds in every window.
 ///
 /// We do not know when an admission was decided, only that it lies in its span. So a window counts
 /// only the admissions whose whole span lies in it, and a breach is certain: wherever these were
@@ -93,10 +99,11 @@ inline std::int64_t most_admitted(const Bucket& bucket, std::int64_t window_ns) 
 /// That is GCRA again: the greatest v(p) is the TAT, and the bound says that no admission is
 /// denied. The plain recurrence TAT = max(TAT, sent) + T over the answers would do if no span
 /// contained another; where one does, it counts spans in windows in which they do not lie.
-inline bool is_within_bound(const Bucket& bucket, std::vector<Span> admissions) {
-  if (admissions.empty()) return true;
+inline std::optional<std::int64_t> first_breach(const Bucket& bucket, std::vector<Span> admissions,
+                                                SpanClock clock) {
+  if (admissions.empty()) return std::nullopt;
   constexpr Wide kSleep = Wide{1} << 120;
-  constexpr Wide kStretch = kClockUnit + 1;
+  const Wide stretch = clock == SpanClock::ours ? kClockUnit + 1 : kClockUnit;
   std::vector<std::int64_t> begins;
   for (const Span& span : admissions) begins.push_back(span.sent_ns);
   std::sort(begins.begin(), begins.end());
@@ -105,7 +112,7 @@ inline bool is_within_bound(const Bucket& bucket, std::vector<Span> admissions) 
             [](const Span& a, const Span& b) { return a.answered_ns < b.answered_ns; });
 
   std::vector<Wide> asleep;
-  for (const std::int64_t begin : begins) asleep.push_back(begin * kStretch - kSleep);
+  for (const std::int64_t begin : begins) asleep.push_back(begin * stretch - kSleep);
   MaxTree v(asleep);
   std::vector<bool> is_awake(begins.size(), false);
   const Wide interval = Wide{bucket.interval_ns} * kClockUnit;
@@ -115,9 +122,14 @@ inline bool is_within_bound(const Bucket& bucket, std::vector<Span> admissions) 
     if (!is_awake[p]) v.add(p, kSleep, false);
     is_awake[p] = true;
     v.add(p, interval, true);
-    if (v.max() > span.answered_ns * kStretch + bucket.burst * interval) return false;
+    if (v.max() > span.answered_ns * stretch + bucket.burst * interval) return span.answered_ns;
   }
-  return true;
+  return std::nullopt;
+}
+
+/// Says whether Bound A holds in every window.
+inline bool is_within_bound(const Bucket& bucket, std::vector<Span> admissions) {
+  return !first_breach(bucket, std::move(admissions), SpanClock::ours);
 }
 
 /// Counts what an exact limiter admits, for the arrivals of one key in any order.

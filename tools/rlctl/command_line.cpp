@@ -44,6 +44,7 @@ constexpr std::array<Spec, kArgCount> kSpecs{{
     {"--force", "", "even while processes are attached"},
     {"--advance", "DURATION", "move a manual clock forward, such as 90s"},
     {"--any-owner", "", "trust a segment whose owner is neither this user nor root"},
+    {"--seconds", "N", "how long to take, about (10)"},
     {"--json", "", "print JSON, one object a line"},
 }};
 
@@ -56,7 +57,9 @@ constexpr std::string_view kBegin =
     "  rlctl create web\n"
     "  rlctl policy set web api 100/s burst=200\n"
     "  rlctl acquire web api user:42\n"
-    "  rlctl list web";
+    "  rlctl list web\n"
+    "Does all this hold here? Try it for 10 s:\n"
+    "  rlctl selftest";
 
 const Spec& spec(Arg arg) noexcept {
   return kSpecs[static_cast<std::size_t>(arg)];

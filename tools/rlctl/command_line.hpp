@@ -36,6 +36,7 @@ enum class Arg : std::uint8_t {
   force,
   advance,
   any_owner,
+  seconds,
   json,
 };
 inline constexpr std::size_t kArgCount = static_cast<std::size_t>(Arg::json) + 1;

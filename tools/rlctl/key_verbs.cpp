@@ -87,13 +87,15 @@ std::uint64_t cost_of(const Arguments& arguments) {
   return cost;
 }
 
-/// Reads the limits of policies once for many rows.
+/// Reads the limits of policies once for many rows, and again for a policy that is new since. But
+/// not for ever: a segment full of ids that no policy has must not cost a walk for each.
 class LimitTexts {
  public:
   explicit LimitTexts(const Segment& segment) : segment_(segment) {}
   const std::string& operator[](std::uint16_t id) {
     const auto [at, is_new] = texts_.try_emplace(id);
-    if (is_new) {
+    if (is_new && walks_left_ > 0) {
+      --walks_left_;
       for (const PolicyInfo& policy : segment_.policies())
         if (policy.limit) texts_[policy.id] = policy.limit->to_string();
     }
@@ -103,6 +105,7 @@ class LimitTexts {
  private:
   const Segment& segment_;
   std::map<std::uint16_t, std::string> texts_;
+  int walks_left_ = 16;
 };
 
 using Before = bool (*)(const KeyInfo&, const KeyInfo&);

@@ -21,9 +21,9 @@
 namespace rl::ctl {
 namespace {
 
-const std::array<Verb, 12>& verbs() {
+const std::array<Verb, 13>& verbs() {
   using enum Arg;
-  static const std::array<Verb, 12> table{{
+  static const std::array<Verb, 13> table{{
       {"create",
        "Make a segment",
        {segment},
@@ -60,6 +60,12 @@ const std::array<Verb, 12>& verbs() {
        {advance, any_owner},
        ctl::clock},
       {"explain", "Say in plain words what a limit allows", {limit}, {}, explain},
+      {"selftest",
+       "Try on this machine, on segments of its own, that what librl promises holds: exactness, "
+       "kills and stops, clock, memory",
+       {},
+       {seconds},
+       ctl::selftest},
   }};
   return table;
 }

@@ -25,4 +25,7 @@ int show(const Arguments& arguments);
 int list(const Arguments& arguments);
 int reset(const Arguments& arguments);
 
+// The machine: selftest_verb.cpp
+int selftest(const Arguments& arguments);
+
 }  // namespace rl::ctl

@@ -1,0 +1,391 @@
+// `rlctl selftest`: what it prints, that it leaves nothing behind however it ends, and that it finds
+// what is wrong when something is.
+
+#include <sched.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "tests/rlctl.hpp"
+#include "tools/rlctl/selftest/chaos_arena.hpp"
+#include "tools/rlctl/selftest/table_check.hpp"
+
+namespace rl::test {
+namespace {
+
+using selftest::ChaosCounts;
+using selftest::Crowd;
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  return lines;
+}
+
+bool contains(const std::string& text, std::string_view part) {
+  return text.find(part) != text.npos;
+}
+
+/// The segments that a self-test of this process id left.
+std::vector<std::string> segments_of(pid_t pid) {
+  std::vector<std::string> names;
+  const std::string prefix = "rl.selftest-" + std::to_string(pid) + "-";
+  for (const auto& file : std::filesystem::directory_iterator("/dev/shm"))
+    if (const std::string name = file.path().filename(); name.starts_with(prefix))
+      names.push_back(name.substr(3));
+  return names;
+}
+
+/// How many live processes are in this process group.
+int count_of_group(pid_t group) {
+  int count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    std::ifstream file(entry.path() / "stat");
+    std::string text;
+    if (!std::getline(file, text)) continue;
+    std::istringstream rest(text.substr(text.rfind(')') + 1));
+    char state = 'Z';
+    pid_t parent = 0;
+    pid_t its_group = 0;
+    rest >> state >> parent >> its_group;
+    count += its_group == group && state != 'Z' && state != 'X' ? 1 : 0;
+  }
+  return count;
+}
+
+bool within_ten_seconds(const std::function<bool()>& condition) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    ::usleep(1'000);
+  }
+  return true;
+}
+
+/// A long self-test in a process group of its own, with its output.
+class Running {
+ public:
+  Running() {
+    const std::string path = rlctl_path();
+    int ends[2];
+    REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      ::setpgid(0, 0);
+      for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) (void)::signal(number, SIG_DFL);
+      ::dup2(ends[1], 1);
+      ::execl(path.c_str(), path.c_str(), "selftest", "--seconds", "600", nullptr);
+      ::_exit(127);
+    }
+    ::close(ends[1]);
+    out_ = ends[0];
+  }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+  ~Running() {
+    if (pid_ > 0) (void)end(SIGKILL);
+    ::close(out_);
+    for (const std::string& name : segments_of(group())) (void)Segment::remove(name);
+  }
+  [[nodiscard]] pid_t group() const { return group_; }
+  /// Sends a signal once there are segments and children; returns how the program ended.
+  int end(int number) {
+    group_ = pid_;
+    const bool began = within_ten_seconds(
+        [&] { return !segments_of(group_).empty() && count_of_group(group_) > 1; });
+    ::kill(pid_, number);
+    int status = 0;
+    while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+    }
+    pid_ = -1;
+    if (!began) return -1;
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+  }
+
+ private:
+  pid_t pid_ = -1;
+  pid_t group_ = -1;
+  int out_ = -1;
+};
+
+/// Runs a short self-test whose process id is known. `how` stands before its words.
+struct Short {
+  explicit Short(const std::string& words, const std::string& how = {},
+                 const std::string& then = {}) {
+    ran = shell("sh -c 'echo $$ >&2; exec " + how + " $RLCTL selftest --seconds 1 " + words + "' " +
+                then);
+    pid = static_cast<pid_t>(std::strtol(ran.err.c_str(), nullptr, 10));
+    ran.err.erase(0, ran.err.find('\n') + 1);
+    REQUIRE(pid > 0);
+  }
+  Ran ran;
+  pid_t pid;
+};
+
+TEST_CASE("A_P_S_a_short_selftest_reports_part_by_part_and_leaves_nothing") {
+  const Short test("");
+  CAPTURE(test.ran.out);
+  CHECK(test.ran.exit_code == 0);
+  CHECK(test.ran.err == "");
+  CHECK(segments_of(test.pid).empty());
+  const std::vector<std::string> lines = lines_of(test.ran.out);
+  REQUIRE(lines.size() == 6);
+  CHECK(lines[0].starts_with("librl " RL_VERSION ", selftest of about 1 s, seed "));
+  CHECK(lines[1].starts_with("exactness  ok      "));
+  CHECK(contains(lines[1], " bursts of 20000 admitted exactly; "));
+  CHECK(lines[2].starts_with("chaos      ok      "));
+  CHECK(contains(lines[2], " kills, "));
+  CHECK(lines[3].starts_with("clock      ok      "));
+  CHECK(contains(lines[3], "; a decision takes "));
+  CHECK(lines[4].starts_with("memory     ok      "));
+  CHECK(lines[5] == "verdict    ok: this machine keeps what librl promises");
+}
+
+TEST_CASE("a_selftest_in_json_has_an_object_a_line") {
+  const Short test("--json");
+  CHECK(test.ran.exit_code == 0);
+  std::vector<std::string> parts;
+  for (const std::string& line : lines_of(test.ran.out)) {
+    const auto object = nlohmann::json::parse(line);
+    parts.push_back(object.at("part"));
+    CHECK(object.at("ok") == true);
+    if (parts.back() == "verdict") {
+      CHECK(object.at("seconds") == 1);
+      CHECK(object.at("version") == RL_VERSION);
+    } else {
+      CHECK(object.at("faults").empty());
+    }
+    if (parts.back() == "exactness") CHECK(object.at("bursts") >= 1);
+    if (parts.back() == "chaos") CHECK(object.at("calls") >= 1);
+    if (parts.back() == "memory") CHECK(object.at("bytes_reserved") >= object.at("bytes"));
+  }
+  CHECK(parts == std::vector<std::string>{"exactness", "chaos", "clock", "memory", "verdict"});
+}
+
+TEST_CASE(
+    "a_selftest_that_is_interrupted_ends_by_that_signal_and_leaves_no_segment_and_no_process") {
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+    CAPTURE(number);
+    Running running;
+    CHECK(running.end(number) == 128 + number);
+    CHECK(segments_of(running.group()).empty());
+    CHECK(count_of_group(running.group()) == 0);
+  }
+}
+
+TEST_CASE("the_children_of_a_selftest_that_was_killed_die_and_its_segments_bear_its_name") {
+  Running running;
+  CHECK(running.end(SIGKILL) == 128 + SIGKILL);
+  CHECK(within_ten_seconds([&] { return count_of_group(running.group()) == 0; }));
+  CHECK_FALSE(segments_of(running.group()).empty());
+}
+
+TEST_CASE("a_reader_that_leaves_ends_a_selftest_quietly_and_cleanly") {
+  const Short test("", "", "| head -1");
+  CHECK(test.ran.exit_code == 0);
+  CHECK(lines_of(test.ran.out).size() == 1);
+  CHECK(test.ran.err == "");
+  CHECK(segments_of(test.pid).empty());
+}
+
+TEST_CASE("a_selftest_with_a_bad_command_line_is_refused") {
+  check_error(rlctl({"selftest", "--seconds", "0"}), "--seconds 0: give at least 1");
+  check_error(rlctl({"selftest", "--seconds", "x"}), "--seconds \"x\": give a whole number");
+  check_error(rlctl({"selftest", "--seconds", "-1"}), "--seconds \"-1\": give a whole number");
+  check_error(rlctl({"selftest", "--seconds", "86401"}), "at most 86400");
+  check_error(rlctl({"selftest", "--seconds"}), "selftest: --seconds takes one value");
+  check_error(rlctl({"selftest", "web"}), "selftest: \"web\" is one argument too many");
+  check_error(rlctl({"selftest", "--force"}), "selftest: unknown option \"--force\"");
+}
+
+TEST_CASE("a_selftest_that_has_no_room_for_its_segments_is_an_error") {
+  const std::string small = "mount -t tmpfs -o size=64k tmpfs /dev/shm";
+  if (shell("unshare -m sh -c '" + small + "'").exit_code != 0) {
+    MESSAGE("skipped: a tmpfs cannot be mounted here");
+    return;
+  }
+  const Ran ran = shell("exec unshare -m sh -c '" + small + " && exec $RLCTL selftest'");
+  CHECK(ran.exit_code == 2);
+  CHECK(contains(ran.err, "the segment needs "));
+}
+
+TEST_CASE("a_selftest_finds_a_machine_whose_cpus_disagree_about_the_time") {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  MESSAGE("skipped: a sanitizer wants to be loaded first");
+#else
+  const char* const skewed = std::getenv("RL_SKEWED_CLOCK");
+  REQUIRE(skewed != nullptr);
+  cpu_set_t cpus;
+  REQUIRE(::sched_getaffinity(0, sizeof cpus, &cpus) == 0);
+  if (!CPU_ISSET(0, &cpus) || !CPU_ISSET(1, &cpus)) {
+    MESSAGE("skipped: needs CPUs 0 and 1");
+    return;
+  }
+  const std::string preload = std::string("env LD_PRELOAD=") + skewed;
+  const Short text("", preload);
+  CAPTURE(text.ran.out);
+  CHECK(text.ran.exit_code == 1);
+  CHECK(contains(text.ran.out, "\nclock      FAILED  "));
+  CHECK(contains(text.ran.out, "\n           -  the clocks of two CPUs disagree by at least "));
+  CHECK(contains(text.ran.out, "\nverdict    FAILED: "));
+  CHECK(segments_of(text.pid).empty());
+
+  const Short json("--json", preload);
+  CHECK(json.ran.exit_code == 1);
+  const auto verdict = nlohmann::json::parse(lines_of(json.ran.out).back());
+  CHECK(verdict.at("ok") == false);
+#endif
+}
+
+// --- the judge, fed with what must not be ---------------------------------------------------------
+
+/// Judges an arena in which nobody was killed.
+std::vector<std::string> faults_in(selftest::Arena& arena, std::uint64_t kills = 0) {
+  ChaosCounts counts;
+  counts.kills = kills;
+  judge(arena, counts);
+  return counts.faults;
+}
+
+void check_one_fault(const std::vector<std::string>& faults, std::string_view part) {
+  REQUIRE(faults.size() == 1);
+  CAPTURE(faults[0]);
+  CHECK(contains(faults[0], part));
+}
+
+/// Records `count` admissions of a key, 10 us apart.
+void forge(selftest::Arena& arena, Crowd crowd, std::uint32_t nth, std::int64_t count) {
+  const std::uint32_t key = spec_of(crowd).first_key + nth;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int64_t at_ns = 1'000'000 + 10'000 * i;
+    REQUIRE(arena.records.add(static_cast<std::size_t>(i % 2), {key, 0, at_ns, at_ns}));
+  }
+}
+
+TEST_CASE("A_one_admission_above_the_bound_is_found_and_one_below_is_none") {
+  for (const std::int64_t count : {20, 21}) {
+    selftest::Arena arena(2);
+    forge(arena, Crowd::hot, 1, count);
+    const std::vector<std::string> faults = faults_in(arena);
+    if (count == 20) CHECK(faults.empty());
+    if (count == 21) check_one_fault(faults, "key hot-1 of 2k/s burst=20 when_full=deny: 21 adm");
+  }
+}
+
+TEST_CASE("A_a_reset_excuses_one_burst_of_its_own_key_and_no_more") {
+  const std::int64_t burst = 3;
+  for (const std::int64_t count : {2 * burst, 2 * burst + 2}) {
+    selftest::Arena arena(2);
+    forge(arena, Crowd::crowd, 3, count);
+    check_one_fault(faults_in(arena), "key crowd-3 of ");
+    arena.resets[spec_of(Crowd::crowd).first_key + 4].store(1);
+    check_one_fault(faults_in(arena), "key crowd-3 of ");
+    arena.resets[spec_of(Crowd::crowd).first_key + 3].store(1);
+    CHECK(faults_in(arena).empty() == (count == 2 * burst));
+  }
+}
+
+TEST_CASE("A_evictions_excuse_as_many_bursts_as_there_were") {
+  selftest::Arena arena(2);
+  forge(arena, Crowd::flood, 0, 3);
+  forge(arena, Crowd::flood, 1, 3);
+  check_one_fault(faults_in(arena), "broke their bounds in 2 windows");
+  shm::Health& health = arena.yielding.view.mapping.header().health;
+  health.evicted.store(1);
+  check_one_fault(faults_in(arena), "broke their bounds in 2 windows");
+  health.evicted.store(2);
+  CHECK(faults_in(arena).empty());
+  arena.firm.view.mapping.header().health.evicted.store(1);
+  check_one_fault(faults_in(arena), "1 slots were evicted where no policy evicts");
+}
+
+TEST_CASE("A_a_ledger_that_owes_less_or_more_than_was_admitted_is_found") {
+  selftest::Arena arena(2);
+  CHECK(faults_in(arena).empty());
+  for (int i = 0; i < 10; ++i)
+    REQUIRE(arena.limiter(Crowd::ledger).try_acquire(arena.key(Crowd::ledger, 0)));
+  check_one_fault(faults_in(arena), "the ledger owes 11, but 1 calls were admitted");
+  check_one_fault(faults_in(arena, 9), "the ledger owes 11, but 1 calls were admitted");
+  CHECK(faults_in(arena, 10).empty());  // each kill may have charged a call that nobody noted
+  arena.notes[0].ledger.store(10);
+  CHECK(faults_in(arena).empty());
+  arena.notes[1].ledger.store(100);
+  check_one_fault(faults_in(arena), "the ledger owes 11, but 111 calls were admitted");
+}
+
+/// A segment with one key, and the place of its slot.
+struct Planted {
+  Planted() {
+    REQUIRE(segment->limiter("api", Limit::per_hour(1'000)).try_acquire("k"));
+    CHECK(selftest::check_table(segment.path()).faults.empty());
+    for (at = 0; !shm::is_member(table.slot(at).tag()); ++at) {
+    }
+  }
+  void plant(std::uint64_t index, shm::SlotWords words) const {
+    REQUIRE(table.slot(index).compare_exchange(table.slot(index).words(), words));
+  }
+  void check_found(std::string_view part) const {
+    check_one_fault(selftest::check_table(segment.path()).faults, part);
+  }
+  Scratch segment;
+  shm::Mapping mapping = shm::Mapping::attach(segment.path(), shm::Access::read_write, false);
+  shm::Table<shm::Slot> table = mapping.table();
+  std::uint64_t at = 0;
+};
+
+TEST_CASE("S_a_key_that_is_planted_twice_is_found") {
+  const Planted planted;
+  planted.plant((planted.at + 1) % planted.table.slot_count(),
+                planted.table.slot(planted.at).words());
+  planted.check_found("its key has slot ");
+}
+
+TEST_CASE("S_a_slot_of_no_policy_or_of_no_key_or_with_too_much_debt_is_found") {
+  const Planted planted;
+  const shm::SlotWords words = planted.table.slot(planted.at).words();
+  const std::uint64_t identity = shm::identity_of(words.tag);
+  planted.plant(planted.at, {shm::make_tag(identity, 99), words.state});
+  planted.check_found("its policy cannot be read");
+  planted.plant(planted.at, {shm::make_tag(0, 1), words.state});
+  planted.check_found("neither free, nor an insert, nor a key");
+  planted.plant(planted.at, {0, words.state});
+  planted.check_found("neither free, nor an insert, nor a key");
+  planted.plant(planted.at, {words.tag, words.state + 10'000'000'000'000});
+  planted.check_found("it owes more than its limit allows");
+  planted.plant(planted.at, {shm::make_tag(identity, 0), 0});
+  planted.check_found("an insert without a nonce");
+  planted.plant(planted.at, {shm::make_tag(identity, 0), 1});
+  const selftest::TableCheck check = selftest::check_table(planted.segment.path());
+  CHECK(check.faults.empty());
+  CHECK(check.tentatives == 1);
+}
+
+TEST_CASE("P_a_process_that_fails_or_does_not_end_is_told_and_ended") {
+  std::vector<selftest::Process> processes;
+  processes.emplace_back([] { ::_exit(3); });
+  processes.emplace_back([] { (void)::raise(SIGKILL); });
+  processes.emplace_back([] {});
+  std::vector<std::string> faults = selftest::wait_for_all(processes, selftest::kPatience);
+  std::sort(faults.begin(), faults.end(), [](const std::string& a, const std::string& b) {
+    return a.substr(a.rfind(' ')) < b.substr(b.rfind(' '));
+  });
+  REQUIRE(faults.size() == 2);
+  CHECK(faults[0].ends_with(" ended with 137"));
+  CHECK(faults[1].ends_with(" ended with 3"));
+
+  processes.emplace_back([] {
+    for (;;) ::pause();
+  });
+  const pid_t pid = processes[0].pid();
+  faults = selftest::wait_for_all(processes, std::chrono::milliseconds(20));
+  check_one_fault(faults, " did not end");
+  CHECK(::kill(pid, 0) != 0);
+}
+
+}  // namespace
+}  // namespace rl::test
