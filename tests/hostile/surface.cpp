@@ -1,0 +1,206 @@
+#include "tests/hostile/surface.hpp"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <set>
+#include <vector>
+
+#include "shm/mapping.hpp"
+#include "shm/policies.hpp"
+#include "tests/hostile/forge.hpp"
+
+// In a build with sanitizers, what UBSan only reports by default is an end, too.
+extern "C" const char* __ubsan_default_options();
+extern "C" const char* __ubsan_default_options() {
+  return "halt_on_error=1:print_stacktrace=1";
+}
+
+namespace rl::hostile {
+namespace {
+
+using std::chrono::nanoseconds;
+
+bool is_one_line(std::string_view text) {
+  return !text.empty() && std::none_of(text.begin(), text.end(), [](char c) {
+    return static_cast<unsigned char>(c) < ' ' || c == 0x7f;
+  });
+}
+
+/// With five limiters they fill a forged segment's table, and more.
+constexpr int kNewKeys = 16;
+
+void decide_at_odd_times(Limiter& limiter) {
+  constexpr std::int64_t kFar = std::int64_t{1} << 62;
+  for (const std::int64_t ns :
+       {std::int64_t{0}, std::int64_t{1}, std::int64_t{1} << 50, kFar,
+        std::numeric_limits<std::int64_t>::max(), std::numeric_limits<std::int64_t>::min()}) {
+    const Instant at{nanoseconds(ns)};
+    check(limiter.try_acquire_at(at, key_text(0)));
+    check(limiter.try_acquire_at(at, key_text(4), 3));
+    check(limiter.peek(key_text(0)));
+  }
+}
+
+}  // namespace
+
+void demand(bool holds, const std::string& what) {
+  if (!holds) throw Violation(what);
+}
+
+std::optional<Errc> attempt(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const Error& e) {
+    demand(is_one_line(e.what()), std::string("an error that is no sentence: ") + e.what());
+    demand(e.code() >= Errc::bad_name && e.code() <= Errc::system, "an error code out of range");
+    return e.code();
+  }
+  return std::nullopt;
+}
+
+void check(const Decision& d) {
+  const bool by_limit = d.reason == Reason::ok;
+  const bool known = by_limit || d.reason == Reason::limited || d.reason == Reason::never ||
+                     d.reason == Reason::full || d.reason == Reason::unavailable ||
+                     d.reason == Reason::invalid;
+  demand(known, "a reason that no limit of today has");
+  demand(d.allowed ? by_limit || d.reason == Reason::full : !by_limit, "allowed against reason");
+  demand(d.remaining <= d.limit, "remaining above limit");
+  demand(d.retry_after.count() >= 0, "retry_after below 0");
+  demand(d.reset_after.count() >= 0, "reset_after below 0");
+  demand(d.wait.count() == 0, "a token bucket that makes wait");
+  demand(!d.allowed || d.retry_after.count() == 0, "retry_after though allowed");
+  demand(d.reason != Reason::limited || d.retry_after.count() > 0, "limited, but come at once");
+  demand((d.retry_after == kNever) == (d.reason == Reason::never), "never, or not");
+}
+
+void decide(Limiter& limiter) {
+  const std::uint64_t burst = limiter.limit().burst();
+  demand(!limiter.limit().to_string().empty(), "a limit without a text");
+  (void)limiter.differs();
+  constexpr std::uint64_t kMost = ~std::uint64_t{0};
+  const std::array costs{std::uint64_t{1}, burst, burst + 1, kMost / 2 + 1, kMost};
+  for (int i = 0; i < kKeys; ++i) {
+    const std::uint64_t cost = costs[static_cast<std::size_t>(i) % costs.size()];
+    check(limiter.peek(key_text(i), cost));
+    check(limiter.try_acquire(key_text(i), cost));
+  }
+  check(limiter.try_acquire(""));
+  check(limiter.try_acquire("no cost", 0));
+  for (int i = 0; i < kNewKeys; ++i) {
+    check(limiter.try_acquire("new:" + std::to_string(i)));
+  }
+  decide_at_odd_times(limiter);
+  for (int i = 0; i < 4; ++i) (void)limiter.reset(key_text(i));
+  check(limiter.try_acquire(key_text(0)));
+}
+
+void use_policies(Segment& segment) {
+  const auto use = [&](const std::string& name) {
+    (void)attempt([&] {
+      Limiter limiter = segment.limiter(name, Limit::parse("100/s burst=200"));
+      decide(limiter);
+    });
+    (void)attempt([&] { (void)segment.limiter(name); });
+  };
+  for (const std::string_view name : kPolicyNames) use(std::string(name));
+  for (const std::string& name : {std::string("fresh"), std::string(63, 'n')}) use(name);
+  (void)attempt([&] { (void)segment.limiter(std::string(64, 'n'), Limit::per_second(1)); });
+}
+
+void look(const Segment& segment) {
+  demand(segment.now().time_since_epoch().count() >= 0, "a time before the beginning");
+  const SegmentInfo info = segment.info();
+  demand(info.live + info.idle <= info.slots, "more keys than slots");
+  demand(info.policies <= info.policy_room, "more policies than there is room for");
+  demand(info.attached <= shm::kSeatsMax, "more processes than seats");
+  const std::vector<PolicyInfo> policies = segment.policies();
+  demand(policies.size() <= info.policy_room, "a longer list of policies than there is room for");
+  std::set<std::uint16_t> ids;
+  for (const PolicyInfo& policy : policies)
+    demand(ids.insert(policy.id).second, "a policy is listed twice");
+  std::uint64_t rows = 0;
+  segment.for_each_key([&](const KeyInfo& row) {
+    ++rows;
+    demand(row.remaining <= row.limit, "a row: remaining above limit");
+    demand(row.reset_after.count() >= 0, "a row: reset_after below 0");
+    demand(!row.key || row.key->size() <= shm::kLabelTextBytes, "a row: a label too long");
+  });
+  demand(rows <= info.slots, "more rows than slots");
+  for (const std::string_view name : kPolicyNames) {
+    for (int i = 0; i < kKeys; ++i) (void)segment.find(name, key_text(i));
+  }
+}
+
+void check_valid(const std::string& path) {
+  const shm::Mapping mapping = shm::Mapping::attach(path, shm::Access::read_only, false);
+  const shm::PolicyTable policies(mapping);
+  std::set<std::uint16_t> ids;
+  policies.walk([&](std::uint16_t id) {
+    demand(policies.read(id).has_value(), "a copied policy is not whole");
+    demand(ids.insert(id).second, "the copied list of policies is a ring");
+    return false;
+  });
+  const auto next = mapping.header().policy_next.load(std::memory_order_relaxed);
+  demand(ids.empty() || next > *ids.rbegin(), "the id of a copied policy would be given out again");
+  std::set<std::uint64_t> identities;
+  const shm::Table<shm::Slot> table = mapping.table();
+  for (std::uint64_t i = 0; i < table.slot_count(); ++i) {
+    const shm::SlotWords words = table.slot(i).words();
+    if (shm::is_free(words)) continue;
+    demand(shm::is_member(words.tag), "a copied slot is no member");
+    demand(ids.contains(shm::policy_of(words.tag)), "a copied slot is of no copied policy");
+    demand(identities.insert(shm::identity_of(words.tag)).second, "a key has two copied slots");
+  }
+}
+
+void copy(const std::string& path) {
+  const std::string to = path + "-copy";
+  const shm::Mapping mapping = shm::Mapping::attach(path, shm::Access::read_write, false);
+  (void)shm::Mapping::recreate(to, mapping);
+  check_valid(to);
+  (void)Segment::remove(to);
+}
+
+std::optional<Errc> use_all(const std::string& path) {
+  std::optional<Segment> segment;
+  const auto refused = attempt([&] { segment.emplace(Segment::open(path)); });
+  const auto unread = attempt([&] { look(Segment::open_read_only(path)); });
+  demand(refused == unread, "opened for reading and for writing with different verdicts");
+  if (!refused) {
+    demand(!attempt([&] { copy(path); }), "it can be opened, but not copied");
+    // The name goes before the first reading of the clock, which looks for it and makes it anew.
+    const bool rescue = [&] {
+      const shm::Mapping mapping = shm::Mapping::attach(path, shm::Access::read_only, false);
+      return mapping.header().retired.load(std::memory_order_relaxed) == 0;
+    }();
+    Segment outlived = Segment::open(path);
+    use_policies(*segment);
+    look(*segment);
+    (void)attempt([&] { segment->advance_clock(nanoseconds(1)); });
+    (void)segment->reset_all();
+    look(*segment);
+    ::unlink(path.c_str());
+    (void)outlived.now();
+    struct stat st {};
+    const bool back = ::stat(path.c_str(), &st) == 0;
+    demand(back || !rescue, "the name was not brought back");
+    if (back) look(Segment::open(path));
+    look(outlived);
+    (void)attempt([&] { check(outlived.limiter("api", Limit::per_hour(1)).try_acquire("k")); });
+  }
+  (void)attempt([&] { (void)Segment::remove(path); });
+  ::unlink(path.c_str());
+  return refused;
+}
+
+void listen() {
+  set_log([](Severity, std::string_view line, void*) noexcept {
+    if (!is_one_line(line)) std::abort();
+  });
+}
+
+}  // namespace rl::hostile
