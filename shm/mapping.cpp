@@ -139,6 +139,12 @@ bool is_segment(int fd) {
          (magic == kMagic || magic == __builtin_bswap64(kMagic));
 }
 
+Error not_to_be_removed(const std::string& path) {
+  return {Errc::not_a_segment,
+          fmt::format("{}: not a librl segment, so it stays; remove it by hand if it is in the way",
+                      path)};
+}
+
 constexpr off_t kRetiredAt = offsetof(Header, retired);
 
 /// A file with holes maps like any other, and touching one on a full tmpfs is SIGBUS: what was
@@ -261,21 +267,24 @@ Mapping Mapping::attach(const std::string& path, Access access, bool any_owner) 
 }
 
 bool Mapping::remove(const std::string& path) {
-  // Whatever else bears that name is not ours to remove: this may be root, and the path a slip.
+  // Whatever else bears that name is not ours to remove: this may be root, and the path a slip. Nor
+  // to open for writing, which has effects on devices.
+  struct stat named {};
+  if (::lstat(path.c_str(), &named) != 0) {
+    if (errno == ENOENT) return false;
+    throw os_error(fmt::format("{}: looking at it", path), errno);
+  }
+  if (!S_ISREG(named.st_mode)) throw not_to_be_removed(path);
   const Fd fd = open_file(path.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK);
-  int error = errno;
-  if (!fd && error == ENOENT) return false;
-  if (!fd && error != ELOOP && error != ENXIO && error != EISDIR) {
+  if (const int failure = errno; !fd) {
+    if (failure == ENOENT) return false;
     throw os_error(
         fmt::format("{}: opening it, to mark it as removed (run as its owner or as root)", path),
-        error);
+        failure);
   }
-  if (!fd || !is_segment(fd.get())) {
-    throw Error(
-        Errc::not_a_segment,
-        fmt::format("{}: not a librl segment, so it stays; remove it by hand if it is in the way",
-                    path));
-  }
+  struct stat ours {};
+  if (::fstat(fd.get(), &ours) != 0) throw os_error("fstat of the segment", errno);
+  if (!is_segment(fd.get())) throw not_to_be_removed(path);
   if (file_size_limit() < sizeof(Header)) {
     throw Error(Errc::system,
                 fmt::format("{}: this process may write no file, and so cannot mark the segment as "
@@ -285,12 +294,20 @@ bool Mapping::remove(const std::string& path) {
   // A segment that could not be marked is not removed, either: its processes would bring it back.
   std::uint32_t was = 0;
   const bool has_word = read_exactly(fd.get(), &was, sizeof was, kRetiredAt);
-  error = has_word ? write_retired(fd.get(), 1) : 0;
+  const auto mark = static_cast<std::uint32_t>(random_bits().low) | 1U;
+  int error = has_word ? write_retired(fd.get(), mark) : 0;
   if (error != 0) throw os_error(fmt::format("{}: marking it as removed", path), error);
-  if (::unlink(path.c_str()) == 0) return true;
+  // While we were stopped, somebody else may have removed it, for good as we mean to, and given the
+  // name to a new one, which is not ours to remove.
+  const bool is_there = ::lstat(path.c_str(), &named) == 0;
+  if (is_there && (named.st_dev != ours.st_dev || named.st_ino != ours.st_ino)) return false;
+  if (is_there && ::unlink(path.c_str()) == 0) return true;
   error = errno;
-  if (error == ENOENT) return false;  // somebody else removed it: for good, as we meant to
-  if (has_word) (void)write_retired(fd.get(), was);  // it lives on, and is to be rescued as before
+  if (error == ENOENT) return false;
+  // It lives on, and is to be rescued as before; unless another remover has marked it since.
+  std::uint32_t is = 0;
+  if (has_word && read_exactly(fd.get(), &is, sizeof is, kRetiredAt) && is == mark)
+    (void)write_retired(fd.get(), was);
   throw os_error(fmt::format("{}: removing it (run as its owner or as root)", path), error);
 }
 

@@ -80,8 +80,8 @@ void Participant::take_seat(Holder& holder, Holder* inherited) const noexcept {
     struct flock lock = seat_lock(mapping_, seat, F_WRLCK);
     if (::fcntl(fd.get(), F_OFD_SETLK, &lock) != 0) continue;
     Seat& entry = mapping_.seats()[seat];
-    // acq_rel: whoever reads the new generation sees nothing of the last holder's turn after it.
-    entry.generation.fetch_add(1, std::memory_order_acq_rel);
+    // relaxed: that it goes up under the lock is all that is asked of it.
+    entry.generation.fetch_add(1, std::memory_order_relaxed);
     entry.pid.store(pid, std::memory_order_relaxed);
     entry.since_unix_ns.store(read_unix_ns(), std::memory_order_relaxed);
     holder.seat = seat;
@@ -131,6 +131,8 @@ std::uint64_t Participant::nonce() noexcept {
 }
 
 Participant::CopyLock::CopyLock(Participant& participant) noexcept : fd_(participant.file()) {
+  // A daemon that closed all it had may have opened another file under this number since.
+  if (!participant.mapping_.is_shown_by(fd_)) fd_ = -1;
   struct flock lock = copy_lock(F_WRLCK);
   // Without a file there is nothing to agree on: then several copy, and one of them gets the name.
   held_ = fd_ < 0 || ::fcntl(fd_, F_OFD_SETLK, &lock) == 0 || (errno != EAGAIN && errno != EACCES);

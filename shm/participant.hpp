@@ -3,8 +3,9 @@
 ///
 /// A seat is held by a lock of the kernel (OFD, one byte of the file) on a description of its own.
 /// It ends with the process, however it ends, and a process id that comes back or lives in another
-/// namespace means nothing to it. A forked child closes the inherited description and takes a seat
-/// of its own; it never unlocks it, which would unlock the parent's.
+/// namespace means nothing to it. A forked child closes the inherited description at its first call
+/// and takes a seat of its own; it never unlocks it, which would unlock the parent's. (A child that
+/// neither calls nor executes another program keeps the seat of a parent that died.)
 ///
 /// Nonces come from a counter IN the seat, fetched and added there and never set back, so that
 /// neither a fork nor a successor on the same seat repeats one: (seat + 1) << 48 | counter, with the

@@ -196,7 +196,7 @@ template <class Cell>
 class Table {
  public:
   /// Bounds every call. A try costs a few nanoseconds on a hot key and a scan of 16 slots while
-  /// inserting, so the worst call takes about a millisecond.
+  /// inserting, so the worst call takes some milliseconds.
   static constexpr std::uint32_t kTriesMax = 4096;
 
   /// A foreign tentative that stands unchanged over so many of our scans is displaced. One that is

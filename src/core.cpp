@@ -38,17 +38,20 @@ SegmentCore::~SegmentCore() {
 }
 
 bool SegmentCore::look_around() noexcept {
-  View& now = view();
-  if (!shares_the_clock(now)) return false;
-  if (now.mapping.writable()) now.participant.attend();
+  if (!shares_the_clock(view())) return false;
+  if (view().mapping.writable()) view().participant.attend();
 
-  const std::uint64_t time = shm::read_boottime_ns();
-  std::uint64_t due = next_look_ns_.load(std::memory_order_relaxed);
-  // relaxed: the CAS only elects the one thread that looks. Nobody else does until it has finished.
-  if (time < due ||
-      !next_look_ns_.compare_exchange_strong(due, ~std::uint64_t{0}, std::memory_order_relaxed)) {
+  // relaxed: a hint. Too late a reading costs one more look.
+  if (shm::read_boottime_ns() < next_look_ns_.load(std::memory_order_relaxed)) return true;
+  // Elects the one thread of this process that looks; nobody else does until it has finished. A
+  // child that was forked during a look has nobody who finishes it: its own thread takes over.
+  const std::uint64_t self = shm::process_token();
+  std::uint64_t looker = looker_.load(std::memory_order_relaxed);
+  if (looker == self || !looker_.compare_exchange_strong(looker, self, std::memory_order_acquire,
+                                                         std::memory_order_relaxed)) {
     return true;
   }
+  View& now = view();  // after the election: not one that the last looker has left
   std::uint64_t next_in_ns = 1'000'000'000;
   try {
     if (now.mapping.writable()) now.participant.renew();
@@ -59,6 +62,7 @@ bool SegmentCore::look_around() noexcept {
     warn_once("unknown failure");
   }
   next_look_ns_.store(shm::read_boottime_ns() + next_in_ns, std::memory_order_relaxed);
+  looker_.store(0, std::memory_order_release);  // pairs with the CAS above: the view it adopted
   return true;
 }
 
@@ -79,6 +83,21 @@ bool SegmentCore::shares_the_clock(const View& now) noexcept {
   return shared;
 }
 
+namespace {
+
+/// From now on nobody copies the old one: a process that slept through this would bring back what
+/// was spent since. (One that is killed between giving the copy its name and this leaves that open
+/// for whoever comes next.)
+void retire(View& view) noexcept {
+  // release: pairs with is_retired; nothing hangs on it but the word itself.
+  view.mapping.header().retired.store(1, std::memory_order_release);
+}
+bool is_retired(const View& view) noexcept {
+  return view.mapping.header().retired.load(std::memory_order_acquire) != 0;
+}
+
+}  // namespace
+
 /// Returns false when another process is just making the segment anew: look again soon.
 bool SegmentCore::look_at_name(View& now) {
   struct stat st {};
@@ -94,7 +113,7 @@ bool SegmentCore::look_at_name(View& now) {
   const bool unlinked = !ours || (::fstat(file, &st) == 0 && st.st_nlink == 0);
   if (error != ENOENT || !unlinked) {
     warn_once("its name cannot be reached from this process");
-  } else if (now.mapping.header().retired.load(std::memory_order_acquire) != 0) {
+  } else if (is_retired(now)) {
     // A successor had the name before ours was marked: were we stopped in between, it is there now.
     if (finds()) return follow();
     warn_once(
@@ -118,22 +137,22 @@ bool SegmentCore::move_over(View& old) {
     } catch (const Error& e) {
       if (e.code() != Errc::not_found || !old.mapping.writable()) throw;
       // One process copies, so that a hundred do not fill the tmpfs with a hundred copies. The lock
-      // is the kernel's, on a byte of the old file; it ends with its holder, and nobody waits for
-      // it.
+      // is the kernel's, on a byte of the old file; it ends with its holder (and the children that
+      // he forked meanwhile), and nobody waits for it.
       const shm::Participant::CopyLock lock(old.participant);
       if (!lock) return false;
+      // We may have slept since we looked: somebody has copied it, and removed the copy, perhaps.
+      if (is_retired(old)) continue;
       try {
         fresh.emplace(shm::Mapping::recreate(path_, old.mapping));
+        retire(old);
       } catch (const Error& second) {
         if (second.code() != Errc::exists) throw;
       }
     }
   }
   if (!fresh) return true;
-  // From now on nobody copies the old one: a process that slept through this would bring back what
-  // was spent since. (release: pairs with the acquire in look_at_name; nothing hangs on it but the
-  // word itself.)
-  if (old.mapping.writable()) old.mapping.header().retired.store(1, std::memory_order_release);
+  if (old.mapping.writable()) retire(old);
   adopt(old, std::make_unique<View>(std::move(*fresh), path_));
   return true;
 }

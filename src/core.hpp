@@ -71,6 +71,7 @@ class SegmentCore {
   bool any_owner_;
   std::atomic<View*> view_;
   std::atomic<std::uint64_t> next_look_ns_{0};
+  std::atomic<std::uint64_t> looker_{0};  ///< the process whose thread looks, or 0
   std::atomic<bool> warned_{false};
   std::atomic<std::uint64_t> looked_in_process_{0};
   std::atomic<bool> clock_is_shared_{true};

@@ -343,6 +343,17 @@ TEST_CASE("reset_all_and_rm_want_force_while_processes_are_attached") {
   CHECK_FALSE(std::filesystem::exists(segment.path()));
 }
 
+TEST_CASE("rm_by_force_says_what_becomes_of_those_attached") {
+  Scratch segment({.keys = 100});
+  Limiter limiter = segment->limiter("api", Limit::per_hour(1));
+  CHECK(limiter.try_acquire("k"));
+  check_answer(rlctl({"rm", segment.name(), "--force"}), 0,
+               "removed " + segment.name() +
+                   "; 1 process is still attached, and goes on with what is there until the next "
+                   "segment of that name\n");
+  CHECK_FALSE(limiter.try_acquire("k"));
+}
+
 TEST_CASE("rm_removes_what_nobody_uses") {
   const Made segment;
   check_answer(rlctl({"rm", segment.name()}), 0, "removed " + segment.name() + "\n");

@@ -21,16 +21,10 @@ class LimiterCore;
 /// A key is any sequence of bytes of any length; it is hashed whole. Two policies never share a
 /// bucket, whatever their keys. Copies are cheap and equal.
 ///
-/// Guarantee A (exactness), which every admission of every process obeys: in any window of length T
-/// a key is admitted at most burst + floor(T / interval) cost, plus the cost of calls in flight at
-/// the window's ends. A call counts at the instant at which it read the clock. Evictions and resets
-/// come on top, counted.
-///
-/// Guarantee P (progress): no call waits for another, whether that one is running, stopped or dead;
-/// the number of steps of a call is bounded. System calls: one stat() per process and second; once
-/// in a forked child, to take its seat; for a new key in a process that found no seat, a random
-/// number; and in the second after somebody removed the segment's file, all that making it anew
-/// takes.
+/// Every call keeps guarantees A (exactness: in no window is a key admitted more than the limit says,
+/// and no denial is untrue), P (progress: no call waits for another process, running, stopped or
+/// dead) and S (safety: one bucket for each key, whoever dies where). README.md, "Guarantees", has
+/// their exact words, what comes on top of A, and the system calls that P allows.
 ///
 /// Threads and processes: every member may be called from any number of threads and processes at
 /// once, before and after fork().
@@ -44,6 +38,9 @@ class RL_EXPORT Limiter {
 
   /// The same at a time that the caller has already read with Segment::now(), such as an event
   /// loop. Accuracy: the call counts at `now`; a `now` of the past is as if the call had come then.
+  /// But slots change hands by the segment's clock: what a key owed may be forgotten by as much
+  /// too early as `now` lags behind, and a key that another process was just inserting may be denied
+  /// for as long. For the times of a replay, create the segment with ClockSource::manual.
   Decision try_acquire_at(Instant now, std::string_view key, std::uint64_t cost = 1) noexcept;
 
   /// Says what try_acquire would answer, and charges nothing. Works on a read-only segment.

@@ -148,7 +148,9 @@ TEST_CASE("S_a_rescue_that_fails_leaves_nothing_and_the_next_process_does_it") {
       {"fcntl DIR/s (2)", "of giving back: nobody copies the old segment any more"},
       {"prctl", "a kernel that will not say has not forbidden the TSC"},
       {"openat DIR/s (2)", "of the new seat"},
-      {"fstat DIR/s (4)", "of the new seat"},
+      {"fstat DIR/s (4)",
+       "of the file whose byte is locked: then nothing is, and several may copy"},
+      {"fstat DIR/s (5)", "of the new seat"},
       {"fcntl DIR/s (3)", "of the new seat: the next one is tried"}};
   try_all(rescue, stage);
 }

@@ -43,8 +43,8 @@ std::uint32_t check_unused(const Arguments& arguments) {
   }
   if (attached != 0 && !arguments.has(Arg::force)) {
     throw Error(Errc::exists,
-                fmt::format("{}: {} attached and would make it anew with its contents; stop them "
-                            "first, or say --force",
+                fmt::format("{}: {} attached and would go on with it, nameless, until there is a "
+                            "new one; stop them first, or say --force",
                             name, processes_are(attached)));
   }
   return attached;
@@ -82,9 +82,13 @@ int remove(const Arguments& arguments) {
   const bool removed = Segment::remove(name);
   if (arguments.has(Arg::json)) {
     put_json(Json{{"name", escape(name)}, {"removed", removed}, {"attached", attached}});
+  } else if (!removed) {
+    put(fmt::format("{} is gone: somebody else removed it meanwhile\n", escape(name)));
   } else if (attached != 0) {
-    put(fmt::format("removed {}; {} still attached and will make it anew when next used\n",
-                    escape(name), processes_are(attached)));
+    put(
+        fmt::format("removed {}; {} still attached, and {} on with what is there until the next "
+                    "segment of that name\n",
+                    escape(name), processes_are(attached), attached == 1 ? "goes" : "go"));
   } else {
     put(fmt::format("removed {}\n", escape(name)));
   }
