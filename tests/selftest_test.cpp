@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <random>
 #include <sstream>
 
 #include "tests/rlctl.hpp"
@@ -186,11 +188,24 @@ TEST_CASE("the_children_of_a_selftest_that_was_killed_die_and_its_segments_bear_
 }
 
 TEST_CASE("a_reader_that_leaves_ends_a_selftest_quietly_and_cleanly") {
-  const Short test("", "", "| head -1");
-  CHECK(test.ran.exit_code == 0);
-  CHECK(lines_of(test.ran.out).size() == 1);
-  CHECK(test.ran.err == "");
-  CHECK(segments_of(test.pid).empty());
+  // The exit code is that of the self-test, which goes round the pipe.
+  const Ran ran = shell(
+      "{ sh -c 'echo $$ >&2; exec $RLCTL selftest --seconds 1'; echo \"ended with $?\" >&2; } "
+      "| head -1");
+  CHECK(lines_of(ran.out).size() == 1);
+  const std::vector<std::string> told = lines_of(ran.err);
+  REQUIRE(told.size() == 2);
+  CHECK(told[1] == "ended with " + std::to_string(128 + SIGPIPE));
+  CHECK(segments_of(static_cast<pid_t>(std::stol(told[0]))).empty());
+}
+
+TEST_CASE("a_selftest_takes_the_seed_that_another_printed") {
+  const Short text("--seed 18446744073709551615");
+  CHECK(text.ran.out.starts_with("librl " RL_VERSION
+                                 ", selftest of about 1 s, seed 18446744073709551615\n"));
+  const Short json("--seed 7 --json");
+  CHECK(nlohmann::json::parse(lines_of(json.ran.out).back()).at("seed") == 7);
+  check_error(rlctl({"selftest", "--seed", "x"}), "--seed \"x\": give a whole number");
 }
 
 TEST_CASE("a_selftest_with_a_bad_command_line_is_refused") {
@@ -290,18 +305,101 @@ TEST_CASE("A_a_reset_excuses_one_burst_of_its_own_key_and_no_more") {
   }
 }
 
-TEST_CASE("A_evictions_excuse_as_many_bursts_as_there_were") {
+TEST_CASE("A_evictions_excuse_as_many_bursts_as_there_were_and_a_reset_only_its_own_keys") {
   selftest::Arena arena(2);
   forge(arena, Crowd::flood, 0, 3);
   forge(arena, Crowd::flood, 1, 3);
   check_one_fault(faults_in(arena), "broke their bounds in 2 windows");
-  shm::Health& health = arena.yielding.view.mapping.header().health;
-  health.evicted.store(1);
+  arena.resets[spec_of(Crowd::flood).first_key + 3].store(1);
   check_one_fault(faults_in(arena), "broke their bounds in 2 windows");
+  forge(arena, Crowd::flood, 3, 3);
+  check_one_fault(faults_in(arena), "broke their bounds in 2 windows");
+  forge(arena, Crowd::flood, 7, 6);
+  arena.resets[spec_of(Crowd::flood).first_key + 7].store(1);
+  check_one_fault(faults_in(arena), "broke their bounds in 3 windows");
+  shm::Health& health = arena.yielding.view.mapping.header().health;
   health.evicted.store(2);
+  check_one_fault(faults_in(arena), "broke their bounds in 3 windows");
+  health.evicted.store(3);
   CHECK(faults_in(arena).empty());
   arena.firm.view.mapping.header().health.evicted.store(1);
   check_one_fault(faults_in(arena), "1 slots were evicted where no policy evicts");
+}
+
+TEST_CASE("A_calls_that_are_told_of_a_full_table_are_as_many_as_are_counted") {
+  selftest::Arena arena(2);
+  arena.notes[1].full.store(1);
+  check_one_fault(faults_in(arena, 9), "1 calls were told that the table is full, but 0 are");
+  arena.firm.view.mapping.header().health.full_denied.store(2);
+  arena.yielding.view.mapping.header().health.full_allowed.store(1);
+  check_one_fault(faults_in(arena, 1), "1 calls were told that the table is full, but 3 are");
+  CHECK(faults_in(arena, 2).empty());  // each kill may have ended a call that was counted
+}
+
+void admit(Decision& d) {
+  d.allowed = true;
+  d.reason = Reason::ok;
+}
+
+TEST_CASE("A_chaos_finds_a_limiter_that_is_broken_in_any_crowd") {
+  struct Broken {
+    std::string how;
+    selftest::Fault fault;
+    std::string_view found;
+  };
+  static int denials = 0;
+  const Broken limiters[] = {
+      {"admits every call on keys that may be evicted",
+       [](Crowd crowd, Decision& d) {
+         if (crowd == Crowd::flood) admit(d);
+       },
+       "the keys that may be evicted broke their bounds in "},
+      {"admits one denied call in four on keys that may be evicted",
+       [](Crowd crowd, Decision& d) {
+         if (crowd == Crowd::flood && !d.allowed && ++denials % 4 == 0) admit(d);
+       },
+       "the keys that may be evicted broke their bounds in "},
+      {"admits one denied call in a hundred on hot keys",
+       [](Crowd crowd, Decision& d) {
+         if (crowd == Crowd::hot && !d.allowed && ++denials % 100 == 0) admit(d);
+       },
+       "key hot-"},
+      {"admits every call on keys that come and go",
+       [](Crowd crowd, Decision& d) {
+         if (crowd == Crowd::crowd) admit(d);
+       },
+       "key crowd-"},
+      {"admits every call on guests",
+       [](Crowd crowd, Decision& d) {
+         if (crowd == Crowd::guests) admit(d);
+       },
+       "key guests-"},
+      {"charges calls that it denies",
+       [](Crowd crowd, Decision& d) {
+         if (crowd == Crowd::ledger && ++denials % 2 == 0) d.allowed = false;
+       },
+       "the ledger owes "},
+      {"calls a full table a limit",
+       [](Crowd, Decision& d) {
+         if (d.reason == Reason::full && !d.allowed) d.reason = Reason::limited;
+       },
+       "calls were told that the table is full, but "},
+  };
+  std::uint64_t round = 0;
+  for (const Broken& limiter : limiters) {
+    CAPTURE(limiter.how);
+    ChaosCounts all;
+    const auto is_found = [&] {
+      return std::any_of(all.faults.begin(), all.faults.end(),
+                         [&](const std::string& fault) { return contains(fault, limiter.found); });
+    };
+    // A machine that gives us little may need another round.
+    while (!is_found() && all.rounds < 10)
+      all.add(selftest::run_chaos(
+          {seed() + round++, 4, std::chrono::milliseconds(200), limiter.fault}));
+    CHECK_MESSAGE(is_found(), "not found in " << all.rounds << " rounds of " << all.calls
+                                              << " calls, RL_TEST_SEED=" << seed());
+  }
 }
 
 TEST_CASE("A_a_ledger_that_owes_less_or_more_than_was_admitted_is_found") {
@@ -350,19 +448,116 @@ TEST_CASE("S_a_slot_of_no_policy_or_of_no_key_or_with_too_much_debt_is_found") {
   const shm::SlotWords words = planted.table.slot(planted.at).words();
   const std::uint64_t identity = shm::identity_of(words.tag);
   planted.plant(planted.at, {shm::make_tag(identity, 99), words.state});
-  planted.check_found("its policy cannot be read");
+  planted.check_found("its policy is none of the list");
   planted.plant(planted.at, {shm::make_tag(0, 1), words.state});
   planted.check_found("neither free, nor an insert, nor a key");
   planted.plant(planted.at, {0, words.state});
   planted.check_found("neither free, nor an insert, nor a key");
   planted.plant(planted.at, {words.tag, words.state + 10'000'000'000'000});
   planted.check_found("it owes more than its limit allows");
+  const rl::View view(shm::Mapping::attach(planted.segment.path(), shm::Access::read_only, false),
+                      planted.segment.path());
+  const std::uint64_t hour_ns = 3'600'000'000'000;
+  planted.plant(planted.at, {words.tag, view.clock.now() + hour_ns + 100'000'000});
+  planted.check_found("it owes more than its limit allows");
+  const std::uint64_t most = words.state + hour_ns;
+  planted.plant(planted.at, {words.tag, most});
+  CHECK(selftest::check_table(view.mapping, words.state).faults.empty());
+  check_one_fault(selftest::check_table(view.mapping, words.state - 1).faults,
+                  "it owes more than its limit allows");
+  CHECK(selftest::check_table(view.mapping, std::nullopt).faults.empty());
   planted.plant(planted.at, {shm::make_tag(identity, 0), 0});
   planted.check_found("an insert without a nonce");
   planted.plant(planted.at, {shm::make_tag(identity, 0), 1});
   const selftest::TableCheck check = selftest::check_table(planted.segment.path());
   CHECK(check.faults.empty());
   CHECK(check.tentatives == 1);
+}
+
+TEST_CASE("S_a_list_of_policies_that_is_damaged_is_found") {
+  Planted planted;
+  (void)planted.segment->limiter("web", Limit::per_hour(5));
+  shm::PolicyEntry* const entries = planted.mapping.policies();
+  shm::Header& header = planted.mapping.header();
+  entries[1].next.store(1);
+  planted.check_found("policy 1: the list of policies is a ring");
+  entries[1].next.store(0);
+  header.policy_next.store(2);
+  planted.check_found("the id 2 of a policy would be given out again");
+  header.policy_next.store(3);
+  header.policy_first.store(2);  // the member's policy is whole, and on no list
+  planted.check_found("its policy is none of the list");
+  header.policy_first.store(1);
+  ++entries[1].constants.burst;
+  planted.check_found("policy 2: it is on the list and not whole");
+  --entries[1].constants.burst;
+  CHECK(selftest::check_table(planted.segment.path()).faults.empty());
+  entries[1].constants = entries[0].constants;
+  planted.check_found("policy 2: ");
+}
+
+/// A slot whose compare-and-swaps all fail, as if a rival were always faster.
+struct Losing : shm::Slot {
+  static bool compare_exchange(shm::SlotWords, shm::SlotWords) noexcept { return false; }
+};
+
+TEST_CASE("P_a_watched_call_that_gives_up_is_counted_and_told") {
+  Scratch segment({.keys = 1});
+  (void)segment->limiter("api", Limit::per_hour(5).when_full(WhenFull::deny));
+  rl::View view(shm::Mapping::attach(segment.path(), shm::Access::read_write, false),
+                segment.path());
+  const Decision decision = selftest::watched_acquire<Losing>(selftest::bind(view, "api"), "k");
+  CHECK_FALSE(decision.allowed);
+  CHECK(decision.reason == Reason::full);
+  CHECK(view.mapping.header().health.gave_up == 1);
+  CHECK(view.mapping.header().health.full_denied == 1);
+}
+
+TEST_CASE("A_S_a_watched_call_gives_the_librarys_answer_and_leaves_the_same_bytes") {
+  INFO("RL_TEST_SEED=" << seed());
+  std::mt19937_64 random(seed());
+  Scratch segment({.keys = 18, .clock = ClockSource::manual, .policies = 4});
+  std::vector<Limiter> limiters;
+  const std::vector<std::string> names{"evict", "allow", "deny"};
+  for (const std::string& rule : names)
+    limiters.push_back(segment->limiter(rule, Limit::parse("10/s burst=3 when_full=" + rule)));
+  // A copy keeps the secret, so every key has the same slots in it.
+  const std::string name = unique_name();
+  const RemoveAtEnd copied(name);
+  const std::string path = "/dev/shm/rl." + name;
+  rl::View original(shm::Mapping::attach(segment.path(), shm::Access::read_write, false),
+                    segment.path());
+  rl::View view(shm::Mapping::recreate(path, original.mapping), path);
+  std::vector<rl::Binding> bindings;
+  for (const std::string& rule : names) bindings.push_back(selftest::bind(view, rule));
+
+  std::uint64_t reasons[16] = {};
+  for (int i = 0; i < 20'000; ++i) {
+    const std::size_t which = random() % names.size();
+    const std::string key = std::to_string(random() % (random() % 2 == 0 ? 60 : 6));
+    const Decision librarys = limiters[which].try_acquire(key);
+    const Decision ours = selftest::watched_acquire(bindings[which], key);
+    ++reasons[static_cast<std::size_t>(ours.reason)];
+    REQUIRE(ours.allowed == librarys.allowed);
+    REQUIRE(ours.reason == librarys.reason);
+    REQUIRE(ours.policy == librarys.policy);
+    REQUIRE(ours.limit == librarys.limit);
+    REQUIRE(ours.remaining == librarys.remaining);
+    if (random() % 2 == 0) {
+      const auto step = std::chrono::nanoseconds(random() % 10'000'000);
+      segment->advance_clock(step);
+      view.mapping.header().manual_ns.fetch_add(static_cast<std::uint64_t>(step.count()));
+    }
+  }
+  for (const Reason reason : {Reason::ok, Reason::limited, Reason::full})
+    CHECK(reasons[static_cast<std::size_t>(reason)] > 100);
+  const shm::Health& health = view.mapping.header().health;
+  CHECK(health.evicted > 0);
+  CHECK(health.idle_overwritten > 0);
+  CHECK(std::memcmp(&health, &original.mapping.header().health, sizeof health) == 0);
+  const shm::Geometry& g = view.mapping.geometry();  // slots, counts and labels are the end of it
+  CHECK(std::memcmp(&view.table.slot(0), &original.table.slot(0),
+                    static_cast<std::size_t>(g.total_bytes - g.pairs_offset)) == 0);
 }
 
 TEST_CASE("P_a_process_that_fails_or_does_not_end_is_told_and_ended") {

@@ -12,6 +12,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <functional>
@@ -273,6 +275,43 @@ TEST_CASE("SP_a_live_segment_whose_name_shows_something_hostile_goes_on_as_it_wa
                       }});
   }
   run_all("names", trials);
+}
+
+TEST_CASE("a_program_of_trials_that_is_killed_leaves_no_file_and_no_child") {
+  constexpr const char* kEndless = "RL_TEST_ENDLESS";
+  if (std::getenv(kEndless) != nullptr) {  // we are the one that is killed
+    return run_all("endless", {{"it waits", [] {
+                                  Forged({}).write_to(scratch_path() + "-copy");
+                                  Forged({}).write_to(scratch_path());
+                                  for (;;) ::pause();
+                                  return std::optional<Errc>();
+                                }}});
+  }
+  const auto comes = [](const std::function<bool()>& condition) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() > end) return false;
+      ::usleep(1'000);
+    }
+    return true;
+  };
+  for (const int number : {SIGKILL, SIGTERM, SIGINT}) {
+    CAPTURE(number);
+    test::Child program([] {
+      const int nothing = ::open("/dev/null", O_RDWR);
+      for (const int fd : {1, 2}) ::dup2(nothing, fd);
+      ::setenv(kEndless, "1", 1);
+      ::execl("/proc/self/exe", "self", "-tc=a_program_of_trials_that_is_killed*", nullptr);
+    });
+    const std::string path = "/dev/shm/rl.test-" + std::to_string(program.pid()) + "-hostile";
+    CHECK(comes([&] { return ::access(path.c_str(), F_OK) == 0; }));
+    program.signal(number);
+    CHECK(program.wait() == 128 + number);
+    // The files go last, when the child that holds the janitor's pipe is gone, too.
+    CHECK(comes([&] {
+      return ::access(path.c_str(), F_OK) != 0 && ::access((path + "-copy").c_str(), F_OK) != 0;
+    }));
+  }
 }
 
 TEST_CASE("P_whoever_locks_the_whole_file_stops_nobody") {

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "shm/mapping.hpp"
-#include "shm/policies.hpp"
 #include "tests/hostile/forge.hpp"
+#include "tools/rlctl/selftest/table_check.hpp"
 
 // In a build with sanitizers, what UBSan only reports by default is an end, too.
 extern "C" const char* __ubsan_default_options();
@@ -137,24 +137,9 @@ void look(const Segment& segment) {
 
 void check_valid(const std::string& path) {
   const shm::Mapping mapping = shm::Mapping::attach(path, shm::Access::read_only, false);
-  const shm::PolicyTable policies(mapping);
-  std::set<std::uint16_t> ids;
-  policies.walk([&](std::uint16_t id) {
-    demand(policies.read(id).has_value(), "a copied policy is not whole");
-    demand(ids.insert(id).second, "the copied list of policies is a ring");
-    return false;
-  });
-  const auto next = mapping.header().policy_next.load(std::memory_order_relaxed);
-  demand(ids.empty() || next > *ids.rbegin(), "the id of a copied policy would be given out again");
-  std::set<std::uint64_t> identities;
-  const shm::Table<shm::Slot> table = mapping.table();
-  for (std::uint64_t i = 0; i < table.slot_count(); ++i) {
-    const shm::SlotWords words = table.slot(i).words();
-    if (shm::is_free(words)) continue;
-    demand(shm::is_member(words.tag), "a copied slot is no member");
-    demand(ids.contains(shm::policy_of(words.tag)), "a copied slot is of no copied policy");
-    demand(identities.insert(shm::identity_of(words.tag)).second, "a key has two copied slots");
-  }
+  const selftest::TableCheck check = selftest::check_table(mapping, std::nullopt);
+  demand(check.faults.empty(), check.faults.empty() ? "" : "in a copy: " + check.faults.front());
+  demand(check.tentatives == 0, "an unfinished insert was copied");
 }
 
 void copy(const std::string& path) {

@@ -38,7 +38,7 @@ void use_policies(Segment& segment);
 void look(const Segment& segment);
 /// Copies the segment to another name, as a process does whose segment lost its name.
 void copy(const std::string& path);
-/// Demands that a segment is as valid as a new one: whole policies, each key once.
+/// Demands that a copy is a valid segment, with nothing unfinished in it.
 void check_valid(const std::string& path);
 
 /// All of it, on the file at `path`, which is gone at the end. Returns why it was refused, or

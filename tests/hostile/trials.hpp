@@ -15,6 +15,7 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/hostile/scratch.hpp"
 #include "tests/hostile/surface.hpp"
 #include "tests/support.hpp"
 
@@ -67,6 +68,7 @@ inline Outcomes run_trials(const std::vector<Trial>& trials) {
     test::Child child([&] {
       // The parent tells of a crash; the framework's handlers would do so in the child, too.
       for (const int crash : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) ::signal(crash, SIG_DFL);
+      end_with_parent();
       listen();
       for (progress.current = next; progress.current < trials.size(); ++progress.current) {
         ::alarm(kDeadlineSeconds);
@@ -95,24 +97,15 @@ inline Outcomes run_trials(const std::vector<Trial>& trials) {
 /// The long version of a test, which tools/check --deep asks for.
 inline bool deep() {
   const char* text = std::getenv("RL_DEEP");
-  return text != nullptr && std::string_view(text) == "1";
+  return text != nullptr && *text != '\0' && std::string_view(text) != "0";
 }
 
-/// A path of this process's own, for one file after the other.
-inline std::string scratch_path() {
-  static const std::string path = "/dev/shm/rl." + test::unique_name();
-  return path;
-}
-
-/// Removes the scratch file, and the copy of it, which a trial that failed may have left.
+/// Removes what lies at scratch_path() at the end of the scope.
 struct CleanUp {
   CleanUp() = default;
   CleanUp(const CleanUp&) = delete;
   CleanUp& operator=(const CleanUp&) = delete;
-  ~CleanUp() {
-    ::unlink(scratch_path().c_str());
-    ::unlink((scratch_path() + "-copy").c_str());
-  }
+  ~CleanUp() { remove_scratch(); }
 };
 
 }  // namespace rl::hostile

@@ -45,6 +45,7 @@ constexpr std::array<Spec, kArgCount> kSpecs{{
     {"--advance", "DURATION", "move a manual clock forward, such as 90s"},
     {"--any-owner", "", "trust a segment whose owner is neither this user nor root"},
     {"--seconds", "N", "how long to take, about (10)"},
+    {"--seed", "N", "repeat the random choices of a run that printed this (a fresh one)"},
     {"--json", "", "print JSON, one object a line"},
 }};
 

@@ -37,6 +37,7 @@ enum class Arg : std::uint8_t {
   advance,
   any_owner,
   seconds,
+  seed,
   json,
 };
 inline constexpr std::size_t kArgCount = static_cast<std::size_t>(Arg::json) + 1;

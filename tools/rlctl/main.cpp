@@ -64,7 +64,7 @@ const std::array<Verb, 13>& verbs() {
        "Try on this machine, on segments of its own, that what librl promises holds: exactness, "
        "kills and stops, clock, memory",
        {},
-       {seconds},
+       {seconds, seed},
        ctl::selftest},
   }};
   return table;

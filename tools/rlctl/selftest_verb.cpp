@@ -49,7 +49,7 @@ int selftest(const Arguments& arguments) {
   const std::uint64_t seconds = arguments.count(Arg::seconds, kSecondsDefault, kSecondsMost);
   if (seconds == 0) throw Error(Errc::bad_option, "--seconds 0: give at least 1");
   const bool json = arguments.has(Arg::json);
-  const std::uint64_t seed = std::random_device()();
+  const std::uint64_t seed = arguments.count(Arg::seed, std::random_device()());
   if (!json)
     put_now(fmt::format("librl " RL_VERSION ", selftest of about {} s, seed {}\n", seconds, seed));
   bool holds = false;

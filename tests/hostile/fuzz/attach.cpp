@@ -3,6 +3,7 @@
 /// length of the file. It is refused with a reason, or everything is done to it.
 
 #include "tests/hostile/fuzz/patches.hpp"
+#include "tests/hostile/scratch.hpp"
 #include "tests/hostile/surface.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {

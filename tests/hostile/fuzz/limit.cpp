@@ -1,6 +1,9 @@
 /// \file
 /// The grammar of limits, for libFuzzer: what parses is printed, and what is printed parses to the
-/// same limit and the same text; what does not parse says where, with a piece of the text itself.
+/// same limit and the same text; what does not parse says where, with a piece of the text itself, or
+/// is one of the few sentences about what the numbers come to.
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -11,11 +14,42 @@ namespace {
 
 using rl::hostile::demand;
 
+/// Whether this is an error of a text that can be read to its end, or that is empty.
+bool is_about_the_whole(std::string_view text, std::string_view sentence) {
+  constexpr std::array<std::string_view, 4> kOfTheText{
+      "a period of 0; ", "a number in it is too large", "burst= is given twice; ",
+      "when_full= is given twice; "};
+  constexpr std::array<std::string_view, 4> kOfTheLimit{
+      "a limit of 0 calls; ", "a burst of 0 lets ", "a count above 9 x 10^18; ",
+      "a period above 73 years; "};
+  constexpr std::array<std::string_view, 2> kOfItsQuota{
+      ": tokens come in whole nanoseconds, which would change this rate by more than 0.1 %; ",
+      ": a full burst would take more than 73 years to come back; "};
+  const bool is_empty = text.find_first_not_of(' ') == text.npos;
+  if (is_empty || sentence.starts_with("the limit is empty; "))
+    return is_empty && sentence.starts_with("the limit is empty; ");
+  if (const std::string head = '"' + std::string(text) + "\": "; sentence.starts_with(head)) {
+    sentence.remove_prefix(head.size());
+    return std::any_of(kOfTheText.begin(), kOfTheText.end(),
+                       [&](std::string_view words) { return sentence.starts_with(words); });
+  }
+  return std::any_of(kOfTheLimit.begin(), kOfTheLimit.end(),
+                     [&](std::string_view words) { return sentence.starts_with(words); }) ||
+         std::any_of(kOfItsQuota.begin(), kOfItsQuota.end(),
+                     [&](std::string_view words) { return sentence.find(words) != sentence.npos; });
+}
+
 void check_error(std::string_view text, std::string_view sentence) {
-  demand(!sentence.empty(), "an error without a sentence");
+  if (const std::size_t nul = text.find('\0'); nul != text.npos && sentence.size() <= nul + 1) {
+    // what() ends where the text that it repeats has a NUL.
+    return demand(sentence.starts_with('"') && sentence.substr(1) == text.substr(0, nul),
+                  "an error that ends early, and not at a NUL: " + std::string(sentence));
+  }
   constexpr std::string_view kMark = ": cannot read on at ";
   const std::size_t at = sentence.find(kMark, text.size());
-  if (at == sentence.npos) return;
+  if (at == sentence.npos)
+    return demand(is_about_the_whole(text, sentence),
+                  "an error without a place: " + std::string(sentence));
   demand(sentence.substr(1, text.size()) == text, "the error does not begin with the text");
   std::string_view place = sentence.substr(at + kMark.size());
   if (place.starts_with("the end: ")) return;

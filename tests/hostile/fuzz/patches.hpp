@@ -7,14 +7,11 @@
 ///     then      {region, offset low, offset high, length, bytes...} until the input ends
 #pragma once
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstring>
 #include <span>
-#include <string>
 
 #include "tests/hostile/forge.hpp"
 
@@ -94,10 +91,5 @@ class Patches {
   Bytes input_;
   unsigned flags_;
 };
-
-/// A name that no other process has: tools/test removes leftovers by its prefix.
-inline std::string scratch_path() {
-  return "/dev/shm/rl.test-" + std::to_string(::getpid()) + "-fuzz";
-}
 
 }  // namespace rl::hostile

@@ -7,6 +7,7 @@
 #include <array>
 
 #include "tests/hostile/fuzz/patches.hpp"
+#include "tests/hostile/scratch.hpp"
 #include "tests/hostile/surface.hpp"
 #include "tests/hostile/terminal.hpp"
 #include "tools/rlctl/output.hpp"

@@ -157,11 +157,13 @@ Ground::Ground(bool firm)
     if (spec.firm == firm) (void)segment->limiter(spec.name, Limit::parse(spec.limit));
 }
 
-Arena::Arena(unsigned worker_count)
+Arena::Arena(unsigned worker_count, Fault planted)
     : workers(worker_count),
+      fault(planted),
       notes(worker_count),
       resets(kKeys),
       stop(1),
+      flood_turn(1),
       records(worker_count, std::size_t{1} << 18) {
   for (const CrowdSpec& spec : kCrowdSpecs) {
     Ground& ground = spec.firm ? firm : yielding;
@@ -170,8 +172,29 @@ Arena::Arena(unsigned worker_count)
     for (std::uint32_t nth = 0; nth < spec.keys; ++nth)
       key_texts.push_back(fmt::format("{}-{}", spec.name, nth));
   }
+  spread_flood();
   // Before the crowd comes, so that it finds room. It never owes nothing, so it stays.
   (void)limiter(Crowd::ledger).try_acquire(key(Crowd::ledger, 0));
+}
+
+/// An eviction among equals takes the first slot on the list: keys of one first slot that are called
+/// at once would evict each other for ever, and so give everything an excuse.
+void Arena::spread_flood() {
+  const Binding& flood = binding(Crowd::flood);
+  std::vector<std::uint64_t> first_slots;
+  for (std::uint32_t nth = 0; nth < spec_of(Crowd::flood).keys; ++nth) {
+    std::string& text = key_texts[spec_of(Crowd::flood).first_key + nth];
+    const auto recent = first_slots.size() - std::min<std::size_t>(nth, kFloodAtOnce - 1);
+    for (std::uint32_t tries = 0;; ++tries) {  // ends: there are more slots than are called at once
+      text = fmt::format("flood-{}-{}", nth, tries);
+      const auto hash = shm::KeyHash::from(flood.hasher(text.data(), text.size()));
+      const std::uint64_t slot = flood.view->table.candidates(hash).slot_at(0);
+      const auto begin = first_slots.begin() + static_cast<std::ptrdiff_t>(recent);
+      if (std::find(begin, first_slots.end(), slot) != first_slots.end()) continue;
+      first_slots.push_back(slot);
+      break;
+    }
+  }
 }
 
 void ChaosCounts::add(const ChaosCounts& other) {
@@ -185,6 +208,7 @@ void ChaosCounts::add(const ChaosCounts& other) {
   reaped += other.reaped;
   idle_overwritten += other.idle_overwritten;
   evicted += other.evicted;
+  flood_calls += other.flood_calls;
   broken += other.broken;
   full += other.full;
   tentatives_freed += other.tentatives_freed;
@@ -199,7 +223,7 @@ void ChaosCounts::add(const ChaosCounts& other) {
 }
 
 ChaosCounts run_chaos(const ChaosOptions& options) {
-  Arena arena(options.workers);
+  Arena arena(options.workers, options.fault);
   ChaosCounts counts;
   counts.rounds = 1;
   Supervisor(arena, options, counts).run();

@@ -13,7 +13,10 @@
 ///       crowd    keys that come and go: idle slots are overwritten, calls find the list full
 ///       guests   the same, under when_full=allow
 ///     yielding   more keys than room, under when_full=evict
-///       flood    all keys together may break the bound once for each eviction, reset and kill
+///       flood    each key may break its bound once for each of its resets, and all together once
+///                for each eviction and each kill (a victim may have evicted and not counted it).
+///                That says something because evictions are few: the crowd moves on by one key in
+///                so many calls, so a limiter that admits too much soon has no excuse left.
 ///
 /// Every other worker uses the shipped Limiter; the rest drive the same rules and table over
 /// watched cells (watched.hpp), which count lost races.
@@ -39,8 +42,9 @@ struct ChaosCounts {
   std::uint64_t reaped = 0;
   std::uint64_t idle_overwritten = 0;
   std::uint64_t evicted = 0;
-  std::uint64_t broken = 0;  ///< windows that evictions or resets made break the bound
-  std::uint64_t full = 0;    ///< calls that when_full decided, to allow or deny
+  std::uint64_t flood_calls = 0;  ///< on keys that may be evicted
+  std::uint64_t broken = 0;       ///< windows in which these broke the bound, but for resets
+  std::uint64_t full = 0;         ///< calls that when_full decided, to allow or deny
   std::uint64_t tentatives_freed = 0;
   std::uint64_t tentatives_left = 0;  ///< inserts that a kill left unfinished to the end
   std::uint64_t gave_up = 0;
@@ -54,10 +58,16 @@ struct ChaosCounts {
   void add(const ChaosCounts& other);
 };
 
+enum class Crowd : std::uint8_t { ledger, hot, crowd, guests, flood };
+
+/// Makes of a decision what a broken limiter would have decided.
+using Fault = void (*)(Crowd, Decision&);
+
 struct ChaosOptions {
   std::uint64_t seed;
-  unsigned workers;    ///< at least 2; the first is never disturbed
-  Nanoseconds length;  ///< of one round, on segments of its own; two seconds are plenty
+  unsigned workers;       ///< at least 2; the first is never disturbed
+  Nanoseconds length;     ///< of one round, on segments of its own; two seconds are plenty
+  Fault fault = nullptr;  ///< planted by tests, to see that the judge finds it
 };
 
 /// Runs one round and judges it. Throws Interrupted, or Error when it cannot run.

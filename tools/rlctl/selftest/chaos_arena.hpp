@@ -15,7 +15,6 @@
 
 namespace rl::selftest {
 
-enum class Crowd : std::uint8_t { ledger, hot, crowd, guests, flood };
 inline constexpr std::size_t kCrowds = 5;
 
 /// A policy and its keys. Keys are numbered through all crowds.
@@ -31,7 +30,7 @@ inline constexpr std::array<CrowdSpec, kCrowds> kCrowdSpecs{{
     {"hot", "2000/s burst=20 when_full=deny", 4, 1, true},
     {"crowd", "100/s burst=3 when_full=deny", 240, 5, true},
     {"guests", "100/s burst=3 when_full=allow", 60, 245, true},
-    {"flood", "10/s burst=2 when_full=evict", 300, 305, false},
+    {"flood", "2/s burst=2 when_full=evict", 300, 305, false},
 }};
 inline constexpr std::uint32_t kKeys = 605;
 static_assert(kCrowdSpecs.back().first_key + kCrowdSpecs.back().keys == kKeys);
@@ -40,14 +39,21 @@ constexpr const CrowdSpec& spec_of(Crowd crowd) noexcept {
   return kCrowdSpecs[static_cast<std::size_t>(crowd)];
 }
 
-/// Only these are ever reset; the others must do without a refill.
+/// Only these are ever reset; the others must do without that refill.
 constexpr bool may_be_reset(Crowd crowd, std::uint32_t nth) noexcept {
-  return crowd == Crowd::flood || (crowd == Crowd::crowd && nth % 4 == 3);
+  return (crowd == Crowd::flood || crowd == Crowd::crowd) && nth % 4 == 3;
 }
+
+/// The flood: so many keys are called at once, and one of them gives way to the next after so many
+/// calls. Each comes with an eviction or two, as those behind it owe for a second; called so often,
+/// it would break its bound twenty times if it were let.
+inline constexpr std::uint32_t kFloodAtOnce = 12;
+inline constexpr std::uint64_t kFloodCallsPerKey = 64;
 
 /// What a worker did, through all its lives. One writer at a time.
 struct alignas(64) WorkerNotes {
   Word calls;
+  Word flood_calls;
   Word ledger;
   Word full;
   Word reaped;
@@ -65,7 +71,7 @@ struct Ground {
 };
 
 struct Arena {
-  explicit Arena(unsigned worker_count);
+  explicit Arena(unsigned worker_count, Fault planted = nullptr);
 
   Ground& ground_of(Crowd crowd) noexcept { return spec_of(crowd).firm ? firm : yielding; }
   Limiter& limiter(Crowd crowd) noexcept { return limiters[static_cast<std::size_t>(crowd)]; }
@@ -76,7 +82,11 @@ struct Arena {
     return key_texts[spec_of(crowd).first_key + nth];
   }
 
+  /// Gives the flood its keys.
+  void spread_flood();
+
   unsigned workers;
+  Fault fault;
   Ground firm{true};
   Ground yielding{false};
   std::vector<Limiter> limiters;
@@ -85,6 +95,7 @@ struct Arena {
   SharedArray<WorkerNotes> notes;
   SharedArray<Word> resets;  ///< by key; noted before each reset, as its maker may not come back
   SharedArray<Word> stop;
+  SharedArray<Word> flood_turn;  ///< calls on the flood, begun by anybody
   Records records;
 };
 

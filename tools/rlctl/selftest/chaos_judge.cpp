@@ -20,6 +20,7 @@ void add_notes(const Arena& arena, ChaosCounts& counts) {
   for (unsigned i = 0; i < arena.workers; ++i) {
     const WorkerNotes& notes = arena.notes[i];
     counts.calls += notes.calls.load(relaxed);
+    counts.flood_calls += notes.flood_calls.load(relaxed);
     counts.ledger += notes.ledger.load(relaxed);
     counts.full += notes.full.load(relaxed);
     counts.reaped += notes.reaped.load(relaxed);
@@ -35,6 +36,22 @@ void judge_table(Ground& ground, ChaosCounts& counts) {
   counts.tentatives_left += check.tentatives;
   for (std::string& fault : check.faults)
     counts.faults.push_back(fmt::format("{}: {}", ground.segment->name(), fault));
+}
+
+/// The library's own counts say what its callers were told, but for one call of each worker that
+/// was killed.
+void judge_health(const Arena& arena, ChaosCounts& counts) {
+  std::uint64_t counted = 0;
+  for (const Ground* ground : {&arena.firm, &arena.yielding}) {
+    const shm::Health& health = ground->view.mapping.header().health;
+    counted += health.full_allowed.load(std::memory_order_relaxed) +
+               health.full_denied.load(std::memory_order_relaxed);
+  }
+  if (counts.full > counted || counted > counts.full + counts.kills) {
+    counts.faults.push_back(fmt::format(
+        "{} calls were told that the table is full, but {} are counted and {} workers were killed",
+        counts.full, counted, counts.kills));
+  }
 }
 
 /// Both sides of exactness: nothing that was admitted is missing from the debt, and nothing is in
@@ -54,8 +71,6 @@ void judge_ledger(Arena& arena, ChaosCounts& counts) {
 /// Guarantee A of every key, from the recorded decisions alone.
 void judge_bounds(const Arena& arena, ChaosCounts& counts) {
   const auto by_key = arena.records.by_key(arena.workers, kKeys);
-  std::uint64_t flood_refills = 0;
-  std::uint64_t flood_resets = 0;
   for (const CrowdSpec& spec : kCrowdSpecs) {
     const Limit limit = Limit::parse(spec.limit);
     for (std::uint32_t key = spec.first_key; key < spec.first_key + spec.keys; ++key) {
@@ -63,19 +78,18 @@ void judge_bounds(const Arena& arena, ChaosCounts& counts) {
       counts.resets += resets;
       counts.admissions += by_key[key].size();
       if (!spec.firm) {
-        flood_resets += resets;
-        flood_refills += refills_needed(limit, by_key[key]);
+        const std::uint64_t refills = refills_needed(limit, by_key[key]);
+        counts.broken += refills - std::min(refills, resets);
       } else if (auto fault = bound_fault(arena.key_texts[key], limit, by_key[key], resets)) {
         counts.faults.push_back(std::move(*fault));
       }
     }
   }
-  counts.broken = flood_refills;
-  if (flood_refills > counts.evicted + flood_resets + counts.kills) {
+  if (counts.broken > counts.evicted + counts.kills) {
     counts.faults.push_back(fmt::format(
-        "the keys that may be evicted broke their bounds in {} windows, but there were only {} "
-        "evictions, {} resets and {} kills",
-        flood_refills, counts.evicted, flood_resets, counts.kills));
+        "the keys that may be evicted broke their bounds in {} windows besides their resets, but "
+        "there were only {} evictions and {} kills",
+        counts.broken, counts.evicted, counts.kills));
   }
 }
 
@@ -90,6 +104,7 @@ void judge(Arena& arena, ChaosCounts& counts) {
   add_health(arena.yielding, counts);
   judge_table(arena.firm, counts);
   judge_table(arena.yielding, counts);
+  judge_health(arena, counts);
   judge_ledger(arena, counts);
   if (arena.firm.view.clock.left_tsc() || arena.yielding.view.clock.left_tsc()) {
     counts.clock_left = 1;  // readings of before and after are not on one scale

@@ -38,7 +38,7 @@ class Worker {
     if (die < 38) return acquire(Crowd::hot, below(spec_of(Crowd::hot).keys));
     if (die < 54) return acquire(Crowd::crowd, passer_by(Crowd::crowd, 60));
     if (die < 58) return acquire(Crowd::guests, passer_by(Crowd::guests, 20));
-    if (die < 61) return acquire(Crowd::flood, below(spec_of(Crowd::flood).keys));
+    if (die < 61) return acquire_of_flood();
     if (die < 62) return reset(below(8) != 0 ? Crowd::crowd : Crowd::flood);
     if (below(8) == 0) reap(below(8) != 0 ? Crowd::crowd : Crowd::flood);
   }
@@ -52,14 +52,23 @@ class Worker {
     return static_cast<std::uint32_t>((moves + below(at_once)) % spec_of(crowd).keys);
   }
 
+  void acquire_of_flood() {
+    const std::uint64_t turn = arena_.flood_turn[0].fetch_add(1, std::memory_order_relaxed);
+    const std::uint64_t first = turn / kFloodCallsPerKey;
+    bump(notes().flood_calls);
+    acquire(Crowd::flood,
+            static_cast<std::uint32_t>((first + below(kFloodAtOnce)) % spec_of(Crowd::flood).keys));
+  }
+
   void acquire(Crowd crowd, std::uint32_t nth) {
     const shm::Clock& clock = arena_.ground_of(crowd).view.clock;
     const bool sampled = below(16) == 0;
     const std::uint64_t cpu_before = sampled ? cpu_time_ns() : 0;
     const auto before = static_cast<std::int64_t>(clock.now());
-    const Decision decision = decide(crowd, arena_.key(crowd, nth));
+    Decision decision = decide(crowd, arena_.key(crowd, nth));
     const auto after = static_cast<std::int64_t>(clock.now());
     if (sampled) raise_to(notes().longest_ns, cpu_time_ns() - cpu_before);
+    if (arena_.fault != nullptr) arena_.fault(crowd, decision);
     if (decision.reason == Reason::full) {
       bump(notes().full);
     } else if (decision.allowed && crowd == Crowd::ledger) {

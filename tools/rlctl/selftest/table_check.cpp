@@ -2,19 +2,56 @@
 
 #include <fmt/format.h>
 
+#include <set>
 #include <unordered_map>
 
 #include "src/core.hpp"
+#include "tools/rlctl/selftest/admissions.hpp"
 
 namespace rl::selftest {
+namespace {
 
-TableCheck check_table(const std::string& path) {
-  const View view(shm::Mapping::attach(path, shm::Access::read_only, false), path);
-  const std::uint64_t now = view.clock.now();
+/// The policies that the list holds, by their ids.
+std::set<std::uint16_t> check_policies(const shm::Mapping& mapping, bool is_ours,
+                                       TableCheck& check) {
+  const shm::PolicyTable policies(mapping);
+  std::set<std::uint16_t> ids;
+  std::set<std::string> names;
+  policies.walk([&](std::uint16_t id) {
+    const auto fault = [&](std::string_view what) {
+      check.faults.push_back(fmt::format("policy {}: {}", id, what));
+    };
+    if (!ids.insert(id).second) {
+      fault("the list of policies is a ring");
+      return true;
+    }
+    const auto constants = policies.read(id);
+    if (!constants) {
+      fault("it is on the list and not whole");
+    } else if (is_ours && !policy_from(*constants)) {
+      fault("its numbers make no limit");
+    } else if (is_ours && !names.emplace(shm::name_of(*constants)).second) {
+      fault("another has its name");
+    }
+    return false;
+  });
+  const std::uint32_t next = mapping.header().policy_next.load(std::memory_order_relaxed);
+  if (!ids.empty() && next <= *ids.rbegin())
+    check.faults.push_back(fmt::format("the id {} of a policy would be given out again", next));
+  check.policies = ids.size();
+  return ids;
+}
+
+}  // namespace
+
+TableCheck check_table(const shm::Mapping& mapping, std::optional<std::uint64_t> latest_ns) {
   TableCheck check;
+  const shm::PolicyTable policies(mapping);
+  const std::set<std::uint16_t> ids = check_policies(mapping, latest_ns.has_value(), check);
+  const shm::Table<shm::Slot> table = mapping.table();
   std::unordered_map<std::uint64_t, std::uint64_t> slot_of;
-  for (std::uint64_t i = 0; i < view.table.slot_count(); ++i) {
-    const shm::SlotWords words = view.table.settled(view.table.slot(i));
+  for (std::uint64_t i = 0; i < table.slot_count(); ++i) {
+    const shm::SlotWords words = table.settled(table.slot(i));
     const auto fault = [&](std::string_view what) {
       check.faults.push_back(
           fmt::format("slot {} ({:016x} {:016x}): {}", i, words.tag, words.state, what));
@@ -32,15 +69,23 @@ TableCheck check_table(const std::string& path) {
     ++check.members;
     const auto [other, is_new] = slot_of.try_emplace(shm::identity_of(words.tag), i);
     if (!is_new) fault(fmt::format("its key has slot {}, too", other->second));
-    const auto constants = view.policies.read(shm::policy_of(words.tag));
-    const auto policy = constants ? policy_from(*constants) : std::nullopt;
-    if (!policy) {
-      fault("its policy cannot be read");
-    } else if (is_beyond_horizon(policy->bucket, words.state, now)) {
-      fault("it owes more than its limit allows");
+    const std::uint16_t id = shm::policy_of(words.tag);
+    if (!ids.contains(id)) {
+      fault("its policy is none of the list");
+      continue;
     }
+    const auto constants = policies.read(id);
+    const auto policy = constants ? policy_from(*constants) : std::nullopt;
+    if (latest_ns && policy && words.state > horizon(policy->bucket, *latest_ns))
+      fault("it owes more than its limit allows");
   }
   return check;
+}
+
+TableCheck check_table(const std::string& path) {
+  const View view(shm::Mapping::attach(path, shm::Access::read_only, false), path);
+  const std::uint64_t slack = view.clock.left_tsc() ? kHealSlackNs : std::uint64_t{kSkewNs};
+  return check_table(view.mapping, view.clock.now() + slack);
 }
 
 }  // namespace rl::selftest

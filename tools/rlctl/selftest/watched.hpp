@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "shm/counts.hpp"
 #include "src/rules.hpp"
 
 namespace rl::selftest {
@@ -43,12 +44,13 @@ class WatchedSlot : public shm::Slot {
   }
 };
 static_assert(sizeof(WatchedSlot) == sizeof(shm::Slot));
-static_assert(sizeof(shm::BasicPair<WatchedSlot>) == sizeof(shm::Pair));
 
-/// Returns the same memory, seen as watched slots.
-inline shm::Table<WatchedSlot> watched_table(const View& view) noexcept {
+/// Returns the same memory, seen as slots of another type.
+template <class Cell = WatchedSlot>
+shm::Table<Cell> watched_table(const View& view) noexcept {
+  static_assert(sizeof(shm::BasicPair<Cell>) == sizeof(shm::Pair));
   void* const pairs = &view.table.slot(0);
-  return {static_cast<shm::BasicPair<WatchedSlot>*>(pairs), view.mapping.geometry().pair_count};
+  return {static_cast<shm::BasicPair<Cell>*>(pairs), view.mapping.geometry().pair_count};
 }
 
 /// Binds a policy that exists, as LimiterCore does.
@@ -59,18 +61,58 @@ inline Binding bind(View& view, std::string_view policy_name) {
           nullptr};
 }
 
-/// Decides as Limiter::try_acquire does, through the same rules and the same table, watched.
-inline Decision watched_acquire(const Binding& binding, std::string_view key) noexcept {
+/// Decides and counts as Limiter::try_acquire does (src/limiter.cpp), by the same rules and the same
+/// table over slots of another type; only the Decision has no durations. Both are held to the same
+/// answers and the same bytes in tests/selftest_test.cpp.
+template <class Cell = WatchedSlot>
+Decision watched_acquire(const Binding& binding, std::string_view key) noexcept {
   View& view = *binding.view;
+  shm::Health& health = view.mapping.header().health;
+  const auto count = [](shm::Word& word) { word.fetch_add(1, std::memory_order_relaxed); };
   const auto hash = shm::KeyHash::from(binding.hasher(key.data(), key.size()));
-  TokenRules<OwnTime> rules(binding, OwnTime{&view.clock}, 1);
-  const shm::Update update = watched_table(view).update(hash, rules);
-  const bool decided = update.outcome == shm::Update::decided;
-  if (update.promoted && decided) view.labels.write(update.slot_index, hash.identity, key);
-  const bool allowed =
-      decided ? rules.verdict().allowed : binding.policy.limit.when_full() == WhenFull::allow;
-  const Reason reason = !decided ? Reason::full : allowed ? Reason::ok : Reason::limited;
-  return {.allowed = allowed, .reason = reason, .policy = binding.id};
+  const auto count_beside = [&](std::uint64_t index, bool allowed) {
+    shm::Counts& counts = view.table.counts(index);
+    shm::add_count(allowed ? counts.allowed : counts.denied, hash.identity);
+  };
+  const auto said = [](const TokenVerdict& verdict, std::uint16_t policy, std::uint64_t limit) {
+    const Reason denial = verdict.never ? Reason::never : Reason::limited;
+    return Decision{.allowed = verdict.allowed,
+                    .reason = verdict.allowed ? Reason::ok : denial,
+                    .policy = policy,
+                    .limit = limit,
+                    .remaining = verdict.remaining};
+  };
+  const shm::Table<Cell> table = watched_table<Cell>(view);
+  const OwnTime time{&view.clock};
+
+  const std::uint64_t tag = shm::make_tag(hash.identity, binding.id);
+  const std::uint64_t index = table.find_at_home(hash, tag);
+  TokenVerdict verdict{};
+  const auto step = [&](std::uint16_t policy, std::uint64_t state) noexcept {
+    return first_step(binding.policy.bucket, time, policy, state, 1, verdict);
+  };
+  if (index != table.kNowhere && table.try_step(index, tag, step)) {
+    count_beside(index, verdict.allowed);
+    return said(verdict, binding.id, binding.policy.bucket.burst);
+  }
+
+  TokenRules<OwnTime> rules(binding, time, 1);
+  const shm::Update update = table.update(hash, rules);
+  if (update.outcome != shm::Update::decided) {
+    const bool allow = binding.policy.limit.when_full() == WhenFull::allow;
+    count(allow ? health.full_allowed : health.full_denied);
+    if (update.outcome == shm::Update::gave_up) count(health.gave_up);
+    return {.allowed = allow,
+            .reason = Reason::full,
+            .policy = binding.id,
+            .limit = binding.policy.bucket.burst};
+  }
+  if (update.promoted) view.labels.write(update.slot_index, hash.identity, key);
+  if (update.has_slot && !rules.is_unavailable())
+    count_beside(update.slot_index, rules.verdict().allowed);
+  if (rules.healed()) count(health.clamped);
+  if (rules.is_unavailable()) return {.reason = Reason::unavailable, .policy = rules.decided_by()};
+  return said(rules.verdict(), rules.decided_by(), rules.limit());
 }
 
 }  // namespace rl::selftest
