@@ -125,7 +125,7 @@ class Parser {
     for (const Unit& unit : kUnits) {
       if (word != unit.text) continue;
       take(word.size());
-      if (n == 0) throw bad(fmt::format("\"{}\": a period of 0; give one of at least 1ms", text_));
+      if (n == 0) throw bad(fmt::format("{:?}: a period of 0; give one of at least 1ms", text_));
       return Limit::per(count,
                         std::chrono::nanoseconds(static_cast<std::int64_t>(times(n, unit.ns))));
     }
@@ -154,12 +154,12 @@ class Parser {
   }
 
   uint64_t times(uint64_t a, uint64_t b) const {
-    if (a > kCountMax / b) throw bad(fmt::format("\"{}\": a number in it is too large", text_));
+    if (a > kCountMax / b) throw bad(fmt::format("{:?}: a number in it is too large", text_));
     return a * b;
   }
 
   void once(bool& seen, std::string_view option) const {
-    if (seen) throw bad(fmt::format("\"{}\": {} is given twice; keep one", text_, option));
+    if (seen) throw bad(fmt::format("{:?}: {} is given twice; keep one", text_, option));
     seen = true;
   }
   void need_space(std::string_view after) const {
@@ -182,8 +182,8 @@ class Parser {
   }
   void take(std::size_t n) noexcept { rest_.remove_prefix(n); }
   [[nodiscard]] Error stopped(std::string_view why) const {
-    const std::string at = rest_.empty() ? "the end" : fmt::format("\"{}\"", rest_);
-    return bad(fmt::format("\"{}\": cannot read on at {}: {}", text_, at, why));
+    const std::string at = rest_.empty() ? "the end" : fmt::format("{:?}", rest_);
+    return bad(fmt::format("{:?}: cannot read on at {}: {}", text_, at, why));
   }
 
   std::string_view text_;
