@@ -28,6 +28,7 @@ Scene draw_scene(Random& random) {
   return {.bucket = TokenBucket::of(kIntervalNs, burst),
           .evicts = random.one_in(2),
           .resets = random.one_in(3),
+          .callers_times = random.one_in(4),
           .actors = 2 + random.pick(Schedule::kActorsMax - 1),
           .calls = 1 + random.pick(4),
           .now_ns = base + random.below(3 * kIntervalNs)};
@@ -43,7 +44,7 @@ void check_all_was_seen(const Evidence& e) {
   for (const std::uint64_t seen :
        {e.admitted, e.denied, e.full, e.failed_swaps, e.torn, e.claims, e.overwrites,
         e.displacements, e.evictions, e.withdrawals, e.kills, e.promotions_of_others, e.frees,
-        e.killed, e.stopped, e.left_alone}) {
+        e.cuts, e.killed, e.stopped, e.left_alone}) {
     CHECK(seen > 0);
   }
 }
@@ -103,9 +104,9 @@ TEST_CASE("ASP_hold_at_every_step_of_any_schedule_of_calls_reaps_resets_kills_an
                    << e.displacements << " displacements (c), " << e.evictions << " evictions (d), "
                    << e.withdrawals << " withdrawals (e), " << e.kills << " kills (f), "
                    << e.promotions << " promotions (g), " << e.promotions_of_others
-                   << " of them of others' tentatives, " << e.frees << " frees (i); " << e.killed
-                   << " actors killed, " << e.stopped << " stopped, " << e.left_alone
-                   << " left alone");
+                   << " of them of others' tentatives, " << e.frees << " frees (i), " << e.cuts
+                   << " states cut to the horizon; " << e.killed << " actors killed, " << e.stopped
+                   << " stopped, " << e.left_alone << " left alone");
   MESSAGE("the longest call made " << e.most_accesses << " accesses, the longest alone "
                                    << e.most_alone);
   check_all_was_seen(e);
@@ -123,7 +124,7 @@ std::string tell(const std::vector<std::function<void(World&)>>& actors,
   Random random(1);
   Schedule schedule;
   Evidence evidence;
-  const Scene scene{TokenBucket::of(1'000, 1), false, false, 0, 0, std::uint64_t{1} << 40};
+  const Scene scene{.bucket = TokenBucket::of(1'000, 1), .now_ns = std::uint64_t{1} << 40};
   World world(schedule, random, scene, evidence, std::getenv("RL_TEST_SEED") != nullptr);
   schedule.begin(random, static_cast<int>(actors.size()));
   for (std::size_t i = 0; i < actors.size(); ++i) {
@@ -187,7 +188,7 @@ TEST_CASE("P_a_call_whose_rival_is_faster_every_time_gives_up_at_its_bound") {
   Random random(1);
   Schedule schedule;
   Evidence evidence;
-  const Scene scene{TokenBucket::of(1, 1U << 30), false, false, 0, 0, std::uint64_t{1} << 40};
+  const Scene scene{.bucket = TokenBucket::of(1, 1U << 30), .now_ns = std::uint64_t{1} << 40};
   World world(schedule, random, scene, evidence, false);
   world.oracle.expect_giving_up();
   schedule.begin(random, 2);
