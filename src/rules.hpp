@@ -12,19 +12,24 @@
 namespace rl {
 
 /// The segment's own clock as a decision's time.
-struct OwnTime {
-  const shm::Clock* clock;
+template <class Clock>
+struct OwnTimeOn {
+  const Clock* clock;
   [[nodiscard]] std::uint64_t now() const noexcept { return clock->now(); }
   [[nodiscard]] std::uint64_t latest() const noexcept { return clock->now(); }
 };
 
+using OwnTime = OwnTimeOn<shm::Clock>;
+
 /// A time that the caller read before, possibly long before.
-struct CallersTime {
-  const shm::Clock* clock;
+template <class Clock>
+struct CallersTimeOn {
+  const Clock* clock;
   std::uint64_t ns;
   [[nodiscard]] std::uint64_t now() const noexcept { return ns; }
   [[nodiscard]] std::uint64_t latest() const noexcept { return std::max(ns, clock->now()); }
 };
+using CallersTime = CallersTimeOn<shm::Clock>;
 
 /// The step of a key under the policy that is asked, with nothing odd about state or clock; all
 /// else is passed on to TokenRules. The clock is read AFTER the table has read the slot: see there.
@@ -47,10 +52,13 @@ template <class Time>
 /// sees an old slot with a new time, never the reverse (but for the 100 ns by which a CPU may read
 /// its TSC early): a denial is therefore true at the instant at which the slot was read. An
 /// admission is checked by its CAS, and counts at the instant at which the clock was read.
-template <class Time>
+///
+/// What it takes from the outside is a Binding and a time. Tests give it doubles of both, so that a
+/// scheduler gets in between, and what it counts is watched (tests/interleaving).
+template <class Time, class Outside = Binding>
 class TokenRules {
  public:
-  TokenRules(const Binding& binding, const Time& time, std::uint64_t cost) noexcept
+  TokenRules(const Outside& binding, const Time& time, std::uint64_t cost) noexcept
       : binding_(binding), time_(time), cost_(cost), decided_by_(binding.id) {}
 
   shm::Transition step(std::uint16_t policy, std::uint64_t state) noexcept {
@@ -157,14 +165,10 @@ class TokenRules {
     return debt_ns(state, now) > kDebtMax ? now + kDebtMax : state;
   }
 
-  [[nodiscard]] shm::Health& health() const noexcept {
-    return binding_.view->mapping.header().health;
-  }
-  static void count(shm::Word& counter) noexcept {
-    counter.fetch_add(1, std::memory_order_relaxed);
-  }
+  [[nodiscard]] auto& health() const noexcept { return binding_.view->mapping.header().health; }
+  static void count(auto& counter) noexcept { counter.fetch_add(1, std::memory_order_relaxed); }
 
-  const Binding& binding_;
+  const Outside& binding_;
   Time time_;
   std::uint64_t cost_;
   std::uint64_t judged_at_ = 0;

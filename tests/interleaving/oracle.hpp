@@ -5,7 +5,6 @@
 
 #include <array>
 #include <cstdint>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -16,14 +15,14 @@
 namespace rl::test {
 
 /// What a call got, as its caller is told.
-enum class Verdict { allowed, denied, full, gave_up };
+enum class Verdict { allowed, denied, full, gave_up, unavailable };
 
 /// What was seen to happen: a stress test proves that it stressed.
 struct Evidence {
   std::uint64_t calls = 0, admitted = 0, denied = 0, full = 0;
   std::uint64_t accesses = 0, failed_swaps = 0;
   std::uint64_t claims = 0, overwrites = 0, displacements = 0, evictions = 0, withdrawals = 0,
-                kills = 0, promotions = 0, promotions_of_others = 0, frees = 0, torn = 0;
+                kills = 0, promotions = 0, promotions_of_others = 0, frees = 0, torn = 0, cuts = 0;
   std::uint64_t killed = 0, stopped = 0, left_alone = 0;
   std::uint64_t most_accesses = 0, most_alone = 0;
 };
@@ -33,8 +32,9 @@ class Oracle {
  public:
   static constexpr int kActorsMax = 4;
   static constexpr std::uint64_t kIdentities = 32;
+  static constexpr std::size_t kSlots = 16;  ///< every key has all of them on its list
   static constexpr std::uint16_t kPolicy = 7;
-  static constexpr std::uint16_t kStickyPolicy = 9;
+  static constexpr std::uint16_t kStickyPolicy = 9;  ///< of a newer library: nobody's to judge
 
   /// A call alone may meet 15 tentatives of its key and defer to each of them, or have to see a
   /// foreign one three times: so many rescans of 16 slots, of two loads each, and some over.
@@ -44,22 +44,27 @@ class Oracle {
   static constexpr std::uint64_t kCallMax =
       kAccessesPerTryMax * shm::Table<shm::Slot>::kTriesMax + 8;
 
-  Oracle(const TokenBucket& bucket, std::uint64_t now_ns, Evidence& evidence)
-      : seen(evidence), bucket_(bucket), now_ns_(now_ns) {}
+  Oracle(const TokenBucket& bucket, bool evicts, std::uint64_t now_ns, Evidence& evidence)
+      : seen(evidence), bucket_(bucket), evicts_(evicts), now_ns_(now_ns) {}
+
+  /// How the table begins. A member owes what its slot says.
+  void furnish(std::size_t index, shm::SlotWords words);
 
   // What the actors do.
-  void owes(std::uint64_t identity, std::uint64_t tat_ns) { account(identity).tat_ns = tat_ns; }
   void advance(std::uint64_t ns);
-  void begin_call(int actor, std::uint64_t identity, std::uint64_t cost);
+  /// A call at `callers_ns`, or by the clock if that is 0.
+  void begin_call(int actor, std::uint64_t identity, std::uint64_t cost, std::uint64_t callers_ns);
   void begin_reset(int actor, std::uint64_t identity) { at(actor).resets = identity; }
   void end_reset(int actor) { at(actor).resets = 0; }
-  /// The rules propose this state, reckoned at this instant; a charge, or an idle member.
-  void propose(int actor, std::uint64_t at_ns, bool is_charge);
+  void on_clock_read(int actor) { at(actor).read_ns = now_ns_; }
+  /// The rules were asked for a state: with a charge in it, or without.
+  void propose(int actor, bool is_charge) { at(actor).proposes_charge = is_charge; }
   void before_access(int actor, bool is_alone);
-  void on_swap(int actor, std::size_t index, shm::SlotWords from, shm::SlotWords to,
-               std::span<const shm::SlotWords> before);
+  void on_swap(int actor, std::size_t index, shm::SlotWords from, shm::SlotWords to);
   void on_failed_swap() { ++seen.failed_swaps; }
+  // What the rules count.
   void on_evicted(int actor);
+  void on_idle_overwritten(int actor);
   void end_call(int actor, Verdict verdict, bool is_alone);
   void end_run();
   /// Calls may meet so many rivals that they give up.
@@ -81,15 +86,25 @@ class Oracle {
     std::uint64_t identity, at_ns, cost;
     int life;
   };
+  /// Another key's member that a claim took, and whether that is counted by now.
+  struct Taken {
+    std::uint64_t identity = 0;
+    std::uint64_t debt_ns = 0;         ///< as of the swap
+    std::uint64_t judged_debt_ns = 0;  ///< by the slot, as of when the actor last read the clock
+    bool is_counted = false;
+  };
   struct Actor {
     std::uint64_t identity = 0;  ///< of the key it calls on; 0 outside of calls
     std::uint64_t cost = 0;
-    std::uint64_t resets = 0;  ///< the key it resets
-    std::uint64_t proposed_at_ns = 0;
+    std::uint64_t callers_ns = 0;
+    std::uint64_t resets = 0;   ///< the key it resets
+    std::uint64_t read_ns = 0;  ///< when it last read the clock
     bool proposes_charge = false;
     std::uint64_t charges = 0;
-    std::uint64_t lost = 0;  ///< whose debt it took without having said so yet
+    Taken taken;
     bool could_be_denied = false;
+    std::uint32_t could_have_had = 0;  ///< the slots that stood there to be had all the while
+    std::uint32_t beyond_horizon = 0;  ///< the slots of its key that were beyond it all the while
     std::uint64_t accesses = 0;
     std::uint64_t accesses_alone = 0;
   };
@@ -100,16 +115,24 @@ class Oracle {
     return actors_.at(static_cast<std::size_t>(actor));
   }
   void violated(std::string what);
+  /// The instant that the actor's decision counts at, as far as it went.
+  [[nodiscard]] std::uint64_t decides_at(const Actor& a) const noexcept {
+    return a.callers_ns != 0 ? a.callers_ns : a.read_ns;
+  }
   void settle_losses(int actor);
-  void note_denials();
-  void check_one_member(std::uint64_t identity, std::size_t index,
-                        std::span<const shm::SlotWords> before);
+  void look_at_calls();
+  [[nodiscard]] bool can_be_had(shm::SlotWords words, std::uint64_t by) const noexcept;
+  [[nodiscard]] bool is_beyond(shm::SlotWords words, const Actor& a,
+                               std::uint64_t now_ns) const noexcept;
+  void check_one_member(std::uint64_t identity, std::size_t index);
   void on_member_lost(int actor, shm::SlotWords from, shm::SlotWords to);
-  void on_member_written(int actor, shm::SlotWords to);
+  void on_member_written(int actor, shm::SlotWords from, shm::SlotWords to);
   void count_transition(int actor, shm::SlotWords from, shm::SlotWords to);
 
   TokenBucket bucket_;
+  bool evicts_;
   std::uint64_t now_ns_;
+  std::array<shm::SlotWords, kSlots> slots_{};
   std::array<Account, kIdentities> accounts_{};
   std::array<Actor, kActorsMax> actors_{};
   std::vector<Admission> admissions_;

@@ -1,8 +1,15 @@
 /// \file
 /// The table's protocol as production compiles it, under the memory model of C++ instead of that of
 /// the CPU at hand: relacy lets a load return any value that its order allows, and looks for data
-/// races. The slots are relacy's atomics, with the orders that shm/slot.hpp names; so weakening one
-/// there is seen here. Orders that are too weak are then planted, and each must be found.
+/// races. The slots are relacy's atomics, loaded with the orders that shm/slot.hpp names; so
+/// weakening one of those there is seen here. Orders that are too weak are then planted, and each
+/// must be found, as what it is.
+///
+/// Not seen here: the swap of shm/slot.hpp, a builtin, has no order to name. It is taken for
+/// seq_cst, which is less than it is. And a slot is one location to relacy, so a load of its state
+/// never sees less than the load of its tag before it: an old tag with a new state, never a new tag
+/// with an old state. In production the tag's load forbids that by being an acquire, as the swap
+/// writes both halves at once; but a weaker tag would not be found for that reason here.
 ///
 /// RL_DEEP=1 tries more; RL_TRACE=1 prints the history of each execution that failed.
 
@@ -130,8 +137,8 @@ class ModelSlot {
 
 /// Counts calls: the state is the number of charges.
 struct CountingRules {
-  std::uint16_t policy = kPolicy;
-  std::uint64_t nonces;
+  std::uint16_t policy;
+  std::uint64_t& nonces;  ///< of the thread: none is drawn twice
 
   Transition step(std::uint16_t under, std::uint64_t state) noexcept {
     return {Transition::store, under, state + 1};
@@ -150,6 +157,13 @@ struct CountingRules {
   void on_idle_overwritten() noexcept {}
   void on_tentative_freed() noexcept {}
 };
+
+/// How a search ends, word for word.
+constexpr const char* kHolds = "holds";
+constexpr const char* kTwoMembers = "S violated: the key is a member in two slots";
+constexpr const char* kLostCharge = "A violated: a charge is lost, or counted twice";
+constexpr const char* kEntryNotSeen = "A violated: a policy's entry is read in a race";
+constexpr const char* kEndless = "P violated: a call does not end";
 
 /// What a thread does, in order.
 enum class Act {
@@ -173,6 +187,7 @@ struct Scenario {
   const char* name;
   std::vector<Live> live;
   std::vector<std::vector<Act>> threads;
+  bool has_rivals = true;  ///< whether swaps must be seen to fail
 };
 const Scenario* scenario;
 const char* violation = nullptr;
@@ -189,6 +204,7 @@ struct Suite : rl::test_suite<Suite<kThreads>, kThreads> {
   rl::var<int> entries[10];
   std::uint64_t charges = 0;
   std::uint64_t forgiven = 0;
+  std::array<std::uint64_t, kThreads> nonces{};
 
   ~Suite() { pairs->~Pairs(); }
   static void violated(const char* what) {
@@ -205,10 +221,11 @@ struct Suite : rl::test_suite<Suite<kThreads>, kThreads> {
     entries[kPolicy](RL_INFO) = 1;
   }
   void thread(unsigned self) {
-    for (const Act act : scenario->threads[self]) perform(act, 1'000 * (self + 1));
+    nonces[self] = 1'000 * (self + 1);
+    for (const Act act : scenario->threads[self]) perform(act, nonces[self]);
   }
-  void perform(Act act, std::uint64_t nonces) {
-    CountingRules rules{act == Act::new_policy ? kNewPolicy : kPolicy, nonces};
+  void perform(Act act, std::uint64_t& its_nonces) {
+    CountingRules rules{act == Act::new_policy ? kNewPolicy : kPolicy, its_nonces};
     switch (act) {
       case Act::new_policy:
         entries[kNewPolicy](RL_INFO) = 1;
@@ -256,22 +273,22 @@ struct Suite : rl::test_suite<Suite<kThreads>, kThreads> {
     return count;
   }
   void invariant() {
-    if (members() > 1) violated("S violated: the key is a member in two slots");
+    if (members() > 1) violated(kTwoMembers);
   }
   void after() {
-    if (members() > 1) violated("S violated: the key is a member in two slots");
+    if (members() > 1) violated(kTwoMembers);
     std::uint64_t state = 0;
     for (const Live& live : scenario->live) {
       const SlotWords words = at(live.position).last_words();
       if (is_member_of(words.tag, kKey.identity)) state = words.state;
     }
-    if (state + forgiven != charges) violated("A violated: a charge is lost, or counted twice");
+    if (state + forgiven != charges) violated(kLostCharge);
   }
 };
 
 struct Outcome {
-  bool holds;
   std::string what;
+  std::string figures;
 };
 
 struct Search {
@@ -279,6 +296,21 @@ struct Search {
   unsigned preemptions = 0;
   std::uint64_t iterations = 0;
 };
+
+/// Anything else that relacy does not like is no violation of ours, but the test's own fault.
+std::string what_failed(rl::test_result_e result) {
+  switch (result) {
+    case rl::test_result_user_assert_failed:
+    case rl::test_result_user_invariant_failed:
+      return violation != nullptr ? violation : "an assertion of nobody's failed";
+    case rl::test_result_livelock:
+      return kEndless;
+    case rl::test_result_data_race:
+      return kEntryNotSeen;  // nothing else is shared but by atomics
+    default:
+      return std::string("the test is at fault: ") + test_result_str(result);
+  }
+}
 
 Outcome simulate(const Scenario& told, const Orders& used, const Search& search) {
   scenario = &told;
@@ -295,17 +327,10 @@ Outcome simulate(const Scenario& told, const Orders& used, const Search& search)
   params.execution_depth_limit = 4'000;
   const bool is_well =
       told.threads.size() == 2 ? rl::simulate<Suite<2>>(params) : rl::simulate<Suite<3>>(params);
-  std::string what = "holds";
-  if (!is_well && violation != nullptr) {
-    what = violation;
-  } else if (!is_well) {
-    const bool is_endless = params.test_result == rl::test_result_livelock;
-    what = is_endless ? "P violated: " : "A violated: ";
-    what += test_result_str(params.test_result);
-  }
-  return {is_well, what + ", " + std::to_string(params.stop_iteration) + " executions tried, " +
-                       std::to_string(seen.swaps) + " swaps, " + std::to_string(seen.failed_swaps) +
-                       " failed, " + std::to_string(seen.old_values) + " old values read"};
+  return {is_well ? kHolds : what_failed(params.test_result),
+          std::to_string(params.stop_iteration) + " executions tried, " +
+              std::to_string(seen.swaps) + " swaps, " + std::to_string(seen.failed_swaps) +
+              " failed, " + std::to_string(seen.old_values) + " old values read"};
 }
 
 int passed = 0, failed = 0;
@@ -315,13 +340,15 @@ void report(bool is_good, const std::string& name, const std::string& what) {
   std::printf("%s  %s: %s\n", is_good ? "ok    " : "FAILED", name.c_str(), what.c_str());
 }
 
-enum Expected { holds, is_found };
-
-void expect(Expected expected, const char* name, const Scenario& told, const Orders& used,
+/// What holds must have been tried: loads saw old values, and rivals' swaps failed.
+void expect(const char* expected, const char* name, const Scenario& told, const Orders& used,
             const Search& search) {
-  const Outcome outcome = simulate(told, used, search);
-  report(outcome.holds == (expected == holds), std::string(name) + told.name,
-         (outcome.holds ? "" : "found ") + outcome.what);
+  Outcome outcome = simulate(told, used, search);
+  if (outcome.what == kHolds &&
+      (seen.old_values == 0 || (told.has_rivals && seen.failed_swaps == 0)))
+    outcome.what = "holds, but nothing was tried";
+  report(outcome.what == expected, std::string(name) + told.name,
+         outcome.what + ", " + outcome.figures);
 }
 
 const Scenario kTwoInserts{"S_A_two_inserts_while_a_slot_falls_free",
@@ -338,10 +365,12 @@ const Scenario kReset{"S_A_two_calls_and_a_reset",
                       {{Act::call, Act::call}, {Act::free_first, Act::call}, {Act::reset}}};
 const Scenario kPublicationByTag{"A_a_policy_is_whole_for_who_reads_its_id_in_a_tag",
                                  {{0, SlotWords{}}},
-                                 {{Act::new_policy}, {Act::read_by_tag}}};
+                                 {{Act::new_policy}, {Act::read_by_tag}},
+                                 false};
 const Scenario kPublicationByWords{"A_a_policy_is_whole_for_who_reads_its_id_in_the_words",
                                    {{0, SlotWords{}}},
-                                   {{Act::new_policy}, {Act::step_by_words}}};
+                                   {{Act::new_policy}, {Act::step_by_words}},
+                                   false};
 
 void production_holds(bool is_brief) {
   const bool is_deep = std::getenv("RL_DEEP") != nullptr;
@@ -350,42 +379,42 @@ void production_holds(bool is_brief) {
   const Orders production;
   for (const Scenario* told : {&kTwoInserts, &kThreeInserts, &kTheDead, &kReset, &kPublicationByTag,
                                &kPublicationByWords}) {
-    expect(holds, "", *told, production, random);
+    expect(kHolds, "", *told, production, random);
   }
   if (is_brief) return;
 
   // Every execution in which threads are interrupted so often at most, at whatever accesses.
   const Search few{rl::fair_context_bound_scheduler_type, is_deep ? 3U : 2U, 0};
   const Search some{rl::fair_context_bound_scheduler_type, is_deep ? 5U : 4U, 0};
-  expect(holds, "exhaustively_", kTwoInserts, production, some);
-  expect(holds, "exhaustively_", kTheDead, production, some);
-  expect(holds, "exhaustively_", kReset, production, few);
+  expect(kHolds, "exhaustively_", kTwoInserts, production, some);
+  expect(kHolds, "exhaustively_", kTheDead, production, some);
+  expect(kHolds, "exhaustively_", kReset, production, few);
 }
 
 void weaker_orders_are_found() {
   const Search random{rl::random_scheduler_type, 0, 5'000};
   Orders o;
   o.words = rl::mo_acquire;
-  expect(is_found, "scan_is_acquire_", kTwoInserts, o, random);
+  expect(kTwoMembers, "scan_is_acquire_", kTwoInserts, o, random);
   o = {};
   o.swap = rl::mo_acq_rel;
-  expect(is_found, "swap_is_acq_rel_", kTwoInserts, o, random);
+  expect(kTwoMembers, "swap_is_acq_rel_", kTwoInserts, o, random);
   o = {};
   o.tag = rl::mo_relaxed;
-  expect(is_found, "tag_is_relaxed_", kPublicationByTag, o, random);
+  expect(kEntryNotSeen, "tag_is_relaxed_", kPublicationByTag, o, random);
   o = {};
   o.tag = o.words = rl::mo_relaxed;
-  expect(is_found, "words_are_relaxed_", kPublicationByWords, o, random);
+  expect(kEntryNotSeen, "words_are_relaxed_", kPublicationByWords, o, random);
   o = {};
   o.swap = rl::mo_acquire;
-  expect(is_found, "swap_is_acquire_", kPublicationByWords, o, random);
+  expect(kEntryNotSeen, "swap_is_acquire_", kPublicationByWords, o, random);
 
   // What the builtin of Slot::compare_exchange is, a swap between two full fences, is stronger than
   // a swap that is seq_cst: with it, acquire loads would do.
   o = {};
   o.words = rl::mo_acquire;
   o.fences = true;
-  expect(holds, "scan_is_acquire_and_swap_is_fenced_", kTwoInserts, o,
+  expect(kHolds, "scan_is_acquire_and_swap_is_fenced_", kTwoInserts, o,
          {rl::random_scheduler_type, 0, 200'000});
 }
 

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <functional>
 #include <limits>
+#include <string>
 #include <vector>
 
 #include "tests/interleaving/world.hpp"
@@ -28,6 +29,7 @@ Scene draw_scene(Random& random) {
   return {.bucket = TokenBucket::of(kIntervalNs, burst),
           .evicts = random.one_in(2),
           .resets = random.one_in(3),
+          .callers_times = random.one_in(4),
           .actors = 2 + random.pick(Schedule::kActorsMax - 1),
           .calls = 1 + random.pick(4),
           .now_ns = base + random.below(3 * kIntervalNs)};
@@ -43,7 +45,7 @@ void check_all_was_seen(const Evidence& e) {
   for (const std::uint64_t seen :
        {e.admitted, e.denied, e.full, e.failed_swaps, e.torn, e.claims, e.overwrites,
         e.displacements, e.evictions, e.withdrawals, e.kills, e.promotions_of_others, e.frees,
-        e.killed, e.stopped, e.left_alone}) {
+        e.cuts, e.killed, e.stopped, e.left_alone}) {
     CHECK(seen > 0);
   }
 }
@@ -103,9 +105,9 @@ TEST_CASE("ASP_hold_at_every_step_of_any_schedule_of_calls_reaps_resets_kills_an
                    << e.displacements << " displacements (c), " << e.evictions << " evictions (d), "
                    << e.withdrawals << " withdrawals (e), " << e.kills << " kills (f), "
                    << e.promotions << " promotions (g), " << e.promotions_of_others
-                   << " of them of others' tentatives, " << e.frees << " frees (i); " << e.killed
-                   << " actors killed, " << e.stopped << " stopped, " << e.left_alone
-                   << " left alone");
+                   << " of them of others' tentatives, " << e.frees << " frees (i), " << e.cuts
+                   << " states cut to the horizon; " << e.killed << " actors killed, " << e.stopped
+                   << " stopped, " << e.left_alone << " left alone");
   MESSAGE("the longest call made " << e.most_accesses << " accesses, the longest alone "
                                    << e.most_alone);
   check_all_was_seen(e);
@@ -113,33 +115,50 @@ TEST_CASE("ASP_hold_at_every_step_of_any_schedule_of_calls_reaps_resets_kills_an
 
 /// A turn of a told story: the actor goes on until it comes to this swap of its own, or to its end.
 struct Turn {
+  static constexpr int kItsEnd = std::numeric_limits<int>::max();
   int actor;
-  int before_swap = std::numeric_limits<int>::max();
+  int before_swap = kItsEnd;
 };
 
-/// Runs a told story; returns what was violated, or nothing.
+/// Runs a told story; returns what was violated, or nothing. A story goes as it is told or it says
+/// nothing: every turn must begin before the place where it is to stop, and stop right there.
 std::string tell(const std::vector<std::function<void(World&)>>& actors,
                  const std::vector<Turn>& turns) {
   Random random(1);
   Schedule schedule;
   Evidence evidence;
-  const Scene scene{TokenBucket::of(1'000, 1), false, false, 0, 0, std::uint64_t{1} << 40};
+  const Scene scene{.bucket = TokenBucket::of(1'000, 1), .now_ns = std::uint64_t{1} << 40};
   World world(schedule, random, scene, evidence, std::getenv("RL_TEST_SEED") != nullptr);
   schedule.begin(random, static_cast<int>(actors.size()));
   for (std::size_t i = 0; i < actors.size(); ++i) {
     schedule.start(static_cast<int>(i), [&, i] { actors[i](world); });
   }
   std::size_t turn = 0;
+  bool has_begun = false;
+  std::string otherwise;
   schedule.choose_by([&] {
-    const auto is_over = [&](const Turn& t) {
-      return schedule.has_ended(t.actor) || world.swaps(t.actor) >= t.before_swap;
-    };
-    while (turn < turns.size() && is_over(turns[turn])) ++turn;
-    return turn < turns.size() ? turns[turn].actor : Schedule::kNobody;
+    while (turn < turns.size()) {
+      const Turn& t = turns[turn];
+      const bool has_ended = schedule.has_ended(t.actor);
+      if (!has_ended && world.swaps(t.actor) < t.before_swap) {
+        has_begun = true;
+        return t.actor;
+      }
+      const bool as_told = has_ended == (t.before_swap == Turn::kItsEnd);
+      if ((!has_begun || !as_told) && otherwise.empty()) {
+        otherwise = "turn " + std::to_string(turn) + " of the story went otherwise: actor " +
+                    std::to_string(t.actor) + " came to " + std::to_string(world.swaps(t.actor)) +
+                    " swaps" + (has_begun ? "" : " before it");
+      }
+      ++turn;
+      has_begun = false;
+    }
+    return Schedule::kNobody;
   });
   schedule.run();
-  if (world.oracle.violation().empty()) world.oracle.end_run();
-  return world.oracle.violation();
+  if (!world.oracle.violation().empty()) return world.oracle.violation();
+  world.oracle.end_run();
+  return world.oracle.violation().empty() ? otherwise : world.oracle.violation();
 }
 
 std::function<void(World&)> call(int actor) {
@@ -187,7 +206,7 @@ TEST_CASE("P_a_call_whose_rival_is_faster_every_time_gives_up_at_its_bound") {
   Random random(1);
   Schedule schedule;
   Evidence evidence;
-  const Scene scene{TokenBucket::of(1, 1U << 30), false, false, 0, 0, std::uint64_t{1} << 40};
+  const Scene scene{.bucket = TokenBucket::of(1, 1U << 30), .now_ns = std::uint64_t{1} << 40};
   World world(schedule, random, scene, evidence, false);
   world.oracle.expect_giving_up();
   schedule.begin(random, 2);

@@ -11,70 +11,49 @@ using shm::is_member;
 using shm::make_tag;
 using shm::policy_of;
 using shm::SlotWords;
-using shm::Standing;
 using shm::Transition;
 using shm::Update;
 
 namespace {
 
+using CallBinding = CallView::Binding;
+
 constexpr std::uint16_t kPolicy = Oracle::kPolicy;
 constexpr std::uint16_t kStickyPolicy = Oracle::kStickyPolicy;
 
-/// A call on a token bucket, as TokenRules of src/rules.hpp: the clock is read after the slot.
-class CallRules {
+/// The rules of production, which tell the oracle what they propose.
+template <class Time>
+class CallRules : public TokenRules<Time, CallBinding> {
  public:
-  CallRules(World& world, int actor, std::uint64_t cost) noexcept
-      : world_(world), actor_(actor), cost_(cost) {}
+  using Production = TokenRules<Time, CallBinding>;
+  CallRules(const CallBinding& binding, const Time& time, std::uint64_t cost) noexcept
+      : Production(binding, time, cost),
+        oracle_(binding.view->participant.world.oracle),
+        actor_(binding.view->participant.actor) {}
 
   Transition step(std::uint16_t policy, std::uint64_t state) noexcept {
-    const std::uint64_t now = world_.read_clock();
-    const bool heals = is_beyond_horizon(bucket(), state, now);
-    if (heals) state = horizon(bucket(), now);
-    return propose(policy, state, now, heals);
+    const Transition next = Production::step(policy, state);
+    oracle_.propose(actor_, this->verdict().allowed);
+    return next;
   }
-  /// The first look (first_step of src/rules.hpp).
-  Transition first_step(std::uint16_t policy, std::uint64_t state) noexcept {
-    const std::uint64_t now = world_.read_clock();
-    if (is_beyond_horizon(bucket(), state, now)) return {Transition::pass, policy, state};
-    return propose(policy, state, now, false);
+  Transition first() noexcept {
+    const Transition next = Production::first();
+    oracle_.propose(actor_, this->verdict().allowed);
+    return next;
   }
-  Transition first() noexcept { return step(kPolicy, 0); }
   Transition idle() noexcept {
-    const std::uint64_t now = world_.read_clock();
-    world_.oracle.propose(actor_, now, false);
-    return {Transition::store, kPolicy, now};
+    oracle_.propose(actor_, false);
+    return Production::idle();
   }
-  void begin_judging() noexcept { judged_at_ = world_.read_clock(); }
-  Standing judge(std::uint16_t policy, std::uint64_t state) noexcept {
-    if (policy == kStickyPolicy) return Standing::sticky;
-    return debt_ns(state, judged_at_) == 0 ? Standing::idle : Standing::owing;
-  }
-  std::uint64_t tokens_owed(std::uint16_t, std::uint64_t state) noexcept {
-    return rl::tokens_owed(bucket(), state, judged_at_);
-  }
-  bool may_evict() noexcept { return world_.scene.evicts; }
-  std::uint64_t nonce() noexcept { return world_.next_nonce(actor_); }
-  void on_evicted() noexcept { world_.oracle.on_evicted(actor_); }
-  void on_idle_overwritten() noexcept {}
-  void on_tentative_freed() noexcept {}
-
-  [[nodiscard]] bool allowed() const noexcept { return verdict_.allowed; }
 
  private:
-  [[nodiscard]] const TokenBucket& bucket() const noexcept { return world_.scene.bucket; }
-  Transition propose(std::uint16_t policy, std::uint64_t state, std::uint64_t now, bool heals) {
-    verdict_ = rl::acquire(bucket(), state, now, cost_);
-    world_.oracle.propose(actor_, now, verdict_.allowed);
-    return {verdict_.allowed || heals ? Transition::store : Transition::keep, policy,
-            verdict_.tat_ns};
-  }
-
-  World& world_;
+  Oracle& oracle_;
   int actor_;
-  std::uint64_t cost_;
-  std::uint64_t judged_at_ = 0;
-  TokenVerdict verdict_{};
 };
+
+Verdict told_by(const TokenVerdict& verdict) noexcept {
+  return verdict.allowed ? Verdict::allowed : Verdict::denied;
+}
 
 std::string text_of(SlotWords words) {
   if (is_free(words)) return "free";
@@ -87,6 +66,28 @@ std::string text_of(SlotWords words) {
 }
 
 }  // namespace
+
+std::uint64_t WatchedClock::now() const noexcept {
+  return world->read_clock();
+}
+
+std::uint64_t CallView::Participant::nonce() noexcept {
+  return world.next_nonce(actor);
+}
+void CallView::Evictions::fetch_add(std::uint64_t, std::memory_order) noexcept {
+  world.oracle.on_evicted(actor);
+}
+void CallView::Overwrites::fetch_add(std::uint64_t, std::memory_order) noexcept {
+  world.oracle.on_idle_overwritten(actor);
+}
+
+/// The sticky policy is a newer library's: whole, and of an algorithm that this one does not know.
+std::optional<shm::PolicyConstants> CallView::Policies::read(std::uint16_t id) const noexcept {
+  if (id != kStickyPolicy) return std::nullopt;
+  shm::PolicyConstants constants{};
+  constants.algorithm = 99;
+  return constants;
+}
 
 std::uint64_t WatchedSlot::tag() const {
   World::current().before_access("reads the tag of", this);
@@ -107,12 +108,14 @@ bool WatchedSlot::compare_exchange(SlotWords expected, SlotWords desired) {
 
 World::World(Schedule& schedule, Random& random, const Scene& drawn, Evidence& evidence,
              bool traces)
-    : oracle(drawn.bucket, drawn.now_ns, evidence),
+    : oracle(drawn.bucket, drawn.evicts, drawn.now_ns, evidence),
       table(pairs_.data(), pairs_.size()),
       scene(drawn),
       schedule_(schedule),
       random_(random),
-      traces_(traces) {
+      traces_(traces),
+      policy_{Limit::per_second(1).when_full(drawn.evicts ? WhenFull::evict : WhenFull::deny),
+              drawn.bucket} {
   current_ = this;
 }
 
@@ -123,7 +126,11 @@ shm::KeyHash World::hash_of(std::uint64_t identity) noexcept {
 }
 
 void World::furnish() {
-  if (random_.one_in(3)) return furnish_narrowly();
+  random_.one_in(3) ? furnish_narrowly() : furnish_widely();
+  for (std::uint64_t slot = 0; slot < kSlots; ++slot) oracle.furnish(slot, table.slot(slot).raw());
+}
+
+void World::furnish_widely() {
   constexpr std::uint64_t kFreeIn16[] = {16, 12, 3, 1, 0};
   const std::uint64_t free_in_16 = kFreeIn16[random_.below(5)];
   for (std::uint64_t slot = 0; slot < kSlots; ++slot) {
@@ -131,10 +138,9 @@ void World::furnish() {
   }
   if (random_.one_in(4)) {  // and sometimes key 1 is there
     const std::uint64_t slot = random_.below(kSlots);
-    const std::uint64_t tat = scene.now_ns + random_.below(scene.bucket.tolerance_ns + 1);
+    const std::uint64_t owed = random_.below(scene.bucket.tolerance_ns + 1);
+    const std::uint64_t tat = random_.one_in(8) ? damaged_state() : scene.now_ns + owed;
     table.slot(slot).raw() = {make_tag(1, kPolicy), tat};
-    oracle.owes(1, tat);
-    oracle.owes(kBystander + slot, 0);
     is_sticky_[slot] = false;
   }
 }
@@ -166,11 +172,19 @@ void World::furnish(std::uint64_t slot) {
     words = {make_tag(1 + random_.below(kKeys), 0), next_nonce(kDeadSeat)};
   } else if (kind < 8) {
     words = {make_tag(bystander, 0), next_nonce(kDeadSeat)};
+  } else if (kind == 8) {
+    words = {make_tag(bystander, kPolicy), damaged_state()};
   } else {
     const std::uint64_t owed = kind < 13 ? 0 : 1 + random_.below(scene.bucket.tolerance_ns);
     words = {make_tag(bystander, kPolicy), scene.now_ns + owed};
-    oracle.owes(bystander, scene.now_ns + owed);
   }
+}
+
+/// A state that no call can have left; or just not so far ahead, or not for long.
+std::uint64_t World::damaged_state() {
+  const std::uint64_t edge = horizon(scene.bucket, scene.now_ns) + kHealSlackNs;
+  const std::uint64_t states[] = {edge, edge + 1, edge + draw_time(), std::uint64_t{1} << 63};
+  return states[random_.below(4)];
 }
 
 std::uint64_t World::draw_identity() {
@@ -194,7 +208,12 @@ void World::play(int actor) {
     if (draw < 10 || (i == 0 && actor < 2)) {
       const std::uint64_t most = std::min<std::uint64_t>(2, scene.bucket.burst);
       const std::uint64_t identity = draw_identity();
-      (void)acquire(actor, identity, 1 + random_.below(most));
+      const std::uint64_t cost = 1 + random_.below(most);
+      if (!scene.callers_times || random_.one_in(2)) {
+        (void)acquire(actor, identity, cost);
+      } else {
+        acquire_at_a_callers_time(actor, identity, cost);
+      }
     } else if (draw < 12) {
       advance(draw_time());
     } else if (draw < 13) {  // all that is owed is paid, and nothing is left of it
@@ -209,29 +228,56 @@ void World::play(int actor) {
   }
 }
 
-/// As `decide` in src/limiter.cpp: a look at home, then the whole protocol.
 Verdict World::acquire(int actor, std::uint64_t identity, std::uint64_t cost) {
+  oracle.begin_call(actor, identity, cost, 0);
+  return decide(actor, identity, cost, OwnTimeOn<WatchedClock>{&clock_});
+}
+
+/// Ahead of the clock, so far that it stays ahead for the whole run: a key's slot may be freed when
+/// it is idle by the clock, and a time that falls behind would then find the key anew. Or long ago,
+/// for more than the burst: that charges nothing.
+void World::acquire_at_a_callers_time(int actor, std::uint64_t identity, std::uint64_t cost) {
+  constexpr std::uint64_t kAheadNs = 1'000'000;
+  const bool is_ahead = !random_.one_in(4);
+  const std::uint64_t ns = is_ahead ? scene.now_ns + kAheadNs + draw_time() : draw_time();
+  if (!is_ahead) cost = scene.bucket.burst + 1;
+  oracle.begin_call(actor, identity, cost, ns);
+  (void)decide(actor, identity, cost, CallersTimeOn<WatchedClock>{&clock_, ns});
+}
+
+/// As `decide` in src/limiter.cpp: a look at home, then the whole protocol.
+template <class Time>
+Verdict World::decide(int actor, std::uint64_t identity, std::uint64_t cost, Time time) {
   if (traces_) say(fmt::format("calls on key {} for {}", identity, cost));
-  oracle.begin_call(actor, identity, cost);
   const shm::KeyHash hash = hash_of(identity);
   const std::uint64_t tag = make_tag(identity, kPolicy);
-  CallRules rules(*this, actor, cost);
   const std::uint64_t index = table.find_at_home(hash, tag);
-  Update update{Update::decided, index, true, false};
-  const auto first_step = [&](std::uint16_t policy, std::uint64_t state) noexcept {
-    return rules.first_step(policy, state);
-  };
-  if (index == table.kNowhere || !table.try_step(index, tag, first_step)) {
-    update = table.update(hash, rules);
-  }
-  Verdict verdict = rules.allowed() ? Verdict::allowed : Verdict::denied;
-  if (update.outcome == Update::full) verdict = Verdict::full;
-  if (update.outcome == Update::gave_up) verdict = Verdict::gave_up;
-  if (traces_) say(fmt::format("call ends: {}", static_cast<int>(verdict)));
-  oracle.end_call(actor, verdict, schedule_.is_alone(actor));
+  TokenVerdict verdict{};
+  const bool decided =
+      index != table.kNowhere &&
+      table.try_step(index, tag, [&](std::uint16_t policy, std::uint64_t state) noexcept {
+        const Transition next = first_step(scene.bucket, time, policy, state, cost, verdict);
+        oracle.propose(actor, verdict.allowed);
+        return next;
+      });
+  const Verdict told = decided ? told_by(verdict) : decide_with_retries(actor, hash, cost, time);
+  if (traces_) say(fmt::format("call ends: {}", static_cast<int>(told)));
+  oracle.end_call(actor, told, schedule_.is_alone(actor));
   schedule_.let_all_go();
   stop_if_violated();
-  return verdict;
+  return told;
+}
+
+template <class Time>
+Verdict World::decide_with_retries(int actor, const shm::KeyHash& hash, std::uint64_t cost,
+                                   Time time) {
+  CallView view(*this, actor);
+  const CallBinding binding{&view, kPolicy, policy_};
+  CallRules<Time> rules(binding, time, cost);
+  const Update update = table.update(hash, rules);
+  if (update.outcome == Update::full) return Verdict::full;
+  if (update.outcome == Update::gave_up) return Verdict::gave_up;
+  return rules.is_unavailable() ? Verdict::unavailable : told_by(rules.verdict());
 }
 
 void World::reset(int actor, std::uint64_t identity) {
@@ -245,12 +291,14 @@ void World::reset(int actor, std::uint64_t identity) {
 
 /// Frees what is idle, as a reaper would.
 void World::reap(int actor, std::uint64_t first, std::uint64_t count) {
-  CallRules rules(*this, actor, 1);
+  CallView view(*this, actor);
+  const CallBinding binding{&view, kPolicy, policy_};
+  TokenRules<OwnTimeOn<WatchedClock>, CallBinding> rules(binding, {&clock_}, 1);
   for (std::uint64_t i = first; i < std::min(first + count, kSlots); ++i) {
     rules.begin_judging();
     table.free_if(i, [&](SlotWords words) {
       return is_member(words.tag) &&
-             rules.judge(policy_of(words.tag), words.state) == Standing::idle;
+             rules.judge(policy_of(words.tag), words.state) == shm::Standing::idle;
     });
   }
 }
@@ -262,6 +310,7 @@ void World::advance(std::uint64_t ns) {
 
 std::uint64_t World::read_clock() {
   before_access("reads the clock", nullptr);
+  oracle.on_clock_read(schedule_.running());
   return oracle.now_ns();
 }
 
@@ -286,15 +335,9 @@ bool World::swap(WatchedSlot& slot, SlotWords expected, SlotWords desired) {
     oracle.on_failed_swap();
     return false;
   }
-  std::array<SlotWords, kSlots> before;
-  std::size_t index = 0;
-  for (std::size_t i = 0; i < kSlots; ++i) {
-    before[i] = table.slot(i).raw();
-    if (&table.slot(i) == &slot) index = i;
-  }
   slot.raw() = desired;
   if (traces_) say(fmt::format("  done: {}", text_of(desired)));
-  oracle.on_swap(schedule_.running(), index, expected, desired, before);
+  oracle.on_swap(schedule_.running(), index_of(slot), expected, desired);
   stop_if_violated();
   return true;
 }
@@ -304,9 +347,14 @@ void World::stop_if_violated() {
   if (!oracle.violation().empty()) schedule_.abandon();
 }
 
-std::string World::name_of(const WatchedSlot& slot) const {
+std::uint64_t World::index_of(const WatchedSlot& slot) const noexcept {
   std::uint64_t index = 0;
   while (&table.slot(index) != &slot) ++index;
+  return index;
+}
+
+std::string World::name_of(const WatchedSlot& slot) const {
+  const std::uint64_t index = index_of(slot);
   return fmt::format("slot {} ({})", index, text_of(table.slot(index).raw()));
 }
 

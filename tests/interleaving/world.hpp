@@ -1,12 +1,15 @@
 /// \file
-/// A small world for the table of production: slots that let the schedule in before every access,
-/// calls as src/limiter.cpp and src/rules.hpp make them, and the oracle that watches.
+/// A small world for the table and the rules of production: slots and a clock that let the schedule
+/// in before every access, calls as src/limiter.cpp makes them, and the oracle that watches.
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
+#include <optional>
 #include <string>
 
+#include "src/rules.hpp"
 #include "tests/interleaving/oracle.hpp"
 #include "tests/interleaving/schedule.hpp"
 
@@ -27,14 +30,66 @@ class WatchedSlot {
   alignas(16) shm::SlotWords words_;
 };
 
+/// The segment's clock, with a turn of somebody else before every reading.
+struct WatchedClock {
+  World* world;
+  [[nodiscard]] std::uint64_t now() const noexcept;
+};
+
+/// What the rules of a call see of a View (src/core.hpp), by the same names: policies, nonces, and
+/// counters that report to the oracle.
+struct CallView {
+  CallView(World& world, int actor) noexcept
+      : participant{{world, actor}}, mapping{{{{{world, actor}}, {{world, actor}}, {}}}} {}
+
+  struct Part {
+    World& world;
+    int actor;
+  };
+  struct Policies {
+    [[nodiscard]] std::optional<shm::PolicyConstants> read(std::uint16_t id) const noexcept;
+  } policies;
+  struct Participant : Part {
+    std::uint64_t nonce() noexcept;
+  } participant;
+  struct Evictions : Part {
+    void fetch_add(std::uint64_t, std::memory_order) noexcept;
+  };
+  struct Overwrites : Part {
+    void fetch_add(std::uint64_t, std::memory_order) noexcept;
+  };
+  struct Unwatched {
+    void fetch_add(std::uint64_t, std::memory_order) noexcept {}
+  };
+  struct Header {
+    struct {
+      Evictions evicted;
+      Overwrites idle_overwritten;
+      Unwatched tentatives_freed;
+    } health;
+  };
+  struct {
+    Header counters;
+    Header& header() noexcept { return counters; }
+  } mapping;
+
+  /// And of a Binding.
+  struct Binding {
+    CallView* view;
+    std::uint16_t id;
+    const Policy& policy;
+  };
+};
+
 /// How a run begins; drawn from its seed.
 struct Scene {
   TokenBucket bucket;
-  bool evicts;
-  bool resets;           ///< whether keys are also reset
-  int actors;            ///< 2 to 4
-  int calls;             ///< operations of each
-  std::uint64_t now_ns;  ///< where the clock begins
+  bool evicts = false;
+  bool resets = false;         ///< whether keys are also reset
+  bool callers_times = false;  ///< whether some calls bring their own time
+  int actors = 0;              ///< 2 to 4
+  int calls = 0;               ///< operations of each
+  std::uint64_t now_ns = 0;    ///< where the clock begins
 };
 
 /// One run. There is one at a time: slots find it by World::current().
@@ -42,7 +97,7 @@ class World {
   std::array<shm::BasicPair<WatchedSlot>, 2> pairs_{};
 
  public:
-  static constexpr std::uint64_t kSlots = 16;
+  static constexpr std::uint64_t kSlots = Oracle::kSlots;
   static constexpr std::uint64_t kKeys = 3;        ///< identities 1 to 3 are fought for
   static constexpr std::uint64_t kBystander = 16;  ///< and so many more than its slot has another's
 
@@ -59,11 +114,12 @@ class World {
 
   // The operations.
   Verdict acquire(int actor, std::uint64_t identity, std::uint64_t cost);
+  void acquire_at_a_callers_time(int actor, std::uint64_t identity, std::uint64_t cost);
   void reset(int actor, std::uint64_t identity);
   void reap(int actor, std::uint64_t first, std::uint64_t count);
   void advance(std::uint64_t ns);
 
-  // What slots and rules call.
+  // What slots, clock and rules call.
   void before_access(const char* what, const WatchedSlot* slot);
   bool swap(WatchedSlot& slot, shm::SlotWords expected, shm::SlotWords desired);
   std::uint64_t read_clock();
@@ -87,8 +143,15 @@ class World {
   static shm::KeyHash hash_of(std::uint64_t identity) noexcept;
   void furnish(std::uint64_t slot);
   void furnish_narrowly();
+  void furnish_widely();
+  [[nodiscard]] std::uint64_t damaged_state();
+  template <class Time>
+  Verdict decide(int actor, std::uint64_t identity, std::uint64_t cost, Time time);
+  template <class Time>
+  Verdict decide_with_retries(int actor, const shm::KeyHash& hash, std::uint64_t cost, Time time);
   void stop_if_violated();
   void say(const std::string& what) const;
+  [[nodiscard]] std::uint64_t index_of(const WatchedSlot& slot) const noexcept;
   [[nodiscard]] std::string name_of(const WatchedSlot& slot) const;
   [[nodiscard]] std::uint64_t draw_identity();
   [[nodiscard]] std::uint64_t draw_time();
@@ -97,6 +160,8 @@ class World {
   Schedule& schedule_;
   Random& random_;
   bool traces_;
+  Policy policy_;
+  WatchedClock clock_{this};
   std::array<std::uint64_t, kDeadSeat + 1> nonces_{};
   std::array<bool, kSlots> is_sticky_{};
   std::array<int, Oracle::kActorsMax> swaps_{};

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Plants faults in the table's protocol, so that tests can be seen to find them.
+"""Plants faults in the table's protocol and in the rules that drive it, so that tests can be seen
+to find them.
 
-    mutate.py shm/table.hpp OUT
+    mutate.py FILE OUT       FILE ends in shm/table.hpp or src/rules.hpp
 
-OUT is the production text with every mutant in it and none of them on. The environment variable
-RL_MUTANT=NAME turns one on in any program that is built with OUT in front of the production file;
--DRL_MUTANT=NAME fixes it when the program is compiled, so the others cost no instruction.
+OUT is the production text with every mutant of it inside and none of them on. The environment
+variable RL_MUTANT=NAME turns one on in any program that is built with OUT in front of the
+production file; -DRL_MUTANT=NAME fixes it when the program is compiled, so the others cost no
+instruction. The switch itself is in the table, which the rules include.
 
 A mutant replaces text that must occur exactly once: when the production code moves on, the build
 fails here until its mutants have been thought about again.
@@ -14,21 +16,18 @@ fails here until its mutants have been thought about again.
 import sys
 
 # Each: name, the guarantee it breaks, what is wrong with it, then the text and what replaces it.
-MUTANTS = [
+OF_TABLE = [
     ("NAIVE_INSERT", "S: no tentative at all; the first free slot becomes the member at once", """\
     if (survey.member >= 0) return {Insert::retry};
 """, """\
     if (survey.member >= 0) return {Insert::retry};
-    if (kMutant == Mutant::NAIVE_INSERT) {
-      if (survey.free != 0) {
-        const std::uint64_t at = list.slot_at(std::countr_zero(survey.free));
-        if (!slot(at).compare_exchange({}, {make_tag(identity, first.policy), first.state})) {
-          return {Insert::retry};
-        }
-        attempt.promoted = true;
-        return {Insert::inserted, at};
+    if (kMutant == Mutant::NAIVE_INSERT && survey.free != 0) {
+      const std::uint64_t at = list.slot_at(std::countr_zero(survey.free));
+      if (!slot(at).compare_exchange({}, {make_tag(identity, first.policy), first.state})) {
+        return {Insert::retry};
       }
-      return {Insert::full};
+      attempt.promoted = true;
+      return {Insert::inserted, at};
     }
 """),
     ("NO_KILL", "S: a tentative later on the list is passed over", """\
@@ -162,6 +161,28 @@ MUTANTS = [
 """, """\
       if (kMutant != Mutant::NEVER_STALE && ++attempt.stale_scans >= kStaleScans) return tentative;
 """),
+    ("FULL_WHEN_BEATEN", "A: says that there is no room when a rival was faster", """\
+      if (claim.position < 0) return {Insert::retry};
+""", """\
+      if (kMutant == Mutant::FULL_WHEN_BEATEN && claim.position < 0) return {Insert::full};
+      if (claim.position < 0) return {Insert::retry};
+"""),
+    ("TAKES_CORRUPT", "A: a slot that nobody can read is overwritten", """\
+      if (!is_member(words.tag)) {  // corrupt, or torn while it changed hands
+""", """\
+      if (kMutant == Mutant::TAKES_CORRUPT && !is_member(words.tag)) {
+        return {position, words, Victim::idle};
+      }
+      if (!is_member(words.tag)) {  // corrupt, or torn while it changed hands
+"""),
+    ("COUNTS_IDLE_AS_EVICTED", "A: counts an eviction where nothing was lost", """\
+        rules.on_idle_overwritten();
+        break;
+""", """\
+        kMutant == Mutant::COUNTS_IDLE_AS_EVICTED ? rules.on_evicted()
+                                                  : rules.on_idle_overwritten();
+        break;
+"""),
     ("NO_BOUND", "P: tries for ever", """\
     [[nodiscard]] bool another() noexcept { return tries++ < kTriesMax; }
 """, """\
@@ -171,7 +192,98 @@ MUTANTS = [
 """),
 ]
 
-# Goes in front of the first namespace of the production file.
+OF_RULES = [
+    ("IDLE_IS_ZERO", "A: the state of an idle key does not say since when", """\
+    return {shm::Transition::store, binding_.id, now == shm::Clock::kNoTime ? 0 : now};
+""", """\
+    if (kMutant == Mutant::IDLE_IS_ZERO) return {shm::Transition::store, binding_.id, 0};
+    return {shm::Transition::store, binding_.id, now == shm::Clock::kNoTime ? 0 : now};
+"""),
+    ("IDLE_BY_CALLERS_TIME", "A: a key that is idle by the caller's time owes by the clock", """\
+    const std::uint64_t now = std::min(time_.now(), time_.clock->now());
+""", """\
+    const std::uint64_t now = kMutant == Mutant::IDLE_BY_CALLERS_TIME
+                                  ? time_.now()
+                                  : std::min(time_.now(), time_.clock->now());
+"""),
+    ("READ_CLOCK_ONCE", "A: later looks at a slot are judged by a time before them", """\
+    const std::uint64_t now = time_.now();
+    if (bucket == nullptr || now == shm::Clock::kNoTime) [[unlikely]]
+      return unavailable();
+""", """\
+    if (kMutant == Mutant::READ_CLOCK_ONCE && judged_at_ == 0) judged_at_ = time_.now();
+    const std::uint64_t now = kMutant == Mutant::READ_CLOCK_ONCE ? judged_at_ : time_.now();
+    if (bucket == nullptr || now == shm::Clock::kNoTime) [[unlikely]]
+      return unavailable();
+"""),
+    ("JUDGE_BY_CALLERS_TIME", "A: another key's debt is over when the caller says so", """\
+  void begin_judging() noexcept { judged_at_ = time_.clock->now(); }
+""", """\
+  void begin_judging() noexcept {
+    judged_at_ = kMutant == Mutant::JUDGE_BY_CALLERS_TIME ? time_.now() : time_.clock->now();
+  }
+"""),
+    ("OWING_IS_IDLE", "A: a debt of less than a token is not a debt", """\
+    return debt_ns(state, judged_at_) == 0 ? shm::Standing::idle : shm::Standing::owing;
+""", """\
+    const std::uint64_t spared =
+        kMutant == Mutant::OWING_IS_IDLE ? binding_.policy.bucket.interval_ns - 1 : 0;
+    return debt_ns(state, judged_at_ + spared) == 0 ? shm::Standing::idle : shm::Standing::owing;
+"""),
+    ("JUDGE_A_NEWER_LIBRARYS", "A: a policy that is not understood is judged all the same", """\
+      if (!policy_from(*constants)) return shm::Standing::sticky;  // of a newer library: not ours
+""", """\
+      if (kMutant != Mutant::JUDGE_A_NEWER_LIBRARYS && !policy_from(*constants)) {
+        return shm::Standing::sticky;
+      }
+"""),
+    ("EVICT_ALWAYS", "A: evicts under a policy that says otherwise", """\
+    return binding_.policy.limit.when_full() == WhenFull::evict;
+""", """\
+    return kMutant == Mutant::EVICT_ALWAYS || binding_.policy.limit.when_full() == WhenFull::evict;
+"""),
+    ("EVICT_UNCOUNTED", "A: a debt is given away and nobody is told", """\
+  void on_evicted() noexcept { count(health().evicted); }
+""", """\
+  void on_evicted() noexcept {
+    if (kMutant != Mutant::EVICT_UNCOUNTED) count(health().evicted);
+  }
+"""),
+    ("FIRST_LOOK_WITHOUT_HORIZON", "A: a debt that no call can have charged is collected", """\
+  if (now == shm::Clock::kNoTime || is_beyond_horizon(bucket, state, now)) [[unlikely]] {
+""", """\
+  const bool looks = kMutant != Mutant::FIRST_LOOK_WITHOUT_HORIZON;
+  if (now == shm::Clock::kNoTime || (looks && is_beyond_horizon(bucket, state, now))) {
+"""),
+    ("STEP_WITHOUT_HORIZON", "A: the same, where the first look has left it to the step", """\
+    healed_ = is_beyond_horizon(*bucket, state, now);
+""", """\
+    healed_ =
+        kMutant != Mutant::STEP_WITHOUT_HORIZON && is_beyond_horizon(*bucket, state, now);
+"""),
+    ("CUT_UNSTORED", "A: what was cut is not written down, and stays", """\
+    return {verdict_.allowed || healed_ ? shm::Transition::store : shm::Transition::keep, policy,
+""", """\
+    const bool keeps = kMutant == Mutant::CUT_UNSTORED;
+    return {verdict_.allowed || (healed_ && !keeps) ? shm::Transition::store
+                                                    : shm::Transition::keep,
+            policy,
+"""),
+    ("CUT_TO_NOTHING", "A: a state beyond the horizon is forgiven", """\
+    if (healed_) state = horizon(bucket, latest);
+""", """\
+    if (healed_) state = kMutant == Mutant::CUT_TO_NOTHING ? 0 : horizon(bucket, latest);
+"""),
+    ("CUT_BY_CALLERS_TIME", "A: a time long ago cuts what the clock explains", """\
+    const std::uint64_t latest = time_.latest();
+""", """\
+    const std::uint64_t latest = kMutant == Mutant::CUT_BY_CALLERS_TIME ? now : time_.latest();
+"""),
+]
+
+MUTANTS = {"shm/table.hpp": OF_TABLE, "src/rules.hpp": OF_RULES}
+
+# Goes in front of the namespace of the table.
 SWITCH = """\
 #include <cstdio>
 #include <cstdlib>
@@ -200,6 +312,13 @@ inline const Mutant kMutant = [] {{
 
 """
 
+# The rules see the table's switch.
+USING = """\
+namespace rl {
+using shm::kMutant;
+using shm::Mutant;
+"""
+
 
 def replaced_once(text, old, new, name):
     if text.count(old) != 1:
@@ -211,20 +330,30 @@ def replaced_once(text, old, new, name):
 def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__)
+    which = next((name for name in MUTANTS if sys.argv[1].endswith(name)), None)
+    if which is None:
+        sys.exit(f"mutate.py: {sys.argv[1]} is none of {', '.join(MUTANTS)}")
     with open(sys.argv[1], encoding="utf-8") as file:
         text = file.read()
-    for name, _, old, new in MUTANTS:
+    for name, _, old, new in MUTANTS[which]:
         if f"Mutant::{name}" not in new:
             sys.exit(f"mutate.py: {name} cannot be switched off")
         text = replaced_once(text, old, new, name)
-    first = "namespace rl::shm {\n"
-    switch = SWITCH.format(
-        enumerators="\n".join(f"  {name},  // {what}" for name, what, _, _ in MUTANTS),
-        lookups="\n".join(f'  if (std::string_view("{name}") == name) return Mutant::{name};'
-                          for name, _, _, _ in MUTANTS))
-    text = replaced_once(text, first, switch + first, "the switch")
+    if which == "shm/table.hpp":
+        text = with_switch(text, [mutant for mutants in MUTANTS.values() for mutant in mutants])
+    else:
+        text = replaced_once(text, "namespace rl {\n", USING, "the switch")
     with open(sys.argv[2], "w", encoding="utf-8") as file:
         file.write(text)
+
+
+def with_switch(text, mutants):
+    first = "namespace rl::shm {\n"
+    switch = SWITCH.format(
+        enumerators="\n".join(f"  {name},  // {what}" for name, what, _, _ in mutants),
+        lookups="\n".join(f'  if (std::string_view("{name}") == name) return Mutant::{name};'
+                          for name, _, _, _ in mutants))
+    return replaced_once(text, first, switch + first, "the switch")
 
 
 main()
