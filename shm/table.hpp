@@ -496,10 +496,7 @@ class Table {
         if (tentative.position < 0) tentative = {position, words, Victim::stale};
         continue;
       }
-      if (!is_member(words.tag)) {  // corrupt, or torn while it changed hands
-        if (slot(list.slot_at(position)).words() != words) return {kLost, {}, Victim::free};
-        continue;
-      }
+      if (!is_member(words.tag)) continue;  // corrupt
       const Standing standing = rules.judge(policy_of(words.tag), words.state);
       idle |= std::uint32_t{standing == Standing::idle} << position;
       owing |= std::uint32_t{standing == Standing::owing} << position;
@@ -513,7 +510,18 @@ class Table {
       if (++attempt.stale_scans >= kStaleScans) return tentative;
       return {kLost, {}, Victim::stale};
     }
-    return rules.may_evict() ? cheapest(seen, owing, rules) : Victim{};
+    const Victim victim = rules.may_evict() ? cheapest(seen, owing, rules) : Victim{};
+    // No compare-and-swap checks that there is no room: a torn reading, or an old one, must not say
+    // so.
+    if (victim.position == kNoRoom && !still_holds(list, seen)) return {kLost, {}, Victim::free};
+    return victim;
+  }
+
+  [[nodiscard]] bool still_holds(const CandidateList& list, const Readings& seen) const noexcept {
+    for (int position = 0; position < CandidateList::kSize; ++position) {
+      if (slot(list.slot_at(position)).words() != seen.at(position)) return false;
+    }
+    return true;
   }
 
   /// Among the positions of `owing`, the first that owes the fewest tokens; none if there is none.

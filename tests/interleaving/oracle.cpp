@@ -132,8 +132,6 @@ void Oracle::on_swap(int actor, std::size_t index, SlotWords from, SlotWords to)
   if (becomes && !(was && same_key)) check_one_member(identity_of(to.tag), index);
   if (was && !(becomes && same_key)) on_member_lost(actor, from, to);
   slots_.at(index) = to;
-  // Whoever was reading the slot just then may have seen half of each.
-  for (Actor& a : actors_) a.could_have_had &= ~(std::uint32_t{1} << index);
   if (becomes) on_member_written(actor, from, to);
   look_at_calls();
 }

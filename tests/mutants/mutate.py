@@ -167,13 +167,19 @@ OF_TABLE = [
       if (kMutant == Mutant::FULL_WHEN_BEATEN && claim.position < 0) return {Insert::full};
       if (claim.position < 0) return {Insert::retry};
 """),
+    ("FULL_BY_A_TORN_READING", "A: says that there is no room by halves of two states", """\
+    if (victim.position == kNoRoom && !still_holds(list, seen)) return {kLost, {}, Victim::free};
+""", """\
+    if (kMutant == Mutant::FULL_BY_A_TORN_READING) return victim;
+    if (victim.position == kNoRoom && !still_holds(list, seen)) return {kLost, {}, Victim::free};
+"""),
     ("TAKES_CORRUPT", "A: a slot that nobody can read is overwritten", """\
-      if (!is_member(words.tag)) {  // corrupt, or torn while it changed hands
+      if (!is_member(words.tag)) continue;  // corrupt
 """, """\
       if (kMutant == Mutant::TAKES_CORRUPT && !is_member(words.tag)) {
         return {position, words, Victim::idle};
       }
-      if (!is_member(words.tag)) {  // corrupt, or torn while it changed hands
+      if (!is_member(words.tag)) continue;  // corrupt
 """),
     ("COUNTS_IDLE_AS_EVICTED", "A: counts an eviction where nothing was lost", """\
         rules.on_idle_overwritten();
