@@ -22,8 +22,9 @@
                   slot.hpp asks of the machine.
    -DTORN       The two 8-byte loads of words() are two steps, and members change their state
                 between them. Without it a slot is read at once.
-   -DCALLS=n    each process ends after so many tries, and -DADVERSE=n the adversary after so many
-                steps: smaller searches, where a mutant needs more processes.
+   -DCALLS=n    each process ends after so many tries (with -DONCE=m, the first m after one), and
+                -DADVERSE=n the adversary after so many steps: smaller searches, where a mutant
+                needs more processes.
    Asserted     S: at most one slot is MEMBER.
 
    Mutants, each a rule left out, so that S must fail:
@@ -47,6 +48,9 @@
 #endif
 #ifndef CALLERS
 #define CALLERS 2
+#endif
+#ifndef ONCE
+#define ONCE 0
 #endif
 
 /* What a slot holds. A slot of other keys is OTHER, whatever its state. */
@@ -161,7 +165,7 @@ again:
     forget();
 #ifdef CALLS
     if
-    :: calls == CALLS -> goto done
+    :: calls == (me < ONCE -> 1 : CALLS) -> goto done
     :: else -> calls++
     fi
 #endif
@@ -231,7 +235,9 @@ again:
        BETWEEN_LOADS
        call[me].seen_state = AT(position).state };
      if
+#ifdef BUG_TORN_PASSED_OVER
      :: atomic { !READS_AS_TENTATIVE(call[me].seen_state) -> position++; call[me].seen_state = 0 }
+#endif
      :: READS_AS_TENTATIVE(call[me].seen_state) && position < call[me].claim_at ->
 #ifdef BUG_NO_EARLIER_WINS
           atomic { position++; call[me].seen_state = 0 }

@@ -59,13 +59,13 @@ byte tag, state;
 byte interval[4], successor[4], changed[4]; /* by id; changed 0 = not yet */
 byte time = 1;
 
-/* The oracle: when which interval was in force, and what was admitted. */
-byte second_since, third_since;
+/* The oracle: until when the first and the second interval were in force, and what was admitted. */
+byte until[3];
 byte admitted[END + 1];
 
 #define later(a, b) ((a) > (b) -> (a) : (b))
-#define in_force(t) ((third_since != 0 && (t) >= third_since) -> I3 : \
-                     ((second_since != 0 && (t) >= second_since) -> I2 : I1))
+#define in_force(t) ((until[2] != 0 && (t) >= until[2]) -> I3 : \
+                     ((until[1] != 0 && (t) >= until[1]) -> I2 : I1))
 
 /* A: a call that read the clock at t is admitted now. Tokens are counted in halves. */
 inline admit(t) { d_step {
@@ -101,12 +101,7 @@ inline date() {
   atomic { date_ns = time };
   atomic {
     if
-    :: changed[p] == 0 ->
-         changed[p] = date_ns;
-         if
-         :: successor[p] == 2 -> second_since = date_ns
-         :: else -> third_since = date_ns
-         fi
+    :: changed[p] == 0 -> changed[p] = date_ns; until[p] = date_ns
     :: else
     fi;
     date_ns = 0 } }
@@ -191,7 +186,7 @@ proctype operator() {
   byte p = 1, date_ns;
 #ifdef BUG_DATE_BEFORE_LINK
   atomic { date_ns = time };
-  atomic { successor[1] = 2; changed[1] = date_ns; second_since = date_ns; date_ns = 0 };
+  atomic { successor[1] = 2; changed[1] = date_ns; until[1] = date_ns; date_ns = 0 };
 #else
   atomic { successor[1] = 2 };
   if
