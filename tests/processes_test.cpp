@@ -361,7 +361,7 @@ TEST_CASE("a_damaged_segment_that_is_removed_does_not_come_back") {
 
 TEST_CASE("a_remove_that_is_not_allowed_leaves_the_segment_as_it_was") {
   if (::geteuid() != 0) {
-    MESSAGE("skipped: needs root to become somebody else");
+    test::skip("needs root to become somebody else");
     return;
   }
   test::Scratch segment({.keys = 100, .mode = 0666});
@@ -425,7 +425,7 @@ TEST_CASE("a_segment_that_is_copied_while_others_decide_is_a_valid_one") {
 
 TEST_CASE("a_child_in_another_time_namespace_is_refused_and_harms_nobody") {
   if (::geteuid() != 0) {
-    MESSAGE("skipped: needs root to make a time namespace");
+    test::skip("needs root to make a time namespace");
     return;
   }
   for (const ClockSource clock : {ClockSource::boottime, ClockSource::automatic}) {
@@ -447,7 +447,7 @@ TEST_CASE("a_child_in_another_time_namespace_is_refused_and_harms_nobody") {
     });
     const int code = parent.wait();
     if (code == 77) {
-      MESSAGE("skipped: no right to make a time namespace");
+      test::skip("no right to make a time namespace");
       return;
     }
     CHECK(code == 0);
