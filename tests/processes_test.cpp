@@ -379,15 +379,34 @@ TEST_CASE("a_remove_that_is_not_allowed_leaves_the_segment_as_it_was") {
   CHECK(mapping.header().retired.load() == 0);
 }
 
+/// Holds of a copy, whatever happened to its segment meanwhile.
+void check_that_a_copy_is_whole(const std::string& name) {
+  Segment copy = Segment::open(name);
+  check_that_no_key_has_two_slots(copy.path());
+  std::set<std::uint16_t> ids;
+  std::set<std::string> names;
+  for (const PolicyInfo& policy : copy.policies()) {
+    REQUIRE(policy.limit);
+    REQUIRE(ids.insert(policy.id).second);
+    REQUIRE(names.insert(policy.name).second);
+  }
+  REQUIRE_NOTHROW((void)copy.limiter("new", Limit::per_second(2)));
+  for (const PolicyInfo& policy : copy.policies()) names.erase(policy.name);
+  CHECK(names.empty());
+  copy.for_each_key([](const KeyInfo& key) { REQUIRE(key.policy == "api"); });
+}
+
 TEST_CASE("a_segment_that_is_copied_while_others_decide_is_a_valid_one") {
+  int amid = 0;  // copies that both were at to the end
   for (int round = 0; round < 150; ++round) {
     test::Scratch segment({.keys = 60, .policies = 2'000});
     const shm::Mapping old = shm::Mapping::attach(segment.path(), shm::Access::read_write, false);
-    test::Shared<std::atomic<bool>> running(2);
+    test::Shared<std::atomic<int>> published;
+    test::Shared<std::atomic<bool>> moving;
     test::Child publisher([&] {
       for (int i = 0; i < 1'900; ++i) {
         (void)segment->limiter("p" + std::to_string(i), Limit::per_second(1));
-        running[0] = true;
+        ++published[0];
       }
     });
     test::Child mover([&] {
@@ -396,31 +415,22 @@ TEST_CASE("a_segment_that_is_copied_while_others_decide_is_a_valid_one") {
         const std::string key = "k" + std::to_string(i % 70);
         if (i % 3 == 0) (void)api.reset(key);
         (void)api.try_acquire(key);
-        running[1] = true;
+        moving[0] = true;
       }
     });
-    while (!running[0] || !running[1]) std::this_thread::yield();
-    const std::string name = test::unique_name();
-    const test::RemoveAtEnd cleanup(name);
-    { const shm::Mapping copy = shm::Mapping::recreate(shm::path_of(name), old); }
-    mover.signal(SIGKILL);
-    (void)mover.wait();
-    (void)publisher.wait();
-
-    Segment copy = Segment::open(name);
-    check_that_no_key_has_two_slots(copy.path());
-    std::set<std::uint16_t> ids;
-    std::set<std::string> names;
-    for (const PolicyInfo& policy : copy.policies()) {
-      REQUIRE(policy.limit);
-      REQUIRE(ids.insert(policy.id).second);
-      REQUIRE(names.insert(policy.name).second);
+    // The first copy as soon as both are at it, the second a few policies later, more in each round;
+    // both go on until it is done.
+    for (const int policies : {1, 2 + 2 * round}) {
+      CAPTURE(policies);
+      while (published[0] < policies || !moving[0]) std::this_thread::yield();
+      const std::string name = test::unique_name();
+      const test::RemoveAtEnd cleanup(name);
+      { const shm::Mapping copy = shm::Mapping::recreate(shm::path_of(name), old); }
+      amid += published[0] < 1'900 ? 1 : 0;
+      check_that_a_copy_is_whole(name);
     }
-    REQUIRE_NOTHROW((void)copy.limiter("new", Limit::per_second(2)));
-    for (const PolicyInfo& policy : copy.policies()) names.erase(policy.name);
-    CHECK(names.empty());
-    copy.for_each_key([](const KeyInfo& key) { REQUIRE(key.policy == "api"); });
   }
+  CHECK(amid > 150);
 }
 
 TEST_CASE("a_child_in_another_time_namespace_is_refused_and_harms_nobody") {
