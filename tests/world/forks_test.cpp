@@ -122,6 +122,7 @@ TEST_CASE("A_children_whose_parent_is_gone_go_on") {
     const pid_t parent = ::getpid();
     for (int i = 0; i < 4; ++i) {
       if (::fork() != 0) continue;
+      ::alarm(60);  // nobody can wait for it, so it ends itself if it hangs
       while (::getppid() == parent) std::this_thread::yield();
       for (int call = 0; call < 200; ++call) admitted[0] += api.try_acquire("k") ? 1 : 0;
       (void)api.try_acquire("k" + std::to_string(i));  // a new key takes a seat of its own
@@ -175,6 +176,7 @@ TEST_CASE("A_a_daemon_that_forked_twice_and_closed_all_descriptors_shares_the_li
     if (::fork() != 0) ::_exit(0);
     ::setsid();
     if (::fork() != 0) ::_exit(0);
+    ::alarm(60);  // nobody can wait for it
     close_all_and_open_others();
     for (int i = 0; i < 2'000; ++i) {
       admitted[0] += api.try_acquire("k") ? 1 : 0;
