@@ -57,7 +57,7 @@ TEST_CASE("the_boottime_clock_counts_from_the_epoch") {
 
 TEST_CASE("the_tsc_never_goes_back_and_keeps_pace_with_the_kernel") {
   if (!tsc_is_trusted()) {
-    MESSAGE("skipped: no trusted TSC here");
+    test::skip("no trusted TSC here");
     return;
   }
   const ClockEpoch epoch = start_clock(true, ClockKind::boottime);
@@ -78,7 +78,7 @@ TEST_CASE("the_tsc_never_goes_back_and_keeps_pace_with_the_kernel") {
 TEST_CASE(
     "a_tsc_that_runs_wrong_is_left_by_all_together_and_time_goes_on_from_the_last_good_reading") {
   if (!tsc_is_trusted()) {
-    MESSAGE("skipped: no trusted TSC here");
+    test::skip("no trusted TSC here");
     return;
   }
   for (const std::uint64_t factor : {2U, 16U}) {  // forged calibration: the TSC seems to race
@@ -107,7 +107,7 @@ TEST_CASE(
 
 TEST_CASE("a_tsc_from_before_its_epoch_is_left_at_the_first_look") {
   if (!tsc_is_trusted()) {
-    MESSAGE("skipped: no trusted TSC here");
+    test::skip("no trusted TSC here");
     return;
   }
   LogTrap trap;
@@ -122,7 +122,7 @@ TEST_CASE("a_tsc_from_before_its_epoch_is_left_at_the_first_look") {
 
 TEST_CASE("a_process_that_may_not_read_the_tsc_takes_all_off_it_instead_of_dying") {
   if (!tsc_is_trusted()) {
-    MESSAGE("skipped: no trusted TSC here");
+    test::skip("no trusted TSC here");
     return;
   }
   test::Shared<Words> words;
@@ -171,7 +171,7 @@ TEST_CASE("the_look_hook_runs_at_least_every_1024_calls_and_at_once_in_a_forked_
 
 TEST_CASE("a_segment_that_ran_for_days_is_left_without_a_jump_in_time") {
   if (!tsc_is_trusted()) {
-    MESSAGE("skipped: no trusted TSC here");
+    test::skip("no trusted TSC here");
     return;
   }
   LogTrap trap;

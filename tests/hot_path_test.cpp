@@ -38,7 +38,7 @@ namespace {
 
 TEST_CASE("a_decision_allocates_nothing_whether_it_inserts_allows_denies_or_evicts") {
   if (test::kSanitized) {
-    MESSAGE("skipped: a sanitizer has an allocator of its own");
+    test::skip("a sanitizer has an allocator of its own");
     return;
   }
   test::Scratch segment({.keys = 100});
@@ -80,12 +80,12 @@ void forbid_system_calls() {
 
 TEST_CASE("decisions_make_no_system_call_but_one_stat_a_second") {
   if (test::kSanitized) {
-    MESSAGE("skipped: a sanitizer makes system calls of its own");
+    test::skip("a sanitizer makes system calls of its own");
     return;
   }
   test::Scratch segment({.keys = 1'000});
   if (segment->info().clock != ClockSource::tsc) {
-    MESSAGE("skipped: no trusted TSC here");
+    test::skip("no trusted TSC here");
     return;
   }
   test::Child child([&] {
@@ -102,7 +102,7 @@ TEST_CASE("decisions_make_no_system_call_but_one_stat_a_second") {
   });
   const int code = child.wait();
   if (code == 77) {
-    MESSAGE("skipped: no seccomp here");
+    test::skip("no seccomp here");
     return;
   }
   CHECK(code == 0);

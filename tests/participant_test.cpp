@@ -146,7 +146,7 @@ TEST_CASE_FIXTURE(ParticipantFixture,
   if (files.rlim_cur < needed) {
     const rlimit wider{needed, std::max(needed, files.rlim_max)};
     if (::setrlimit(RLIMIT_NOFILE, &wider) != 0) {
-      MESSAGE("skipped: too few file descriptors");
+      test::skip("too few file descriptors");
       return;
     }
   }

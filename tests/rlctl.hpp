@@ -105,10 +105,9 @@ class Made {
 class Folder {
  public:
   Folder() {
-    char path[] = "/dev/shm/rlctl-test-XXXXXX";
-    REQUIRE(::mkdtemp(path) != nullptr);
-    path_ = path;
-    ::chmod(path, 0755);
+    path_ = "/dev/shm/" + unique_name();
+    REQUIRE(::mkdir(path_.c_str(), 0700) == 0);
+    ::chmod(path_.c_str(), 0755);
   }
   Folder(const Folder&) = delete;
   Folder& operator=(const Folder&) = delete;

@@ -248,7 +248,7 @@ class Nobody {
 TEST_CASE("without_permission_nothing_opens") {
   const Nobody nobody;
   if (!nobody.can_run()) {
-    MESSAGE("skipped: needs root, setpriv and a program that nobody may run");
+    skip("needs root, setpriv and a program that nobody may run");
     return;
   }
   const Made segment;
@@ -261,7 +261,7 @@ TEST_CASE("without_permission_nothing_opens") {
 TEST_CASE("read_permission_is_enough_for_verbs_that_read") {
   const Nobody nobody;
   if (!nobody.can_run()) {
-    MESSAGE("skipped: needs root, setpriv and a program that nobody may run");
+    skip("needs root, setpriv and a program that nobody may run");
     return;
   }
   const Made segment({"--mode", "0644"});
@@ -279,7 +279,7 @@ TEST_CASE("read_permission_is_enough_for_verbs_that_read") {
 
 TEST_CASE("a_strangers_segment_is_trusted_only_when_told") {
   if (::geteuid() != 0) {
-    MESSAGE("skipped: only root can give a segment away");
+    skip("only root can give a segment away");
     return;
   }
   const Made segment({"--owner", "65534"});
@@ -312,7 +312,7 @@ class SmallTmpfs {
 TEST_CASE("a_full_tmpfs_is_said_with_what_is_needed_and_nothing_is_left") {
   const SmallTmpfs tmpfs;
   if (!tmpfs.is_mounted()) {
-    MESSAGE("skipped: a tmpfs cannot be mounted here");
+    skip("a tmpfs cannot be mounted here");
     return;
   }
   const Ran ran = rlctl({"create", tmpfs.folder().at("limits")});

@@ -238,7 +238,7 @@ TEST_CASE("a_truncated_or_grown_segment_is_refused_with_both_sizes") {
 
 TEST_CASE("too_little_room_is_an_error_with_the_needed_and_the_free_size_and_leaves_nothing") {
   if (::geteuid() != 0) {
-    MESSAGE("skipped: needs root to mount a tmpfs");
+    test::skip("needs root to mount a tmpfs");
     return;
   }
   const std::string directory = "/tmp/rl-" + test::unique_name();
@@ -251,7 +251,7 @@ TEST_CASE("too_little_room_is_an_error_with_the_needed_and_the_free_size_and_lea
     }
   } cleanup{directory};
   if (::mount("tmpfs", directory.c_str(), "tmpfs", 0, "size=1m") != 0) {
-    MESSAGE("skipped: no right to mount here");
+    test::skip("no right to mount here");
     return;
   }
   const std::string path = directory + "/limits";
@@ -265,7 +265,7 @@ TEST_CASE("too_little_room_is_an_error_with_the_needed_and_the_free_size_and_lea
 
 TEST_CASE("another_users_segment_is_refused_unless_told_otherwise") {
   if (::geteuid() != 0) {
-    MESSAGE("skipped: needs root to give a file away");
+    test::skip("needs root to give a file away");
     return;
   }
   test::Scratch segment({.keys = 100, .owner = "65534"});
@@ -281,7 +281,7 @@ TEST_CASE("another_users_segment_is_refused_unless_told_otherwise") {
 
 TEST_CASE("a_user_without_the_right_to_write_may_read_or_nothing") {
   if (::geteuid() != 0) {
-    MESSAGE("skipped: needs root to become somebody else");
+    test::skip("needs root to become somebody else");
     return;
   }
   test::Scratch readable({.keys = 100, .mode = 0644});

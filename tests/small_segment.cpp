@@ -12,7 +12,7 @@ namespace rl::test {
 
 bool can_trace() {
   static const bool possible = Traced::is_possible();
-  if (!possible) MESSAGE("skipped: this machine does not let a process trace its child");
+  if (!possible) skip("this machine does not let a process trace its child");
   set_log([](Severity, std::string_view, void*) noexcept {});
   return possible;
 }
@@ -23,7 +23,7 @@ void warm_up(const Stage& stage) {
 }
 
 SegmentOptions small() {
-  return {.keys = 1, .labels = std::getenv("RL_DEEP") != nullptr, .policies = 2};
+  return {.keys = 1, .labels = is_deep(), .policies = 2};
 }
 
 Limit three() {

@@ -1,6 +1,11 @@
 #include "tests/support.hpp"
 
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/random.h>
+
 #include <chrono>
+#include <cstdio>
 
 namespace rl::test {
 namespace {
@@ -19,7 +24,47 @@ struct Pipe {
   }
 };
 
+bool write_file(const char* path, const std::string& text) {
+  const int file = ::open(path, O_WRONLY | O_CLOEXEC);
+  if (file < 0) return false;
+  const bool written = ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  ::close(file);
+  return written;
+}
+
+/// A number that no other run has; processes of containers share their pids.
+std::uint64_t fresh_seed() {
+  std::uint64_t value = 0;
+  if (::getrandom(&value, sizeof value, 0) == sizeof value) return value;
+  return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
+}
+
 }  // namespace
+
+std::uint64_t seed() {
+  static const std::uint64_t value = [] {
+    const char* const text = std::getenv("RL_TEST_SEED");
+    const std::uint64_t chosen = text != nullptr ? std::strtoull(text, nullptr, 0) : fresh_seed();
+    std::fprintf(stderr, "RL_TEST_SEED=%llu\n", static_cast<unsigned long long>(chosen));
+    return chosen;
+  }();
+  return value;
+}
+
+bool enter_namespaces(int kinds) {
+  const std::string uid = std::to_string(::geteuid());
+  const std::string gid = std::to_string(::getegid());
+  if (::unshare(kinds) == 0) return true;
+  if (::unshare(CLONE_NEWUSER | kinds) != 0) return false;
+  (void)write_file("/proc/self/setgroups", "deny");
+  return write_file("/proc/self/uid_map", uid + " " + uid + " 1") &&
+         write_file("/proc/self/gid_map", gid + " " + gid + " 1");
+}
+
+bool leave_mounts_alone() {
+  return enter_namespaces(CLONE_NEWNS) &&
+         ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
+}
 
 Ran run(const std::vector<std::string>& arguments, std::string_view input) {
   Pipe in;

@@ -38,8 +38,19 @@ namespace rl::test {
 
 inline constexpr bool kSanitized = RL_TEST_SANITIZED != 0;
 
-/// Returns a segment name that no other test process has: tools/test removes leftovers by its
-/// prefix.
+/// Whether RL_DEEP asks for the long tests: it is set, and neither empty nor 0.
+inline bool is_deep() {
+  const char* const text = std::getenv("RL_DEEP");
+  return text != nullptr && std::string_view(text) != "" && std::string_view(text) != "0";
+}
+
+/// Says that the test case tries nothing more, and why; the caller returns. tools/count-tests counts
+/// the case as skipped, and with RL_NO_SKIPS=1 as failed unless the reason is a sanitizer: then the
+/// word stands in `why`.
+void skip(std::string_view why);
+
+/// Returns a name that no other test process has, for a segment or a file. All names of tests begin
+/// with it, after "rl." or "rl-" or nothing: tools/setup.sh removes leftovers by it.
 inline std::string unique_name() {
   static std::atomic<int> count{0};
   return "test-" + std::to_string(::getpid()) + "-" + std::to_string(count.fetch_add(1));
@@ -144,17 +155,18 @@ struct Ran {
   std::string err;
 };
 
+/// Takes this process, which has one thread, into namespaces of its own of these kinds (CLONE_NEWNS,
+/// CLONE_NEWTIME): who has no right to that gets it in a user namespace, where users may make one.
+bool enter_namespaces(int kinds);
+/// Leaves the mounts of everybody else alone from here on: what is mounted ends with this process.
+bool leave_mounts_alone();
+
 /// Runs a program with its arguments and, if given, its standard input; killed after 60 s.
 Ran run(const std::vector<std::string>& arguments, std::string_view input = {});
 
-/// Returns the seed of this run's random tests: RL_TEST_SEED, or a fresh one. Print it with INFO.
-inline std::uint64_t seed() {
-  static const std::uint64_t value = [] {
-    if (const char* text = std::getenv("RL_TEST_SEED")) return std::strtoull(text, nullptr, 0);
-    return static_cast<unsigned long long>(::getpid()) * 0x9e37'79b9'7f4a'7c15U;
-  }();
-  return value;
-}
+/// Returns the seed of this run's random tests: RL_TEST_SEED, or a fresh one. It is printed once, at
+/// the first call.
+std::uint64_t seed();
 
 }  // namespace rl::test
 

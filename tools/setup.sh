@@ -4,6 +4,7 @@
 #   rl_install [PACKAGE...]          installs what is missing, and these Debian packages beside it
 #   rl_install_extras PACKAGE...     installs these, or says that something will be skipped
 #   rl_build [FOLDER [OPTION...]]    configures FOLDER (build) if needed and builds all of it
+#   rl_remove_leftovers              removes the segments and files of tests that crashed
 #
 # With RL_NO_INSTALL=1 nothing is installed: what is missing is named, and the exit code is 2.
 # Everything here is a tool or a library; none starts a service, and no PACKAGE may.
@@ -131,4 +132,29 @@ rl_build() {
     rl_quietly meson setup "$build" -Dwerror=true "$@" || return
   fi
   rl_quietly ninja -C "$build"
+}
+
+# Succeeds if a process that we can see has something of this path mapped or open, or if anybody, in
+# whatever container, holds a lock on it, as all do that decide on a segment.
+rl_is_in_use() {
+  local file=$1
+  find "$file" -xdev -printf ':%i\n' 2>/dev/null |
+    grep -qxF -f <(awk '{ sub(/.*:/, ":", $6); print $6 }' /proc/locks) && return
+  cat /proc/[0-9]*/maps 2>/dev/null | grep -qF "$file" && return
+  find /proc/[0-9]*/fd /proc/[0-9]*/cwd -maxdepth 1 -lname "$file*" 2>/dev/null | grep -q .
+}
+
+# A test that crashed, or was killed, could not remove its own. They are told by their names, NAME-PID-N
+# (tests/support.hpp), and removed if that process no longer lives and nobody uses them.
+# usage: rl_remove_leftovers [FOLDER...]   (/dev/shm and /tmp)
+rl_remove_leftovers() {
+  local file shape='^(rl[.-])?(test|selftest)-([0-9]+)-([0-9]+|fuzz)(\..*)?$'
+  [ $# != 0 ] || set -- /dev/shm /tmp
+  # Where it cannot be seen who uses a file, it stays.
+  [ -r /proc/locks ] && [ -r /proc/self/maps ] || return 0
+  find "$@" -maxdepth 1 -name '*test-*' 2>/dev/null | while read -r file; do
+    [[ ${file##*/} =~ $shape ]] || continue
+    [ ! -e "/proc/${BASH_REMATCH[3]}" ] || continue
+    rl_is_in_use "$file" || rm -rf --one-file-system "$file" 2>/dev/null || true
+  done
 }

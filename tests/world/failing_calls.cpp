@@ -360,6 +360,9 @@ void try_all(const Operation& operation, const Stage& stage) {
       try_one(operation, stage, n, calls[n], failure, tally);
     }
   }
+  // An `only` that names none of the calls would try nothing.
+  CHECK_MESSAGE(tally.calls > 0, operation.name);
+  CHECK_MESSAGE(tally.failures >= tally.calls, operation.name);
   MESSAGE(operation.name, ": ", tally.calls, " calls, ", tally.failures, " failures tried, ",
           tally.refused, " refused with an error, the others harmless");
 }

@@ -27,17 +27,24 @@ void limit_to(__rlimit_resource resource, rlim_t most) {
   }
 }
 
+/// Ends the child where even the upper limit on file sizes is too low for what it is to do.
+void must_be_allowed_16_mib() {
+  rlimit now{};
+  if (::getrlimit(RLIMIT_FSIZE, &now) != 0 || now.rlim_max < 16 << 20) ::_exit(kNotAllowed);
+}
+
 /// Leaves this process so much more address space than it has in use.
 void leave_address_space(rlim_t bytes) {
   FILE* const statm = std::fopen("/proc/self/statm", "r");
   unsigned long pages = 0;
-  if (statm == nullptr || std::fscanf(statm, "%lu", &pages) != 1) ::_exit(kNotAllowed);
+  must(statm != nullptr && std::fscanf(statm, "%lu", &pages) == 1, "/proc/self/statm");
   std::fclose(statm);
   limit_to(RLIMIT_AS, rlim_t{pages} * 4'096 + bytes);
 }
 
 TEST_CASE("a_limit_on_file_sizes_is_an_error_and_never_the_end_of_a_process") {
   CHECK(is_well(in_child([] {
+    must_be_allowed_16_mib();
     const std::string name = unique_name();
     const RemoveAtEnd cleanup(name);
     for (const rlim_t most : {rlim_t{0}, rlim_t{4'096}, rlim_t{1} << 20}) {
@@ -60,6 +67,7 @@ TEST_CASE("a_limit_on_file_sizes_is_an_error_and_never_the_end_of_a_process") {
 TEST_CASE("P_a_worker_that_may_write_no_file_outlives_the_removal_of_its_segment") {
   Scratch segment({.keys = 1'000});
   CHECK(is_well(in_child([&] {
+    must_be_allowed_16_mib();
     Said said;
     listen(said);
     Limiter api = segment->limiter("api", Limit::per_day(100));
@@ -75,13 +83,23 @@ TEST_CASE("P_a_worker_that_may_write_no_file_outlives_the_removal_of_its_segment
     must(!is_there(segment.path()) && api.peek("k").remaining == 60, "it goes on");
     // Somebody who may make it does, in the place of the name.
     Child other([&] {
-      limit_to(RLIMIT_FSIZE, RLIM_INFINITY);
+      limit_to(RLIMIT_FSIZE, 16 << 20);
       (void)Segment::create(segment.name(), {.keys = 1'000});
     });
-    const int made = other.wait();
-    if (made != 0) ::_exit(kNotAllowed);
+    must(other.wait() == 0, "made");
     must(until([&] { return contains(said.last, "moved over"); }, decide), "followed");
   })));
+}
+
+/// UndefinedBehaviorSanitizer opens a pipe to look at an object of a class that it meets for the
+/// first time, and takes it for damaged where there is no descriptor left: so it meets one before.
+void meet_an_error() {
+  refused(Errc::not_found, [] { (void)Segment::open(unique_name()); });
+  try {
+    (void)Segment::open(unique_name());
+  } catch (const std::exception& e) {
+    must(contains(e.what(), "no such segment"), e.what());
+  }
 }
 
 TEST_CASE("without_descriptors_setting_up_is_an_error_and_a_decision_goes_on") {
@@ -90,6 +108,7 @@ TEST_CASE("without_descriptors_setting_up_is_an_error_and_a_decision_goes_on") {
     Limiter api = segment->limiter("api", Limit::per_day(1'000'000));
     Said said;
     listen(said);
+    meet_an_error();
     limit_to(RLIMIT_NOFILE, 64);
     while (::open("/dev/null", O_RDONLY | O_CLOEXEC) >= 0) {  // ends: at the limit
     }
@@ -119,9 +138,10 @@ TEST_CASE("without_descriptors_setting_up_is_an_error_and_a_decision_goes_on") {
 }
 
 TEST_CASE("too_little_address_space_is_an_error_and_leaves_nothing") {
-#if RL_TEST_SANITIZED
-  MESSAGE("skipped: a sanitizer takes terabytes of address space for itself");
-#else
+  if (kSanitized) {
+    skip("a sanitizer takes terabytes of address space for itself");
+    return;
+  }
   Scratch segment({.keys = 1'000'000});
   CHECK(is_well(in_child([&] {
     leave_address_space(50 << 20);
@@ -150,7 +170,6 @@ TEST_CASE("too_little_address_space_is_an_error_and_leaves_nothing") {
     must(contains(said.last, "ENOMEM"), said.last);
     must(api.peek("k").remaining == 60 && !is_there(other.path()), "it goes on, nothing is left");
   })));
-#endif
 }
 
 TEST_CASE("memory_that_may_not_be_locked_makes_no_difference") {

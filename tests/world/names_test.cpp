@@ -122,7 +122,7 @@ TEST_CASE("A_P_workers_whose_segment_is_removed_or_replaced_again_and_again_meet
   Workers workers(*segment);
   const std::string path = segment.path();
   check_that_they_share_one(workers, segment, "before");
-  const int rounds = std::getenv("RL_DEEP") != nullptr ? 6 : 2;
+  const int rounds = is_deep() ? 6 : 2;
   for (int round = 0; round < rounds; ++round) {
     CAPTURE(round);
     workers.forget_lines();
@@ -164,7 +164,7 @@ std::vector<Plant> all_plants() {
          file.write(reinterpret_cast<const char*>(&version), sizeof version);
        }},
   };
-  if (std::getenv("RL_DEEP") != nullptr) {
+  if (is_deep()) {
     plants.push_back({"not a regular file", [](const std::string& path, const Scratch&) {
                         REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
                       }});
@@ -211,7 +211,7 @@ TEST_CASE("A_P_workers_go_on_together_beside_what_is_no_segment_and_meet_when_it
 
 TEST_CASE("A_P_workers_do_not_follow_a_segment_of_a_stranger") {
   if (::geteuid() != 0) {
-    MESSAGE("skipped: needs root to give a segment away");
+    skip("needs root to give a segment away");
     return;
   }
   Scratch segment({.keys = 5'000});

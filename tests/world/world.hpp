@@ -25,7 +25,8 @@ namespace rl::test {
 /// How long something that happens "within a second of use" may take here.
 inline constexpr std::chrono::seconds kTenSeconds{10};
 
-/// A child's exit code for "this machine or user does not let me try".
+/// A child's exit code for "this machine or user does not let me try": only before it did anything,
+/// so that a failure is never taken for it.
 inline constexpr int kNotAllowed = 77;
 
 /// Ends a child's body with its line when something that must hold does not.
@@ -85,12 +86,12 @@ inline void listen(Said& said) {
       &said);
 }
 
-/// Runs `body` in a forked child and returns its exit code, kNotAllowed said as a MESSAGE.
+/// Runs `body` in a forked child and returns its exit code, kNotAllowed said as a skip.
 template <class Body>
 int in_child(Body&& body) {
   Child child(std::forward<Body>(body));
   const int code = child.wait();
-  if (code == kNotAllowed) MESSAGE("skipped: this user or machine does not allow it");
+  if (code == kNotAllowed) skip("this user or machine does not allow it");
   return code;
 }
 
@@ -101,24 +102,22 @@ inline bool is_well(int exit_code) {
 
 /// Leaves the mounts of everybody else alone from here on, or the process.
 inline void leave_mount_namespace() {
-  if (::unshare(CLONE_NEWNS) != 0 ||
-      ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
-    ::_exit(kNotAllowed);
+  if (!leave_mounts_alone()) ::_exit(kNotAllowed);
 }
 
 /// Runs `body(folder)` in a child with a tmpfs of its own, which ends with the child whatever
 /// happens. Skips where mounting is not allowed.
 template <class Body>
 int on_tmpfs(const std::string& options, Body&& body) {
-  char folder[] = "/tmp/rl-world-XXXXXX";
-  REQUIRE(::mkdtemp(folder) != nullptr);
+  const std::string folder = "/tmp/rl-" + unique_name();
+  REQUIRE(::mkdir(folder.c_str(), 0700) == 0);
   const int code = in_child([&] {
     leave_mount_namespace();
-    if (::mount("tmpfs", folder, "tmpfs", 0, (options + ",mode=0755").c_str()) != 0)
+    if (::mount("tmpfs", folder.c_str(), "tmpfs", 0, (options + ",mode=0755").c_str()) != 0)
       ::_exit(kNotAllowed);
-    body(std::string(folder));
+    body(folder);
   });
-  ::rmdir(folder);
+  ::rmdir(folder.c_str());
   return code;
 }
 
