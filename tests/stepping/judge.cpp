@@ -24,8 +24,8 @@ std::uint64_t owed(const shm::Mapping& mapping, char key, std::uint64_t now_ns) 
 using Places = std::vector<std::size_t>;
 
 /// Plays the operations in one order on the model. Evictions are found where a debt is missed, and
-/// somebody is looked for who can have made them: a rival before the next one goes on (its operation
-/// ran whole), or the victim after the last.
+/// somebody is looked for who can have made them: a rival (whose operation ran whole), or the
+/// victim after the last.
 class Order {
  public:
   Order(const Story& story, const shm::Mapping& mapping)

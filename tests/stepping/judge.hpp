@@ -22,8 +22,8 @@ struct AtStop {
   std::string wrong;            ///< guarantee A: or nothing
 };
 
-/// Finds the debtor that is gone, if one is: only an insert evicts, only when all slots owe, and one
-/// that is not counted yet has left the victim's tentative behind and no more.
+/// Finds the debtor that is gone, if one is: only an insert evicts, only when all slots owe, and
+/// one that is not counted yet has left the victim's tentative behind and no more.
 AtStop at_stop(const Model& before, const Step& victim, const shm::Mapping& mapping,
                std::uint64_t now_ns, std::uint64_t counted);
 
@@ -46,8 +46,8 @@ struct Story {
 /// (A reset of all keys is many operations, one for each key.)
 ///
 /// Evictions are explained, too. A key whose debt is gone was evicted since it was seen last, by an
-/// insert of another key into slots that all owe; an insert evicts one key; and there are as many as
-/// were counted. Returns what is wrong, or nothing.
+/// insert of another key into slots that all owe; an insert evicts one key; and there are as many
+/// as were counted. Returns what is wrong, or nothing.
 std::string find_contradiction(const Story& story, const shm::Mapping& mapping,
                                std::uint64_t now_ns);
 

@@ -22,8 +22,8 @@ struct Told {
   bool removed;  ///< what remove returned
 };
 
-/// What is stopped. `prepare` and `tidy` run in the test's own process, the others in a child, which
-/// is followed through `act`.
+/// What is stopped. `prepare` and `tidy` run in the test's own process, the others in a child,
+/// which is followed through `act`.
 struct Subject {
   std::string name;
   std::string call;    ///< one that it cannot do without: "linkat"

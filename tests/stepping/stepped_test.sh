@@ -14,6 +14,7 @@ names() { cut -d' ' -f2- | sort -u; }
 library=$(functions "$2" Tt)
 program=$(functions "$1" TtWw)
 grep -qF 'rl::Limiter::try_acquire(' <<< "$program" || { echo "no librl in $1" >&2; exit 1; }
-others=$(comm -23 <(echo "$program") <(echo "$library") | names | comm -12 - <(names <<< "$library"))
+others=$(comm -23 <(echo "$program") <(echo "$library") | names |
+  comm -12 - <(names <<< "$library"))
 [ -z "$others" ] || { echo "in $1, and not from $2:" >&2; echo "$others" >&2; exit 1; }
 echo "$(comm -12 <(echo "$program") <(echo "$library") | wc -l) functions of $1 are those of $2"
