@@ -36,7 +36,8 @@ using test::warm_up;
 // --- create -------------------------------------------------------------------------------------
 
 Subject creation(Stage& stage) {
-  Subject create{.name = "create"};
+  // Name, sizes, secret and clock are words of the header; then there is its own seat.
+  Subject create{.name = "create", .call = "linkat", .stores_min = 8};
   create.act = [&](Told&) { stage.childs.segment = Segment::create(stage.path, small()); };
   create.afterwards = [&](Told& told) {
     if (!stage.childs.segment) stage.childs.segment = Segment::open(stage.path);
@@ -141,7 +142,7 @@ TEST_CASE("P_S_open_or_create_stopped_anywhere_succeeds_whatever_rivals_do") {
 // --- open ---------------------------------------------------------------------------------------
 
 Subject opening(Stage& stage) {
-  Subject open{.name = "open"};
+  Subject open{.name = "open", .call = "openat", .stores_min = 1};  // its seat
   open.prepare = [&] { make_used_segment(stage.path); };
   open.act = [&](Told&) { stage.childs.segment = Segment::open(stage.path); };
   open.afterwards = [&](Told& told) {
@@ -211,7 +212,7 @@ TEST_CASE("P_S_a_process_stopped_while_it_opens_what_is_removed_is_told_or_goes_
 // --- remove -------------------------------------------------------------------------------------
 
 Subject removal(Stage& stage) {
-  Subject remove{.name = "remove"};
+  Subject remove{.name = "remove", .call = "unlink"};  // marks the file without mapping it
   remove.prepare = [&] {
     make_used_segment(stage.path);
     stage.file = ::open(stage.path.c_str(), O_RDWR | O_CLOEXEC);

@@ -40,8 +40,6 @@ struct Operation {
   Script before = {};  ///< what came earlier
   Step step;
   bool first_of_handle = false;  ///< the first decision looks at clock and name, too
-  bool may_evict = false;
-  std::uint64_t stride = 1;  ///< stopped at every how many instructions, unless RL_DEEP is set
 };
 
 /// Sixteen other keys, which fill the list of every key of a table of two pairs.
@@ -69,8 +67,7 @@ const std::vector<Operation>& operations() {
       {.name = "insert at the first decision of a handle",
        .clock = kAutomatic,
        .step = {Step::acquire},
-       .first_of_handle = true,
-       .stride = 16},
+       .first_of_handle = true},
       {.name = "insert after a death at the first slot",
        .before = {{Step::die_inserting}},
        .step = {Step::acquire}},
@@ -78,11 +75,10 @@ const std::vector<Operation>& operations() {
        .before = {{Step::die_inserting, 'k', 0}, {Step::die_inserting, 'k', 1}},
        .step = {Step::acquire}},
       {.name = "overwrite", .before = crowd(1) + Script{{Step::advance}}, .step = {Step::acquire}},
-      {.name = "evict", .before = crowd(2), .step = {Step::acquire}, .may_evict = true},
+      {.name = "evict", .before = crowd(2), .step = {Step::acquire}},
       {.name = "displace",
        .before = crowd(2, 15) + Script{{Step::die_inserting, 'z'}},
-       .step = {Step::acquire},
-       .may_evict = true},
+       .step = {Step::acquire}},
       {.name = "consume",
        .clock = kAutomatic,
        .before = {{Step::acquire}},
@@ -103,6 +99,8 @@ const std::vector<Operation>& operations() {
       {.name = "reset all",
        .before = {{Step::acquire, 'k', 2}, {Step::acquire, 'l'}},
        .step = {Step::reset_all}},
+      // The one that is not the library's: it is the tests' own loop (steps.cpp) over the table's
+      // free_if, as `rlctl` has one.
       {.name = "reap",
        .before = {{Step::acquire}, {Step::acquire, 'l', 3}, {Step::advance, 'k', 2}},
        .step = {Step::reap}},
@@ -174,7 +172,7 @@ class Ordeal final : private Walk {
     } else {
       (void)victim_.act({Step::peek});
     }
-    evicted_before_ = health().evicted.load(std::memory_order_relaxed);
+    evicted_before_ = evicted();
     gave_up_before_ = health().gave_up.load(std::memory_order_relaxed);
   }
 
@@ -197,54 +195,78 @@ class Ordeal final : private Walk {
   void body() override { outcome_ = victim_.act(operation_.step); }
 
   Next visit(std::uint64_t instruction) override {
-    ::alarm(Rival::kDeadlineMs / 1'000);
+    ::alarm(0);  // the victim stands still: the rivals have a deadline of their own
     if (instruction != instruction_) {
       instruction_ = instruction;
       script_ = scripts().begin();
       if (snapshot_.empty() || std::memcmp(snapshot_.data(), bytes(), size()) != 0) {
         snapshot_.assign(bytes(), bytes() + size());
+        look();
         kill();
       }
     }
     while (script_ != scripts().end() && !fits(*script_)) ++script_;
     if (!wrong_.empty()) return Next::leave;
-    if (script_ == scripts().end() || instruction % stride_ != 0) return Next::step;
+    if (script_ == scripts().end()) return Next::step;
     ++tried_.stopped;
-    rival_outcomes_ = rival_.run(script_->steps);
+    play();
+    if (!wrong_.empty()) return Next::leave;
+    ::alarm(kDeadline_s);
     return Next::finish;
   }
 
   void finished() override {
+    ::alarm(0);
     judge("stopped", outcome_);
     restore();
     ++script_;
   }
 
+  /// The bytes have changed: what has the victim done by now, with nobody but it about?
+  void look() {
+    ++tried_.states;
+    counted_ = evicted() - evicted_before_;
+    stop_ = at_stop(model_, operation_.step, witness_.mapping(), witness_.now_ns(), counted_);
+    if (wrong_.empty() && !stop_.wrong.empty()) {
+      wrong_ =
+          fmt::format("{}, before instruction {}: {}", operation_.name, instruction_, stop_.wrong);
+    }
+  }
+
   /// The bytes have changed: nobody goes on from here.
   void kill() {
-    ++tried_.states;
-    for (script_ = scripts().begin(); script_ != scripts().end(); ++script_) {
+    for (script_ = scripts().begin(); script_ != scripts().end() && wrong_.empty(); ++script_) {
       if (!fits(*script_)) continue;
       ++tried_.killed;
-      rival_outcomes_ = rival_.run(script_->steps);
+      play();
       judge("killed", std::nullopt);
       restore();
     }
     script_ = scripts().begin();
   }
 
+  void play() {
+    const std::optional<std::vector<Outcome>> outcomes = rival_.run(script_->steps);
+    if (outcomes) {
+      rival_outcomes_ = *outcomes;
+    } else if (wrong_.empty()) {
+      wrong_ = where("stopped") + "P violated: the rival waited";
+    }
+  }
+
   void judge(const char* fate, const std::optional<Outcome>& outcome) {
     if (!wrong_.empty()) return;
-    wrong_ = !rival_outcomes_ ? "P violated: the rival waited" : find_damage(witness_.mapping());
+    wrong_ = find_damage(witness_.mapping());
     if (wrong_.empty()) {
+      // Who was stopped between an eviction and its count counts it when it goes on.
+      const std::uint64_t late = outcome ? stop_.uncounted : 0;
       const Story story{
-          model_,
+          stop_.model,
           operation_.step,
           outcome,
           script_->steps,
-          *rival_outcomes_,
-          health().evicted.load(std::memory_order_relaxed) - evicted_before_,
-          !outcome && operation_.may_evict ? 1U : 0U,
+          rival_outcomes_,
+          evicted() - evicted_before_ - counted_ - late,
           health().gave_up.load(std::memory_order_relaxed) - gave_up_before_,
       };
       wrong_ = find_contradiction(story, witness_.mapping(), witness_.now_ns());
@@ -257,10 +279,15 @@ class Ordeal final : private Walk {
                        fate, instruction_, script_->name);
   }
 
+  /// How long the victim's call may take once it goes on, until it is called blocked.
+  static constexpr unsigned kDeadline_s = 10;
+
+  /// Nothing returns from a call that does not end: no scope will remove the segment.
   static inline const Ordeal* in_ordeal = nullptr;
   static void on_deadline(int) {
     const std::string wrong = in_ordeal->where("stopped") + "P violated: the call did not end\n";
     (void)!::write(2, wrong.data(), wrong.size());
+    ::unlink(in_ordeal->path_.c_str());
     ::_exit(1);
   }
 
@@ -270,6 +297,9 @@ class Ordeal final : private Walk {
            (only == nullptr || std::string_view(only) == script.name);
   }
   [[nodiscard]] shm::Health& health() const { return witness_.mapping().header().health; }
+  [[nodiscard]] std::uint64_t evicted() const {
+    return health().evicted.load(std::memory_order_relaxed);
+  }
   [[nodiscard]] char* bytes() const {
     return reinterpret_cast<char*>(&witness_.mapping().header());
   }
@@ -277,8 +307,8 @@ class Ordeal final : private Walk {
   void restore() { std::memcpy(bytes(), snapshot_.data(), size()); }
 
   const Operation& operation_;
-  const std::uint64_t stride_ = std::getenv("RL_DEEP") != nullptr ? 1 : operation_.stride;
   Scratch scratch_;
+  const std::string path_ = scratch_.path();
   Actor victim_;
   Actor witness_;  ///< looks at the segment with a clock of its own: the victim's stands still
   Rival rival_;
@@ -286,10 +316,12 @@ class Ordeal final : private Walk {
   std::uint64_t evicted_before_ = 0;
   std::uint64_t gave_up_before_ = 0;
 
+  AtStop stop_;                ///< what the snapshot shows
+  std::uint64_t counted_ = 0;  ///< of the victim's evictions, in the snapshot
   std::uint64_t instruction_ = ~std::uint64_t{0};
   std::vector<RivalScript>::const_iterator script_;
   std::vector<char> snapshot_;
-  std::optional<std::vector<Outcome>> rival_outcomes_;
+  std::vector<Outcome> rival_outcomes_;
   Outcome outcome_;
   std::string wrong_;
   Tried tried_;

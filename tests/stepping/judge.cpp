@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "shm/policies.hpp"
@@ -19,50 +20,123 @@ std::uint64_t owed(const shm::Mapping& mapping, char key, std::uint64_t now_ns) 
   return tat <= now_ns ? 0 : (tat - now_ns + kIntervalNs - 1) / kIntervalNs;
 }
 
-/// What a decision may be when an eviction has given tokens back to nobody knows whom.
-bool is_possible(const Outcome& got) {
-  return got.allowed ? got.reason == Reason::ok
-                     : got.reason == Reason::limited || got.reason == Reason::never;
-}
-
 /// Before which of the rivals' operations the victim's took effect; none if it never did.
 using Places = std::vector<std::size_t>;
 
-/// What is wrong if the operations came in this order.
-std::string contradiction_at(const Story& story, const Places& places, const shm::Mapping& mapping,
-                             std::uint64_t now_ns) {
-  const std::uint64_t evicted = story.evictions + story.uncounted;
-  Model model = story.before;
-  std::string wrong;
-  const auto perform = [&](const Step& step, const Outcome* got) {
-    const Outcome expected = model.act(step);
-    if (got == nullptr || *got == expected || (evicted != 0 && is_possible(*got))) return;
-    if (wrong.empty()) {
-      wrong = fmt::format("{} came to \"{}\", expected \"{}\"", to_string(step), to_string(*got),
-                          to_string(expected));
+/// Plays the operations in one order on the model. Evictions are found where a debt is missed, and
+/// somebody is looked for who can have made them: a rival (whose operation ran whole), or the
+/// victim after the last.
+class Order {
+ public:
+  Order(const Story& story, const shm::Mapping& mapping)
+      : story_(story), model_(story.before), slots_(mapping.table().slot_count()) {}
+
+  /// Returns what is wrong with the order, or nothing.
+  std::string play(const Places& places, const shm::Mapping& mapping, std::uint64_t now_ns) {
+    const std::size_t count = story_.rivals.size();
+    for (std::size_t i = 0; i <= count; ++i) {
+      if (std::find(places.begin(), places.end(), i) != places.end()) {
+        perform(story_.victim, story_.victim_outcome ? &*story_.victim_outcome : nullptr, i);
+        seen_[story_.victim.key] = i;
+      }
+      if (i == count) break;
+      perform(story_.rivals[i], &story_.rival_outcomes[i], i);
+      seen_[story_.rivals[i].key] = i + 1;
     }
+    if (story_.victim_outcome && story_.victim.kind == Step::acquire) {
+      // It may have looked at some slots before it was stopped, and at others afterwards.
+      std::set<char> owing = story_.before.debtors(story_.victim.key);
+      owing.merge(model_.debtors(story_.victim.key));
+      if (owing.size() >= slots_) evictors_.push_back({story_.victim.key, count});
+    }
+    for (const auto& [key, tat_ns] : model_.keys()) compare(key, owed(mapping, key, now_ns));
+    explain_losses();
+    return wrong_;
+  }
+
+ private:
+  /// A debt that was missed: it was lost at one of these times, `before` not included.
+  struct Loss {
+    char key;
+    std::size_t since;
+    std::size_t before;
   };
-  for (std::size_t i = 0; i <= story.rivals.size(); ++i) {
-    if (std::find(places.begin(), places.end(), i) != places.end()) {
-      perform(story.victim, story.victim_outcome ? &*story.victim_outcome : nullptr);
+  struct Evictor {
+    char key;  ///< which it inserted
+    std::size_t time;
+  };
+
+  [[nodiscard]] bool matters(char key) const {
+    return story_.only_key == '\0' || key == story_.only_key;
+  }
+
+  void perform(const Step& step, const Outcome* got, std::size_t time) {
+    const bool decides = step.kind == Step::acquire || step.kind == Step::peek;
+    if (got != nullptr && decides && matters(step.key) && model_.owed(step.key) != 0 &&
+        Model(model_).act(step) != *got) {
+      lose(step.key, time);  // or what is compared below is wrong all the same
     }
-    if (i < story.rivals.size()) perform(story.rivals[i], &story.rival_outcomes[i]);
-  }
-  std::uint64_t lost = 0;
-  for (const auto& [key, tat] : model.keys()) {
-    if (story.only_key != '\0' && key != story.only_key) continue;
-    const std::uint64_t has = owed(mapping, key, now_ns);
-    if (has < model.owed(key)) ++lost;
-    if (wrong.empty() && has != model.owed(key) && evicted == 0) {
-      wrong = fmt::format("key {} owes {} tokens, expected {}", key, has, model.owed(key));
+    const std::set<char> owing = model_.debtors('\0');
+    const bool may_evict = step.kind == Step::acquire && got != nullptr && got->allowed &&
+                           (story_.only_key != '\0' ||
+                            (owing.size() >= slots_ && owing.find(step.key) == owing.end()));
+    if (may_evict && time < story_.rivals.size()) evictors_.push_back({step.key, time});
+    const Outcome expected = model_.act(step);
+    if (!decides) unseen_ += owing.size() - model_.debtors('\0').size();
+    if (wrong_.empty() && got != nullptr && matters(step.key) && *got != expected) {
+      wrong_ = fmt::format("{} came to \"{}\", expected \"{}\"", to_string(step), to_string(*got),
+                           to_string(expected));
     }
   }
-  if (wrong.empty() && lost > evicted) {
-    wrong =
-        fmt::format("{} keys owe too little, but {} evictions were counted", lost, story.evictions);
+
+  /// The end of the story.
+  void compare(char key, std::uint64_t has) {
+    const std::uint64_t expected = model_.owed(key);
+    if (!matters(key) || has == expected) return;
+    if (has == 0) {
+      losses_.push_back({key, seen_[key], story_.rivals.size() + 1});
+    } else if (wrong_.empty()) {
+      wrong_ = fmt::format("key {} owes {} tokens, expected {}", key, has, expected);
+    }
   }
-  return wrong;
-}
+
+  void lose(char key, std::size_t before) {
+    losses_.push_back({key, seen_[key], before});
+    model_.evict(key);
+  }
+
+  /// Each evictor takes, of the losses that can be its own, the one that has the least time left:
+  /// if any matching explains all losses, this one does.
+  void explain_losses() {
+    const std::size_t lost = losses_.size();
+    for (const Evictor& evictor : evictors_) {
+      auto best = losses_.end();
+      for (auto loss = losses_.begin(); loss != losses_.end(); ++loss) {
+        if (loss->key == evictor.key || evictor.time < loss->since || evictor.time >= loss->before)
+          continue;
+        if (best == losses_.end() || loss->before < best->before) best = loss;
+      }
+      if (best != losses_.end()) losses_.erase(best);
+    }
+    if (!wrong_.empty()) return;
+    if (!losses_.empty()) {
+      wrong_ = fmt::format("key {} lost its debt, and nobody can have evicted it", losses_[0].key);
+    } else if (story_.evictions < lost ||
+               (story_.only_key == '\0' && story_.evictions > lost + unseen_)) {
+      wrong_ =
+          fmt::format("{} keys were evicted, and {} evictions counted", lost, story_.evictions);
+    }
+  }
+
+  const Story& story_;
+  Model model_;
+  std::uint64_t slots_;
+  std::map<char, std::size_t> seen_;  ///< since when a loss of the key would not have been noticed
+  std::vector<Loss> losses_;
+  std::vector<Evictor> evictors_;
+  std::uint64_t unseen_ = 0;  ///< debts that ended otherwise, evicted before or not
+  std::string wrong_;
+};
 
 /// The orders that would explain the story. A reset of all keys that was stopped may come across
 /// the same key again, in another slot: then it takes effect twice.
@@ -84,7 +158,7 @@ std::string contradiction_everywhere(const Story& story, const shm::Mapping& map
                                      std::uint64_t now_ns) {
   std::string first;
   for (const Places& places : possible_places(story)) {
-    const std::string wrong = contradiction_at(story, places, mapping, now_ns);
+    const std::string wrong = Order(story, mapping).play(places, mapping, now_ns);
     if (wrong.empty()) return {};
     if (first.empty()) first = wrong;
   }
@@ -96,13 +170,6 @@ Story story_of(const Story& story, char key) {
   Story own = story;
   own.only_key = key;
   own.victim = {Step::reset, key};
-  own.rivals.clear();
-  own.rival_outcomes.clear();
-  for (std::size_t i = 0; i < story.rivals.size(); ++i) {
-    if (story.rivals[i].key != key && story.rivals[i].kind != Step::advance) continue;
-    own.rivals.push_back(story.rivals[i]);
-    own.rival_outcomes.push_back(story.rival_outcomes[i]);
-  }
   return own;
 }
 
@@ -136,6 +203,33 @@ std::string find_damage(const shm::Mapping& mapping) {
     }
   }
   return damage;
+}
+
+AtStop at_stop(const Model& before, const Step& victim, const shm::Mapping& mapping,
+               std::uint64_t now_ns, std::uint64_t counted) {
+  AtStop stop{before, 0, {}};
+  std::size_t gone = 0;
+  const std::set<char> debtors = before.debtors(victim.key);
+  for (const char key : debtors) {
+    if (victim.kind != Step::acquire || owed(mapping, key, now_ns) != 0) continue;
+    stop.model.evict(key);
+    ++gone;
+  }
+  const shm::Table<shm::Slot> table = mapping.table();
+  const std::uint64_t claim = shm::make_tag(hash_of(mapping, victim.key).identity, 0);
+  bool is_claimed = false;
+  for (std::uint64_t i = 0; i < table.slot_count(); ++i) {
+    is_claimed = is_claimed || table.slot(i).tag() == claim;
+  }
+  if (gone > 1 || (gone != 0 && debtors.size() < table.slot_count())) {
+    stop.wrong =
+        fmt::format("A violated: {} debtors of {} were evicted for one key", gone, debtors.size());
+  } else if (gone != counted && !(gone > counted && is_claimed)) {
+    stop.wrong =
+        fmt::format("A violated: {} keys were evicted, and {} evictions counted", gone, counted);
+  }
+  stop.uncounted = gone > counted ? gone - counted : 0;
+  return stop;
 }
 
 std::string find_contradiction(const Story& story, const shm::Mapping& mapping,

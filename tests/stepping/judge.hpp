@@ -15,16 +15,27 @@ namespace rl::test {
 /// every policy on the list is whole and no name is there twice. Returns what is wrong, or nothing.
 std::string find_damage(const shm::Mapping& mapping);
 
+/// What a victim that stands still has done, nobody else having done anything.
+struct AtStop {
+  Model model;                  ///< what was before, without the debtor that it has evicted
+  std::uint64_t uncounted = 0;  ///< evictions that it had no time to count: one at most
+  std::string wrong;            ///< guarantee A: or nothing
+};
+
+/// Finds the debtor that is gone, if one is: only an insert evicts, only when all slots owe, and
+/// one that is not counted yet has left the victim's tentative behind and no more.
+AtStop at_stop(const Model& before, const Step& victim, const shm::Mapping& mapping,
+               std::uint64_t now_ns, std::uint64_t counted);
+
 /// What happened: a victim's one operation, which was stopped or killed in the middle, and the
 /// rivals' script, which ran whole meanwhile.
 struct Story {
-  Model before;
+  Model before;  ///< as of the stop: without what the victim had evicted by then
   Step victim;
   std::optional<Outcome> victim_outcome;  ///< nothing: it was killed
   Script rivals;
   std::vector<Outcome> rival_outcomes;
-  std::uint64_t evictions = 0;  ///< counted meanwhile
-  std::uint64_t uncounted = 0;  ///< evictions of a victim that was killed before it counted them
+  std::uint64_t evictions = 0;  ///< counted since the stop, but for one that was made before it
   std::uint64_t gave_up = 0;
   char only_key = '\0';  ///< if given, what other keys owe does not matter
 };
@@ -32,8 +43,11 @@ struct Story {
 /// Guarantee A, and that operations are atomic: there is a place for the victim's operation among
 /// the rivals' at which, done one after the other, all would have got what they got and all keys
 /// would owe what they owe. A killed one may have no place, but if it has one it is the first.
-/// (A reset of all keys is many operations, one for each key.) After evictions the single outcomes are not foretold; but no more keys may owe too little than
-/// evictions were counted. Returns what is wrong, or nothing.
+/// (A reset of all keys is many operations, one for each key.)
+///
+/// Evictions are explained, too. A key whose debt is gone was evicted since it was seen last, by an
+/// insert of another key into slots that all owe; an insert evicts one key; and there are as many
+/// as were counted. Returns what is wrong, or nothing.
 std::string find_contradiction(const Story& story, const shm::Mapping& mapping,
                                std::uint64_t now_ns);
 

@@ -28,6 +28,7 @@ void run_in_child(const Subject& subject, Told& told) {
 struct Tally {
   int calls = 0;
   int stores = 0;
+  bool has_call = false;  ///< of the subject
 };
 
 std::string text_of(const Traced& child, const std::optional<Point>& at) {
@@ -51,6 +52,7 @@ bool try_point(const Stage& stage, const Subject& subject, int n, const Rivals& 
     for (int i = 0; i < n && at; ++i) at = child.next();
     const std::string text = text_of(child, at);
     INFO(subject.name, ", point ", n, ", ", text);
+    tally.has_call = tally.has_call || text.find("before " + subject.call) == 0;
     const auto began = std::chrono::steady_clock::now();
     if (rivals) {
       rivals();
@@ -78,7 +80,10 @@ void at_every_point(const Stage& stage, const Subject& subject, const std::strin
   Tally tally;
   for (int n = 0; try_point(stage, subject, n, rivals, judge, tally); ++n) {
   }
+  INFO(subject.name, " cannot do without ", subject.call, " and ", subject.stores_min, " stores");
   CHECK(tally.calls > 0);
+  CHECK(tally.has_call);
+  CHECK(tally.stores >= subject.stores_min);
   MESSAGE(subject.name, ", ", what, ": ", tally.calls, " points at calls, ", tally.stores,
           " at stores, and the end, tried");
 }

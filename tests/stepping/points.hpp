@@ -22,10 +22,12 @@ struct Told {
   bool removed;  ///< what remove returned
 };
 
-/// What is stopped. `prepare` and `tidy` run in the test's own process, the others in a child, which
-/// is followed through `act`.
+/// What is stopped. `prepare` and `tidy` run in the test's own process, the others in a child,
+/// which is followed through `act`.
 struct Subject {
   std::string name;
+  std::string call;    ///< one that it cannot do without: "linkat"
+  int stores_min = 0;  ///< so many stores to shared memory, at least, it cannot do without
   std::function<void()> prepare = [] {};
   std::function<void()> get_ready = [] {};
   std::function<void(Told&)> act = {};
@@ -37,7 +39,8 @@ struct Subject {
 using Rivals = std::function<void()>;
 using Judge = std::function<void(const Told&)>;
 
-/// Tries every point of the subject, and its end; prints how many there were.
+/// Tries every point of the subject, and its end; prints how many there were. If its call or its
+/// stores are not among them, the watch is blind and nothing was shown.
 void at_every_point(const Stage& stage, const Subject& subject, const std::string& what,
                     const Rivals& rivals, const Judge& judge);
 

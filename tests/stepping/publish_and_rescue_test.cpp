@@ -32,7 +32,8 @@ using test::Told;
 using test::warm_up;
 
 Subject publication(Stage& stage) {
-  Subject publish{.name = "publish a policy"};
+  // The constants are 27 words, two of which may be one store.
+  Subject publish{.name = "publish a policy", .call = "", .stores_min = 8};
   publish.prepare = [&] { (void)Segment::create(stage.path, small()); };
   publish.get_ready = [&] { stage.childs.segment = Segment::open(stage.path); };
   publish.act = [&](Told&) {
@@ -78,7 +79,8 @@ TEST_CASE("P_S_a_stopped_publisher_and_a_rival_use_one_policy") {
 
 /// On a key that has no slot yet, so that the child inserts it, and writes its text.
 Subject first_decision(Stage& stage) {
-  Subject decide{.name = "first decision of a forked child"};
+  // A seat of its own, the claim, the charge and the text of the key.
+  Subject decide{.name = "first decision of a forked child", .call = "fcntl", .stores_min = 4};
   decide.prepare = [&] {
     Segment segment = Segment::create(stage.path, {.keys = 1, .labels = true, .policies = 2});
     (void)segment.limiter("api", three());
@@ -121,7 +123,8 @@ TEST_CASE("A_P_a_forked_child_stopped_in_its_first_decision_and_its_parent_share
 /// Two that were attached before the name was taken away are in this process: handles of their own,
 /// which know nothing of each other.
 Subject rescue_of(Stage& stage) {
-  Subject rescue{.name = "rescue"};
+  // A header like that of a new segment, the slots, and the word that marks the old one.
+  Subject rescue{.name = "rescue", .call = "linkat", .stores_min = 10};
   const auto attach = [&](Hands& hands) {
     hands.segment = Segment::open(stage.path);
     hands.limiter = hands.segment->limiter("api");

@@ -150,4 +150,12 @@ std::uint64_t Model::owed(char key) const {
   return (at->second - now_ns_ + kIntervalNs - 1) / kIntervalNs;
 }
 
+std::set<char> Model::debtors(char but) const {
+  std::set<char> all;
+  for (const auto& [key, tat_ns] : tat_ns_) {
+    if (key != but && tat_ns > now_ns_) all.insert(key);
+  }
+  return all;
+}
+
 }  // namespace rl::test

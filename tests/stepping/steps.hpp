@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -75,9 +76,11 @@ class Actor {
 class Model {
  public:
   Outcome act(const Step& step);
-  /// Makes the key owe `tokens`.
-  void owe(char key, std::uint64_t tokens) { tat_ns_[key] = now_ns_ + tokens * kIntervalNs; }
+  /// The key's slot is taken from it.
+  void evict(char key) { tat_ns_[key] = 0; }
   [[nodiscard]] std::uint64_t owed(char key) const;
+  /// All keys that owe something, but for one.
+  [[nodiscard]] std::set<char> debtors(char but) const;
   [[nodiscard]] const std::map<char, std::uint64_t>& keys() const noexcept { return tat_ns_; }
 
  private:
