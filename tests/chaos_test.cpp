@@ -49,10 +49,8 @@ bool is_enough(const ChaosCounts& counts) {
 
 TEST_CASE(
     "A_P_S_workers_killed_and_stopped_at_random_break_no_bound_and_no_table_and_stop_nobody") {
-  const char* const asked = std::getenv("RL_DEEP");
-  const bool deep = asked != nullptr && *asked != '\0' && std::string_view(asked) != "0";
-  const Nanoseconds least = deep ? Nanoseconds(180s) : Nanoseconds(8s);
-  const Nanoseconds most = deep ? Nanoseconds(400s) : Nanoseconds(120s);
+  const Nanoseconds least = test::is_deep() ? Nanoseconds(180s) : Nanoseconds(8s);
+  const Nanoseconds most = test::is_deep() ? Nanoseconds(400s) : Nanoseconds(120s);
   MESSAGE("RL_TEST_SEED=" << test::seed());
   const NotedSignals signals;  // Ctrl-C removes the segments
   ChaosCounts all;

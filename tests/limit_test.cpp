@@ -128,7 +128,7 @@ TEST_CASE("the_nearest_that_fits_fits") {
 
 TEST_CASE("a_limit_that_cannot_be_read_says_where_it_stopped") {
   struct Row {
-    const char* text;
+    std::string_view text;
     const char* says;
   };
   const Row rows[] = {
@@ -155,7 +155,8 @@ TEST_CASE("a_limit_that_cannot_be_read_says_where_it_stopped") {
       {"1/100000d", "73 years"},
       {"token_bucket", "at the end"},
       {"token_bucket100/s", "at \"100/s\""},
-      {"100/s\n", "at \"\n\""},
+      {"100/s\n", "at \"\\n\""},
+      {std::string_view("100/s\0", 6), "at \"\\x00\""},
       {"1kM/s", "at \"M/s\""},
   };
   for (const Row& row : rows) {

@@ -129,7 +129,7 @@ TEST_CASE("a_limit_that_cannot_be_is_refused_and_not_made") {
   refused("0/s", "a limit of 0 calls");
   refused("1/s burst=0", "a burst of 0");
   refused("1/s leap=3", "the options of a token bucket are");
-  refused("1/s\n2/s", "\\x0a2/s");
+  refused("1/s\n2/s", "\\n2/s");
   refused("999999999/s", "the nearest that fits is 1000M/s");
   refused("1/d burst=1000000", "at most burst=");
   check_error(rlctl({"policy", "set", segment.name(), "", "1/s"}), "the policy's name is empty");

@@ -226,7 +226,7 @@ void scribble_on(shm::ClockKind clock, const char* clock_name) {
   forged.write_to(path);
   test::Shared<Round> shared;
   Round& round = shared[0];
-  const auto end = Clock::now() + std::chrono::milliseconds(deep() ? 60'000 : 1'500);
+  const auto end = Clock::now() + std::chrono::milliseconds(test::is_deep() ? 60'000 : 1'500);
   test::Child scribbler([&] {
     end_with_parent();
     Scribbler pen(path, shape, test::seed());

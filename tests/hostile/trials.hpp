@@ -94,12 +94,6 @@ inline Outcomes run_trials(const std::vector<Trial>& trials) {
   return progress.outcomes;
 }
 
-/// The long version of a test, which tools/check --deep asks for.
-inline bool deep() {
-  const char* text = std::getenv("RL_DEEP");
-  return text != nullptr && *text != '\0' && std::string_view(text) != "0";
-}
-
 /// Removes what lies at scratch_path() at the end of the scope.
 struct CleanUp {
   CleanUp() = default;

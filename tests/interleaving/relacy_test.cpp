@@ -373,7 +373,8 @@ const Scenario kPublicationByWords{"A_a_policy_is_whole_for_who_reads_its_id_in_
                                    false};
 
 void production_holds(bool is_brief) {
-  const bool is_deep = std::getenv("RL_DEEP") != nullptr;
+  const std::string_view deep = std::getenv("RL_DEEP") != nullptr ? std::getenv("RL_DEEP") : "";
+  const bool is_deep = !deep.empty() && deep != "0";  // as in tests/support.hpp, which is not here
   const std::uint64_t iterations = is_brief ? 5'000 : is_deep ? 5'000'000 : 200'000;
   const Search random{rl::random_scheduler_type, 0, iterations};
   const Orders production;

@@ -89,8 +89,7 @@ TEST_CASE("ASP_hold_at_every_step_of_any_schedule_of_calls_reaps_resets_kills_an
     CHECK_MESSAGE(violation.empty(), violation);
     return;
   }
-  const std::uint64_t runs =
-      number_from("RL_RUNS", std::getenv("RL_DEEP") != nullptr ? 10'000'000 : 400'000);
+  const std::uint64_t runs = number_from("RL_RUNS", is_deep() ? 10'000'000 : 400'000);
   Random seeds(number_from("RL_FIRST_SEED", seed()));
   for (std::uint64_t run = 0; run < runs; ++run) {
     const std::uint64_t its_seed = seeds.next();
