@@ -294,8 +294,9 @@ TEST_CASE("P_S_a_stopped_remover_does_not_stop_those_who_decide") {
 }
 
 /// A remover means a name. If it opens the new segment, that one is removed for good. If it had
-/// opened the old one, and was stopped before its last step, it takes the name of the new one,
-/// which it has not marked: so the processes of the new one bring it back, as after an rm.
+/// opened the old one, it leaves the new one alone; but if it was stopped between its last look at
+/// the name and its last step, it takes the name of the new one, which it has not marked: so the
+/// processes of the new one bring it back, as after an rm.
 TEST_CASE("P_S_a_stopped_remover_never_harms_the_limits_of_the_segment_that_came_after") {
   if (!can_trace()) return;
   Stage stage;

@@ -189,6 +189,29 @@ TEST_CASE("P_S_while_a_rescuer_is_stopped_others_decide_and_meet_it_afterwards")
   MESSAGE("at ", waited_for, " of these points the others went on with the old segment meanwhile");
 }
 
+TEST_CASE("S_a_stopped_rescuer_does_not_bring_back_what_others_copied_and_removed_for_good") {
+  if (!can_trace()) return;
+  Stage stage;
+  warm_up(stage);
+  bool removed = false;
+  int times = 0;
+  at_every_point(
+      stage, rescue_of(stage), "stopped while others copy the segment and remove the copy",
+      [&] {
+        (void)stage.ours.limiter->peek("k");  // looks around: makes it anew, or finds it made
+        (void)allowed_of(*stage.ours.limiter, 5);
+        removed = exists(stage.path) && Segment::remove(stage.path);
+        times += removed ? 1 : 0;
+      },
+      [&](const Told& told) {
+        CHECK(told.outcome == Told::succeeded);
+        CHECK(exists(stage.path) != removed);
+        if (!removed) CHECK(Segment::remove(stage.path));
+        make_used_segment(stage.path);  // for the tidying
+      });
+  CHECK(times > 10);
+}
+
 TEST_CASE("P_S_a_stopped_rescuer_gives_way_to_a_segment_that_was_made_meanwhile") {
   if (!can_trace()) return;
   Stage stage;
