@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <new>
+#include <string>
 
 #include "tests/support.hpp"
 
@@ -59,6 +60,30 @@ TEST_CASE("a_decision_allocates_nothing_whether_it_inserts_allows_denies_or_evic
   CHECK(allocations.load() == before);
   CHECK(segment->info().evicted > 0);
   CHECK(allocations.load() > before);  // the counter counts
+}
+
+TEST_CASE("the_fields_of_a_response_allocate_nothing") {
+  if (test::kSanitized) {
+    MESSAGE("skipped: a sanitizer has an allocator of its own");
+    return;
+  }
+  const std::string name(http::kPolicyNameMax, '"');
+  const Limit limit = Limit::per_hour(2);
+  Decision decision;
+  decision.reason = Reason::limited;
+  decision.limit = limit.burst();
+  decision.retry_after = std::chrono::minutes(30);
+  decision.reset_after = std::chrono::hours(1);
+  std::array<char, http::kFieldMax> buffer{};
+  const std::uint64_t before = allocations.load();
+  const bool all = !http::retry_after(decision, buffer).empty() &&
+                   !http::ratelimit_policy(name, limit, buffer).empty() &&
+                   !http::ratelimit(name, limit, decision, buffer).empty() &&
+                   !http::x_ratelimit_limit(decision, buffer).empty() &&
+                   !http::x_ratelimit_remaining(decision, buffer).empty() &&
+                   !http::x_ratelimit_reset(decision, buffer).empty();
+  CHECK(allocations.load() == before);
+  CHECK(all);
 }
 
 /// From now on the kernel kills this process for any system call but stat, write and exit.

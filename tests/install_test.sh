@@ -33,7 +33,15 @@ int main(int, char** argv) {
   try {
     (void)rl::Limit::parse("fast");
   } catch (const rl::Error&) {  // the type crosses the library's border
-    std::printf("%d\n", allowed);
+    const rl::Decision denied = api.try_acquire("user:42");
+    char buffer[rl::http::kFieldMax];
+    const bool says = !rl::http::retry_after(denied, buffer).empty() &&
+                      !rl::http::ratelimit_policy("api", api.limit(), buffer).empty() &&
+                      !rl::http::ratelimit("api", api.limit(), denied, buffer).empty() &&
+                      !rl::http::x_ratelimit_limit(denied, buffer).empty() &&
+                      !rl::http::x_ratelimit_remaining(denied, buffer).empty() &&
+                      !rl::http::x_ratelimit_reset(denied, buffer).empty();
+    std::printf(says ? "%d\n" : "a field of a denial is empty\n", allowed);
   }
 }
 CODE

@@ -8,8 +8,6 @@
 #include <thread>
 
 #include "examples/load/verdict.hpp"
-#include "examples/prefork_server/http_fields.hpp"
-#include "src/token_bucket.hpp"
 #include "tests/web.hpp"
 
 namespace {
@@ -243,42 +241,6 @@ TEST_CASE("the_sender_tells_a_server_that_admits_too_much_or_too_little") {
   const rl::test::Ran too_little = judge("100/h burst=70");
   CHECK(too_little.exit_code == 1);
   CHECK(too_little.out.find("TOO LITTLE") != std::string::npos);
-}
-
-TEST_CASE("the_fields_round_up_and_quote") {
-  using namespace std::chrono_literals;
-  CHECK(examples::sf_string("a\"b\\c\xc3") == R"("a\"b\\c?")");
-  CHECK(examples::ratelimit_policy("api", rl::Limit::parse("1000/s burst=10")) ==
-        "\"api\";q=10;w=1");
-  CHECK(examples::ratelimit_policy("api", rl::Limit::parse("3/s burst=10")) == "\"api\";q=10;w=4");
-  rl::Decision decision;
-  decision.remaining = 7;
-  decision.reset_after = 25s;  // 3 tokens are missing, the next comes in 5 s
-  const rl::Limit limit = rl::Limit::parse("6/m burst=10");
-  CHECK(examples::ratelimit("api", limit, decision) == "\"api\";r=7;t=5");
-  decision.retry_after = 1ns;
-  CHECK(examples::retry_after(decision) == "1");
-  decision.retry_after = 2s + 1ns;
-  CHECK(examples::retry_after(decision) == "3");
-}
-
-TEST_CASE("a_client_that_makes_at_most_q_calls_in_any_w_seconds_is_never_denied") {
-  std::mt19937_64 random(rl::test::seed());
-  INFO("RL_TEST_SEED=", rl::test::seed());
-  for (int round = 0; round < 200; ++round) {
-    const std::uint64_t burst = 1 + random() % 8;
-    const auto bucket = rl::TokenBucket::of(1 + random() % 2'000'000'000, burst);
-    const std::uint64_t w = (bucket.tolerance_ns + 999'999'999) / 1'000'000'000 * 1'000'000'000;
-    std::vector<std::uint64_t> calls;
-    std::uint64_t tat = 0;
-    for (std::uint64_t now = 1; calls.size() < 100; now += random() % (2 * w / burst)) {
-      if (calls.size() >= burst) now = std::max(now, calls[calls.size() - burst] + w);
-      calls.push_back(now);
-      const auto verdict = rl::acquire(bucket, tat, now, 1);
-      REQUIRE(verdict.allowed);
-      tat = verdict.tat_ns;
-    }
-  }
 }
 
 /// Bound A by trying all windows.

@@ -13,8 +13,6 @@
 #include <optional>
 #include <unordered_set>
 
-#include "examples/prefork_server/http_fields.hpp"
-
 namespace examples {
 namespace {
 
@@ -157,12 +155,16 @@ class Connection : public std::enable_shared_from_this<Connection> {
     const rl::Decision decision =
         shared_.limiter.try_acquire(client_key(peer_, forwarded_for, options.trusted));
     const rl::Limit limit = shared_.limiter.limit();
-    response.set("RateLimit-Policy", ratelimit_policy(options.policy, limit));
-    response.set("RateLimit", ratelimit(options.policy, limit, decision));
+    char buffer[rl::http::kFieldMax];
+    const auto say = [&](const char* field, std::string_view value) {
+      if (!value.empty()) response.set(field, {value.data(), value.size()});
+    };
+    say("RateLimit-Policy", rl::http::ratelimit_policy(options.policy, limit, buffer));
+    say("RateLimit", rl::http::ratelimit(options.policy, limit, decision, buffer));
     response.body() = "allowed\n";
     if (decision) return;
     response.result(http::status::too_many_requests);
-    response.set(http::field::retry_after, retry_after(decision));
+    say("Retry-After", rl::http::retry_after(decision, buffer));
     response.body() = "too many requests\n";
   }
 
