@@ -129,7 +129,7 @@ concept KeyNumber = std::integral<T> && sizeof(T) <= 8 && !std::same_as<T, bool>
 /// without any bytes is written "\-". So ("user:42", "GET") is "user:42,GET", and ("a,b", "", "c")
 /// is "a\,b,\-,c".
 ///
-/// Different lists of parts never give the same key (it is injective), whatever bytes they hold.
+/// Different lists of parts that fit never give the same key (it is injective), whatever bytes they hold.
 /// For the parts can be read back: whoever reads a key from the left takes '\' with the byte behind
 /// it as one sign and any other byte as one sign. Each '\' was written with that byte, so reading
 /// keeps in step with writing, and a ',' that is a sign of its own is one that joins, as one from a
