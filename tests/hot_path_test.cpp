@@ -64,8 +64,7 @@ TEST_CASE("a_decision_allocates_nothing_whether_it_inserts_allows_denies_or_evic
 
 TEST_CASE("the_fields_of_a_response_allocate_nothing") {
   if (test::kSanitized) {
-    MESSAGE("skipped: a sanitizer has an allocator of its own");
-    return;
+    return test::skip("a sanitizer has an allocator of its own");
   }
   const std::string name(http::kPolicyNameMax, '"');
   const Limit limit = Limit::per_hour(2);
@@ -84,6 +83,24 @@ TEST_CASE("the_fields_of_a_response_allocate_nothing") {
                    !http::x_ratelimit_reset(decision, buffer).empty();
   CHECK(allocations.load() == before);
   CHECK(all);
+}
+
+TEST_CASE("a_key_of_an_address_or_of_parts_allocates_nothing") {
+  if (test::kSanitized) {
+    return test::skip("a sanitizer has an allocator of its own");
+  }
+  const std::string route(300, 'r');
+  const std::uint64_t before = allocations.load();
+  std::size_t bytes = 0;
+  for (int i = 0; i < 100; ++i) {
+    for (const AddressKey& key : address_keys("2001:db8:1:2:3:4:5:6", {{.ipv6 = 127}, {}}))
+      bytes += CompositeKey("user:42", i, key).view().size();
+    bytes += AddressKey("203.0.113.7").view().size() + AddressKey(route).view().size();
+    bytes += CompositeKey("user:42", std::string_view(route)).view().size();
+  }
+  const std::uint64_t after = allocations.load();
+  CHECK(after == before);
+  CHECK(bytes > 0);
 }
 
 /// From now on the kernel kills this process for any system call but stat, write and exit.

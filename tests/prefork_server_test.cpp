@@ -134,6 +134,22 @@ TEST_CASE("the_key_is_the_rightmost_address_that_no_trusted_proxy_has") {
   }
 }
 
+TEST_CASE("the_addresses_of_one_subnet_are_one_client_unless_told_otherwise") {
+  WebServer by_subnet({"--limit", "1/h", "--trusted-proxy", "127.0.0.1"});
+  Client client(by_subnet.port());
+  CHECK(client.get(from("2001:db8:1:2::1")).status == 200);
+  CHECK(client.get(from("2001:db8:1:2:ffff::2")).status == 429);
+  CHECK(client.get(from("2001:db8:1:3::1")).status == 200);
+  CHECK(client.get(from("203.0.113.1")).status == 200);
+  CHECK(client.get(from("203.0.113.2")).status == 200);
+
+  WebServer by_address({"--limit", "1/h", "--trusted-proxy", "127.0.0.1", "--ipv6-prefix", "128"});
+  Client other(by_address.port());
+  CHECK(other.get(from("2001:db8:1:2::1")).status == 200);
+  CHECK(other.get(from("2001:db8:1:2::2")).status == 200);
+  CHECK(other.get(from("2001:DB8:1:2:0::2")).status == 429);
+}
+
 TEST_CASE("a_limit_of_100_lets_exactly_100_pass_though_a_worker_is_killed") {
   WebServer server({"--limit", "100/h burst=100", "--workers", "4"});
   constexpr int kSenders = 4;
@@ -213,6 +229,7 @@ TEST_CASE("a_wrong_option_is_one_sentence_and_exit_code_2") {
                                                 {"--trusted-proxy", "10.0.0.0/33"},
                                                 {"--trusted-proxy", "home"},
                                                 {"--keys", "0"},
+                                                {"--ipv6-prefix", "129"},
                                                 {"--policy", "a b"},
                                                 {"--colour"}}) {
     CAPTURE(wrong[0]);

@@ -1,6 +1,7 @@
 /// \file
 /// Sends HTTP traffic of many clients to prefork_server on loopback and holds the answers to the
 /// limit: no client may get more than Bound A, all together not less than from an exact limiter.
+/// Each address is a client here, so the server wants --ipv6-prefix 128.
 ///
 /// Exit code: 0 both hold, 1 one does not or a request failed, 2 it could not be tried.
 #include <fmt/format.h>

@@ -1,5 +1,6 @@
 #include "examples/prefork_server/client_address.hpp"
 
+#include <boost/asio/ip/tcp.hpp>
 #include <charconv>
 #include <stdexcept>
 
@@ -12,6 +13,11 @@ std::string_view trim(std::string_view text) {
   const auto first = text.find_first_not_of(" \t");
   if (first == text.npos) return {};
   return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+rl::AddressKey key_of(const ip::address& address, rl::PrefixLengths prefix) {
+  const ip::tcp::endpoint endpoint(address, 0);
+  return rl::AddressKey(endpoint.data(), endpoint.size(), prefix);
 }
 
 }  // namespace
@@ -62,18 +68,18 @@ bool TrustedProxies::contains(const ip::address& address) const {
   return false;
 }
 
-std::string client_key(const ip::address& peer, std::string_view forwarded_for,
-                       const TrustedProxies& trusted) {
-  if (!trusted.contains(peer)) return peer.to_string();
+rl::AddressKey client_key(const ip::address& peer, std::string_view forwarded_for,
+                          const TrustedProxies& trusted, rl::PrefixLengths prefix) {
+  if (!trusted.contains(peer)) return key_of(peer, prefix);
   while (!forwarded_for.empty()) {
     const auto comma = forwarded_for.rfind(',');
     const auto last = comma == forwarded_for.npos ? forwarded_for : forwarded_for.substr(comma + 1);
     const auto address = parse_address(trim(last));
     if (!address) break;
-    if (!trusted.contains(*address)) return address->to_string();
+    if (!trusted.contains(*address)) return key_of(*address, prefix);
     forwarded_for = forwarded_for.substr(0, comma == forwarded_for.npos ? 0 : comma);
   }
-  return peer.to_string();
+  return key_of(peer, prefix);
 }
 
 }  // namespace examples

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include <rl/keys.hpp>
+
 namespace examples {
 
 /// Reads an address as text; an IPv4 address in IPv6 clothes becomes IPv4, a scope goes.
@@ -38,7 +40,7 @@ class TrustedProxies {
 /// walk from the right past them, and the first other address is the client. Everything to its left
 /// is what the client claimed. Where the walk finds no such address, or something that is none, the
 /// key is the peer.
-std::string client_key(const boost::asio::ip::address& peer, std::string_view forwarded_for,
-                       const TrustedProxies& trusted);
+rl::AddressKey client_key(const boost::asio::ip::address& peer, std::string_view forwarded_for,
+                          const TrustedProxies& trusted, rl::PrefixLengths prefix);
 
 }  // namespace examples

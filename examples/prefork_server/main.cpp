@@ -54,6 +54,7 @@ int main(int argc, char** argv) {
   std::string limit_text = "100/s burst=200";
   rl::SegmentOptions segment_options;
   std::vector<std::string> networks;
+  rl::PrefixLengths prefix;
   app.add_option("--port", port, "port on 127.0.0.1; 0 takes a free one")->capture_default_str();
   app.add_option("--workers", workers, "how many processes answer")
       ->check(CLI::Range(1, 256))
@@ -66,6 +67,9 @@ int main(int argc, char** argv) {
   app.add_option("--trusted-proxy", networks,
                  "believe X-Forwarded-For of peers in this network, such as 10.0.0.0/8 or ::1; may "
                  "be given again");
+  app.add_option("--ipv6-prefix", prefix.ipv6, "how many bits of an IPv6 address are one client")
+      ->check(CLI::Range(0, 128))
+      ->capture_default_str();
 
   return examples::run(app, argc, argv, [&] {
     examples::TrustedProxies trusted;
@@ -73,8 +77,8 @@ int main(int argc, char** argv) {
     const rl::Limit limit = rl::Limit::parse(limit_text);
     const int listener = listen_on(port);
     rl::Segment segment = rl::Segment::open_or_create(segment_name, segment_options);
-    const examples::WorkerOptions options{listener, policy, segment.limiter(policy, limit),
-                                          trusted};
+    const examples::WorkerOptions options{listener, policy, segment.limiter(policy, limit), trusted,
+                                          prefix};
     if (options.limiter.differs()) {
       fmt::print(stderr, "prefork_server: {} of {} stands at {}, not {}\n", policy, segment_name,
                  options.limiter.limit().to_string(), limit.to_string());

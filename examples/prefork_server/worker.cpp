@@ -152,8 +152,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
       forwarded_for.append(field->value().data(), field->value().size());
     }
     const WorkerOptions& options = shared_.options;
-    const rl::Decision decision =
-        shared_.limiter.try_acquire(client_key(peer_, forwarded_for, options.trusted));
+    const rl::Decision decision = shared_.limiter.try_acquire(
+        client_key(peer_, forwarded_for, options.trusted, options.prefix));
     const rl::Limit limit = shared_.limiter.limit();
     char buffer[rl::http::kFieldMax];
     const auto say = [&](const char* field, std::string_view value) {

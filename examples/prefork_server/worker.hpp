@@ -22,6 +22,7 @@ struct WorkerOptions {
   std::string policy;
   rl::Limiter limiter;
   TrustedProxies trusted;
+  rl::PrefixLengths prefix;  ///< what of an address is one client
 };
 
 /// Serves until SIGTERM, then finishes what it is answering. SIGTERM is blocked when this is called

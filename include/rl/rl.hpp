@@ -10,6 +10,7 @@
 #include <rl/decision.hpp>
 #include <rl/error.hpp>
 #include <rl/http.hpp>
+#include <rl/keys.hpp>
 #include <rl/limit.hpp>
 #include <rl/limiter.hpp>
 #include <rl/segment.hpp>
