@@ -276,7 +276,7 @@ TEST_CASE("a_client_that_makes_at_most_q_calls_in_any_w_seconds_is_never_denied"
       calls.push_back(now);
       const auto verdict = rl::acquire(bucket, tat, now, 1);
       REQUIRE(verdict.allowed);
-      tat = verdict.tat_ns;
+      tat = verdict.state;
     }
   }
 }

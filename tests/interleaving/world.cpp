@@ -66,14 +66,14 @@ class CallRules {
     verdict_ = rl::acquire(bucket(), state, now, cost_);
     world_.oracle.propose(actor_, now, verdict_.allowed);
     return {verdict_.allowed || heals ? Transition::store : Transition::keep, policy,
-            verdict_.tat_ns};
+            verdict_.state};
   }
 
   World& world_;
   int actor_;
   std::uint64_t cost_;
   std::uint64_t judged_at_ = 0;
-  TokenVerdict verdict_{};
+  rl::Verdict verdict_{};
 };
 
 std::string text_of(SlotWords words) {
