@@ -83,6 +83,8 @@ TEST_CASE("a_call_is_weighed_as_the_table_says") {
        one - 7 + kMinute - kMinute * 9 / 40, two - 7},
       {"charged in the minute before", state_of(one, 0, 40), one + kMinute / 2, 1, false,
        state_of(one, 0, 40), 0, kMinute / 2 - kMinute * 9 / 40, kMinute / 2},
+      {"words before the first minute's end are nobody's", 5, 7, 10, true, state_of(one, 0, 10), 0,
+       0, two - 7},
       {"cut, as no clock can have been there", state_of(three, 0, 0), 7, 1, false,
        state_of(three, 0, 0), 0, one - 7 + kMinute / 10, two - 7},
   };
@@ -297,6 +299,19 @@ TEST_CASE("a_charge_counts_above_the_limit_and_fades_like_a_call") {
   CHECK(charge(kTen, state_of(kMinute, 4, 25), kMinute, 1) == state_of(2 * kMinute, 25, 1));
   CHECK(tokens_owed(kTen, state_of(kMinute, 0, 25), kMinute + 1) == 10);
   CHECK(tokens_owed(kTen, state_of(kMinute, 0, 25), 2 * kMinute - 1) == 1);  // rounded up
+}
+
+TEST_CASE("bytes_that_no_call_wrote_stay_in_the_window_that_they_name") {
+  for (std::uint64_t length = 4; length < 300; ++length) {
+    const SlidingWindow window = SlidingWindow::of(length, SlidingWindow::limit_max(length), 0);
+    for (std::uint64_t packed = 0; packed < length; ++packed) {
+      const SlidingWindowUse use = use_of(window, length + packed, 0);
+      REQUIRE(use.previous < window.radix);
+      REQUIRE(use.current < window.radix);
+      REQUIRE(charge(window, length + packed, 0, ~std::uint64_t{0}) < 2 * length);
+      REQUIRE(acquire(window, length + packed, 0, 1).state < 2 * length);
+    }
+  }
 }
 
 // Counts do not depend on the limit: a limit that changes within its window reads what it finds.
