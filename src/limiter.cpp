@@ -20,8 +20,8 @@ std::uint64_t to_ns(Instant instant) noexcept {
 }
 
 /// Says to the caller what an algorithm decided.
-[[gnu::always_inline]] inline Decision decision_of(const TokenVerdict& verdict,
-                                                   std::uint16_t policy, std::uint64_t limit,
+[[gnu::always_inline]] inline Decision decision_of(const Verdict& verdict, std::uint16_t policy,
+                                                   std::uint64_t limit,
                                                    const shm::Clock& clock) noexcept {
   Decision d{.allowed = verdict.allowed,
              .reason = verdict.allowed ? Reason::ok : Reason::limited,
@@ -105,7 +105,7 @@ template <class Time>
   const auto hash = shm::KeyHash::from(binding.hasher(key.data(), key.size()));
   const std::uint64_t tag = shm::make_tag(hash.identity, binding.id);
   const std::uint64_t index = view.table.find_at_home(hash, tag);
-  TokenVerdict verdict{};
+  Verdict verdict{};
   const bool decided =
       index != view.table.kNowhere &&
       view.table.try_step(index, tag, [&](std::uint16_t policy, std::uint64_t state) noexcept {

@@ -37,13 +37,13 @@ template <class Time>
 [[gnu::always_inline]] inline shm::Transition first_step(const TokenBucket& bucket, Time time,
                                                          std::uint16_t policy, std::uint64_t state,
                                                          std::uint64_t cost,
-                                                         TokenVerdict& verdict) noexcept {
+                                                         Verdict& verdict) noexcept {
   const std::uint64_t now = time.now();
   if (now == shm::Clock::kNoTime || is_beyond_horizon(bucket, state, now)) [[unlikely]] {
     return {shm::Transition::pass, policy, state};
   }
   verdict = acquire(bucket, state, now, cost);
-  return {verdict.allowed ? shm::Transition::store : shm::Transition::keep, policy, verdict.tat_ns};
+  return {verdict.allowed ? shm::Transition::store : shm::Transition::keep, policy, verdict.state};
 }
 
 /// Drives the table through one call on a token bucket (shm::Rules).
@@ -72,7 +72,7 @@ class TokenRules {
       state = cut(*bucket, state, now);
     verdict_ = acquire(*bucket, state, now, cost_);
     return {verdict_.allowed || healed_ ? shm::Transition::store : shm::Transition::keep, policy,
-            verdict_.tat_ns};
+            verdict_.state};
   }
 
   /// Says what step would decide, without deciding it.
@@ -122,7 +122,7 @@ class TokenRules {
   void on_idle_overwritten() noexcept { count(health().idle_overwritten); }
   void on_tentative_freed() noexcept { count(health().tentatives_freed); }
 
-  [[nodiscard]] const TokenVerdict& verdict() const noexcept { return verdict_; }
+  [[nodiscard]] const Verdict& verdict() const noexcept { return verdict_; }
   [[nodiscard]] std::uint16_t decided_by() const noexcept { return decided_by_; }
   [[nodiscard]] std::uint64_t limit() const noexcept { return limit_; }
   [[nodiscard]] bool healed() const noexcept { return healed_; }
@@ -177,7 +177,7 @@ class TokenRules {
   bool healed_ = false;
   bool unavailable_ = false;
   TokenBucket foreign_;
-  TokenVerdict verdict_{};
+  Verdict verdict_{};
 };
 
 }  // namespace rl

@@ -101,7 +101,7 @@ KeyInfo describe(const View& view, PolicyCache& policies, std::uint64_t index, s
   if (known.policy) {
     const TokenBucket& bucket = known.policy->bucket;
     const std::uint64_t tat = std::min(words.state, horizon(bucket, now));
-    const TokenVerdict verdict = peek(bucket, tat, now, 1);
+    const Verdict verdict = peek(bucket, tat, now, 1);
     row.limit = bucket.burst;
     row.remaining = verdict.remaining;
     row.reset_after = to_nanoseconds(verdict.reset_after_ns);

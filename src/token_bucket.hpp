@@ -18,8 +18,7 @@
 /// + tau. Source: ITU-T I.371 (2004), annex A, virtual scheduling.
 #pragma once
 
-#include <algorithm>
-#include <cstdint>
+#include "src/verdict.hpp"
 
 namespace rl {
 
@@ -28,7 +27,7 @@ struct TokenBucket {
   std::uint64_t interval_ns = 1;   ///< T
   std::uint64_t burst = 1;         ///< B
   std::uint64_t tolerance_ns = 1;  ///< tau; also the horizon: no TAT is further ahead
-  std::uint64_t reciprocal = 0;    ///< floor((2^64 - 1) / T): divides by T without a division
+  std::uint64_t reciprocal = 0;    ///< divides by T without a division
 
   static constexpr std::uint64_t kToleranceMax = std::uint64_t{1} << 61;  // 73 years
 
@@ -37,64 +36,44 @@ struct TokenBucket {
   }
   /// Requires is_valid.
   static constexpr TokenBucket of(std::uint64_t interval_ns, std::uint64_t burst) noexcept {
-    return {interval_ns, burst, interval_ns * burst, ~std::uint64_t{0} / interval_ns};
+    return {interval_ns, burst, interval_ns * burst, reciprocal_of(interval_ns)};
   }
 
-  /// Returns floor(ns / T) for ns below 2^63. The product with the reciprocal is at most one short.
+  /// Returns floor(ns / T) for ns below 2^63.
   [[nodiscard]] constexpr std::uint64_t whole_tokens(std::uint64_t ns) const noexcept {
-    __extension__ using Wide = unsigned __int128;
-    const auto tokens = static_cast<std::uint64_t>(Wide{ns} * reciprocal >> 64);
-    return tokens + (ns - tokens * interval_ns >= interval_ns ? 1 : 0);
+    return divide(ns, interval_ns, reciprocal);
   }
 };
-
-/// What a call gets: the TAT after it, and what to tell the caller.
-struct TokenVerdict {
-  bool allowed;
-  bool never;                    ///< the cost is above the burst
-  std::uint64_t tat_ns;          ///< unchanged by a denial
-  std::uint64_t remaining;       ///< tokens left after the call
-  std::uint64_t retry_after_ns;  ///< 0 when allowed
-  std::uint64_t reset_after_ns;  ///< until the bucket is full again
-};
-
-/// What the key owes, as time.
-constexpr std::uint64_t debt_ns(std::uint64_t tat_ns, std::uint64_t now_ns) noexcept {
-  return tat_ns > now_ns ? tat_ns - now_ns : 0;
-}
 
 /// Decides a call of `cost` >= 1. Requires tat_ns <= now_ns + tolerance + slack (see heal).
-constexpr TokenVerdict acquire(const TokenBucket& bucket, std::uint64_t tat_ns,
-                               std::uint64_t now_ns, std::uint64_t cost) noexcept {
+constexpr Verdict acquire(const TokenBucket& bucket, std::uint64_t tat_ns, std::uint64_t now_ns,
+                          std::uint64_t cost) noexcept {
   const std::uint64_t debt = debt_ns(tat_ns, now_ns);
   if (cost > bucket.burst) [[unlikely]] {
     const std::uint64_t left = bucket.tolerance_ns - std::min(debt, bucket.tolerance_ns);
-    return {false, true, tat_ns, bucket.whole_tokens(left), 0, debt};
+    return {false, true, tat_ns, bucket.whole_tokens(left), 0, debt, 0};
   }
   const std::uint64_t after = debt + cost * bucket.interval_ns;
   if (after <= bucket.tolerance_ns) [[likely]] {
-    return {true, false, now_ns + after, bucket.whole_tokens(bucket.tolerance_ns - after),
-            0,    after};
+    return {true,  false, now_ns + after, bucket.whole_tokens(bucket.tolerance_ns - after), 0,
+            after, 0};
   }
   const std::uint64_t left = bucket.tolerance_ns - std::min(debt, bucket.tolerance_ns);
-  return {false, false, tat_ns, bucket.whole_tokens(left), after - bucket.tolerance_ns, debt};
+  return {false, false, tat_ns, bucket.whole_tokens(left), after - bucket.tolerance_ns, debt, 0};
 }
 
 /// Says what acquire would answer, with `remaining` and `reset_after_ns` as they are before any
 /// call.
-constexpr TokenVerdict peek(const TokenBucket& bucket, std::uint64_t tat_ns, std::uint64_t now_ns,
-                            std::uint64_t cost) noexcept {
-  TokenVerdict verdict = acquire(bucket, tat_ns, now_ns, cost);
+constexpr Verdict peek(const TokenBucket& bucket, std::uint64_t tat_ns, std::uint64_t now_ns,
+                       std::uint64_t cost) noexcept {
+  Verdict verdict = acquire(bucket, tat_ns, now_ns, cost);
   if (verdict.allowed) {
-    verdict.tat_ns = tat_ns;
+    verdict.state = tat_ns;
     verdict.remaining += cost;
     verdict.reset_after_ns -= cost * bucket.interval_ns;
   }
   return verdict;
 }
-
-/// How far a state may lie beyond the horizon before it is cut: more than any skew between CPUs.
-inline constexpr std::uint64_t kHealSlackNs = 1'000'000'000;
 
 /// Says whether a TAT lies further ahead than any call of this policy could have put it.
 constexpr bool is_beyond_horizon(const TokenBucket& bucket, std::uint64_t tat_ns,
@@ -105,6 +84,52 @@ constexpr bool is_beyond_horizon(const TokenBucket& bucket, std::uint64_t tat_ns
 /// The most that a key can owe at `now`: where a TAT beyond the horizon is cut to.
 constexpr std::uint64_t horizon(const TokenBucket& bucket, std::uint64_t now_ns) noexcept {
   return now_ns + bucket.tolerance_ns;
+}
+
+/// Brings a TAT beyond the horizon to the horizon; leaves any other as it is.
+constexpr std::uint64_t cut(const TokenBucket& bucket, std::uint64_t tat_ns,
+                            std::uint64_t now_ns) noexcept {
+  const std::uint64_t now = std::min(now_ns, kTimeMax);
+  return is_beyond_horizon(bucket, tat_ns, now) ? horizon(bucket, now) : tat_ns;
+}
+
+/// The largest cost that can ever pass.
+constexpr std::uint64_t most_at_once(const TokenBucket& bucket) noexcept {
+  return bucket.burst;
+}
+
+/// Counts a call that has already happened. The debt stays within the horizon; what would lie
+/// beyond it is forgiven.
+constexpr std::uint64_t charge(const TokenBucket& bucket, std::uint64_t tat_ns,
+                               std::uint64_t now_ns, std::uint64_t cost) noexcept {
+  const std::uint64_t now = std::min(now_ns, kTimeMax);
+  const std::uint64_t debt = debt_ns(cut(bucket, tat_ns, now), now);
+  const std::uint64_t most = horizon(bucket, now) - now;
+  const std::uint64_t room = most - std::min(debt, most);
+  return now + debt + (cost > bucket.whole_tokens(room) ? room : cost * bucket.interval_ns);
+}
+
+/// Gives back what a call of `cost` still owes, `charged` being the TAT after it: at most cost x T,
+/// and at most what is left of charged - now. To give back what time has given already would let
+/// burst + 1 pass at once. A key that had one refund owes no less than if the call had never been;
+/// where calls that were charged after it are refunded, too, each gives back at most its cost.
+constexpr std::uint64_t refund(const TokenBucket& bucket, std::uint64_t tat_ns,
+                               std::uint64_t charged, std::uint64_t cost,
+                               std::uint64_t now_ns) noexcept {
+  const std::uint64_t now = std::min(now_ns, kTimeMax);
+  if (is_beyond_horizon(bucket, tat_ns, now)) return tat_ns;
+  const std::uint64_t owed = std::min(debt_ns(charged, now), debt_ns(tat_ns, now));
+  return tat_ns - (cost > bucket.whole_tokens(owed) ? owed : cost * bucket.interval_ns);
+}
+
+constexpr bool is_idle(const TokenBucket&, std::uint64_t tat_ns, std::uint64_t now_ns) noexcept {
+  return tat_ns <= std::min(now_ns, kTimeMax);
+}
+
+/// Idle as of now, not as of 0: no life of a key begins earlier than the one before ended, so a TAT
+/// that comes back is the same instant, and means the same.
+constexpr std::uint64_t idle_state(const TokenBucket&, std::uint64_t now_ns) noexcept {
+  return std::min(now_ns, kTimeMax);
 }
 
 /// Tokens owed, rounded up: what an eviction would give away.

@@ -299,7 +299,7 @@ Limit random_limit(std::mt19937_64& random) {
   }
 }
 
-Decision decision_of(const TokenBucket& bucket, const TokenVerdict& verdict) {
+Decision decision_of(const TokenBucket& bucket, const Verdict& verdict) {
   const auto ns = [](uint64_t n) { return std::chrono::nanoseconds(static_cast<std::int64_t>(n)); };
   Decision decision;
   decision.allowed = verdict.allowed;
@@ -333,7 +333,7 @@ TEST_CASE("the_fields_of_any_decision_read_back_and_their_seconds_are_the_fewest
     const uint64_t now = random() >> 2;
     const uint64_t debt = random() % 4 == 0 ? 0 : random() % (bucket.tolerance_ns + 1);
     const uint64_t cost = 1 + random() % (1 + (limit.burst() >> random() % 60));
-    const TokenVerdict verdict = acquire(bucket, now + debt, now, cost);
+    const Verdict verdict = acquire(bucket, now + debt, now, cost);
     const Decision decision = decision_of(bucket, verdict);
     CAPTURE(limit.to_string());
     CAPTURE(debt);
@@ -359,7 +359,7 @@ TEST_CASE("the_fields_of_any_decision_read_back_and_their_seconds_are_the_fewest
     REQUIRE((w - 1) * kSecond < bucket.tolerance_ns);
 
     // In t seconds more is left, and in t - 1 there is not.
-    const auto left_at = [&](uint64_t at) { return peek(bucket, verdict.tat_ns, at, 1).remaining; };
+    const auto left_at = [&](uint64_t at) { return peek(bucket, verdict.state, at, 1).remaining; };
     if (verdict.remaining < bucket.burst) {
       ++growing;
       REQUIRE(t >= 1);
@@ -377,12 +377,12 @@ TEST_CASE("the_fields_of_any_decision_read_back_and_their_seconds_are_the_fewest
       const uint64_t seconds = number_in(wait);
       REQUIRE(seconds >= 1);
       REQUIRE(seconds >= t);
-      REQUIRE(acquire(bucket, verdict.tat_ns, now + seconds * kSecond, cost).allowed);
-      REQUIRE_FALSE(acquire(bucket, verdict.tat_ns, now + (seconds - 1) * kSecond, cost).allowed);
+      REQUIRE(acquire(bucket, verdict.state, now + seconds * kSecond, cost).allowed);
+      REQUIRE_FALSE(acquire(bucket, verdict.state, now + (seconds - 1) * kSecond, cost).allowed);
     }
     const uint64_t reset = number_in(value_of(http::x_ratelimit_reset, decision));
-    REQUIRE(now + reset * kSecond >= verdict.tat_ns);
-    if (reset != 0) REQUIRE(now + (reset - 1) * kSecond < verdict.tat_ns);
+    REQUIRE(now + reset * kSecond >= verdict.state);
+    if (reset != 0) REQUIRE(now + (reset - 1) * kSecond < verdict.state);
     REQUIRE(number_in(value_of(http::x_ratelimit_limit, decision)) == limit.burst());
     REQUIRE(number_in(value_of(http::x_ratelimit_remaining, decision)) == verdict.remaining);
   }
@@ -411,7 +411,7 @@ TEST_CASE("a_client_that_makes_at_most_q_calls_in_any_w_seconds_is_never_denied"
       calls.push_back(now);
       const auto verdict = acquire(bucket, tat, now, 1);
       REQUIRE(verdict.allowed);
-      tat = verdict.tat_ns;
+      tat = verdict.state;
     }
   }
 }

@@ -18,9 +18,9 @@ constexpr std::uint64_t passes_from_idle(const TokenBucket& bucket, std::uint64_
   std::uint64_t tat = 0;
   std::uint64_t passed = 0;
   for (;;) {
-    const TokenVerdict v = acquire(bucket, tat, now, 1);
+    const Verdict v = acquire(bucket, tat, now, 1);
     if (!v.allowed) return passed;
-    tat = v.tat_ns;
+    tat = v.state;
     ++passed;
   }
 }
@@ -42,7 +42,7 @@ static_assert(acquire(kTenPerSecond, 0, kSecond, ~std::uint64_t{0}).never);
 static_assert(acquire(kTenPerSecond, 0, kSecond, 10).allowed);
 
 // A denial changes no state.
-static_assert(acquire(kTenPerSecond, 3 * kSecond, 2 * kSecond, 1).tat_ns == 3 * kSecond);
+static_assert(acquire(kTenPerSecond, 3 * kSecond, 2 * kSecond, 1).state == 3 * kSecond);
 
 // Nothing overflows at the far ends of time and tolerance.
 constexpr TokenBucket kWidest = TokenBucket::of(1, TokenBucket::kToleranceMax);
@@ -88,9 +88,9 @@ TEST_CASE("a_call_is_decided_as_the_table_says") {
   };
   for (const Row& row : rows) {
     CAPTURE(row.what);
-    const TokenVerdict v = acquire(row.bucket, row.tat, row.now, row.cost);
+    const Verdict v = acquire(row.bucket, row.tat, row.now, row.cost);
     CHECK(v.allowed == row.allowed);
-    CHECK(v.tat_ns == row.tat_after);
+    CHECK(v.state == row.tat_after);
     CHECK(v.remaining == row.remaining);
     CHECK(v.retry_after_ns == row.retry_after);
     CHECK(v.reset_after_ns == row.reset_after);
@@ -108,7 +108,7 @@ TEST_CASE("waiting_exactly_retry_after_succeeds_and_a_nanosecond_less_does_not")
     const std::uint64_t now = random() % (std::uint64_t{1} << 61);
     const std::uint64_t tat = now + random() % (bucket.tolerance_ns + 1);
     const std::uint64_t cost = 1 + random() % burst;
-    const TokenVerdict v = acquire(bucket, tat, now, cost);
+    const Verdict v = acquire(bucket, tat, now, cost);
     if (v.allowed) continue;
     REQUIRE(v.retry_after_ns > 0);
     REQUIRE(acquire(bucket, tat, now + v.retry_after_ns, cost).allowed);
@@ -142,8 +142,8 @@ TEST_CASE("bound_A_holds_in_every_window_of_random_traffic") {
     for (int call = 0; call < 300; ++call) {
       now += random() % (2 * interval);
       const std::uint64_t cost = 1 + random() % burst;
-      const TokenVerdict v = acquire(bucket, tat, now, cost);
-      tat = v.tat_ns;
+      const Verdict v = acquire(bucket, tat, now, cost);
+      tat = v.state;
       if (v.allowed) admitted.push_back({now, cost});
     }
     REQUIRE(admitted.size() > 5);
@@ -158,11 +158,11 @@ TEST_CASE("bound_A_holds_in_every_window_of_random_traffic") {
 }
 
 TEST_CASE("peek_tells_what_is_left_before_any_call") {
-  const TokenVerdict v = peek(kTenPerSecond, 1'300'000'000, kSecond, 1);
+  const Verdict v = peek(kTenPerSecond, 1'300'000'000, kSecond, 1);
   CHECK(v.allowed);
   CHECK(v.remaining == 7);
   CHECK(v.reset_after_ns == 300'000'000);
-  CHECK(v.tat_ns == 1'300'000'000);
+  CHECK(v.state == 1'300'000'000);
 }
 
 TEST_CASE("tokens_owed_is_rounded_up") {
@@ -171,6 +171,29 @@ TEST_CASE("tokens_owed_is_rounded_up") {
   CHECK(tokens_owed(kTenPerSecond, kSecond + 100'000'000, kSecond) == 1);
   CHECK(tokens_owed(kTenPerSecond, kSecond + 100'000'001, kSecond) == 2);
   CHECK(tokens_owed(kTenPerSecond, ~std::uint64_t{0}, kSecond) == 10);
+}
+
+TEST_CASE("a_refund_gives_back_what_is_still_owed_and_no_more") {
+  const std::uint64_t charged = acquire(kTenPerSecond, 0, kSecond, 5).state;
+  CHECK(refund(kTenPerSecond, charged, charged, 5, kSecond) == kSecond);
+  CHECK(refund(kTenPerSecond, charged, charged, 2, kSecond) == charged - 200'000'000);
+  CHECK(refund(kTenPerSecond, charged, charged, ~std::uint64_t{0}, kSecond) == kSecond);
+  // 0.4 s later one of the five is owed.
+  const std::uint64_t later = kSecond + 400'000'000;
+  CHECK(refund(kTenPerSecond, charged, charged, 5, later) == later);
+  const std::uint64_t more = acquire(kTenPerSecond, charged, later, 3).state;
+  CHECK(refund(kTenPerSecond, more, charged, 5, later) == more - 100'000'000);
+  CHECK(refund(kTenPerSecond, more, charged, 5, charged) == more);
+  // What became of the key in between cannot make it owe less than nothing.
+  CHECK(refund(kTenPerSecond, 0, charged, 5, kSecond) == 0);
+  CHECK(refund(kTenPerSecond, later + 1, charged, 5, later) == later);
+}
+
+TEST_CASE("a_charge_counts_what_has_happened_up_to_the_horizon") {
+  CHECK(charge(kTenPerSecond, 0, kSecond, 3) == kSecond + 300'000'000);
+  CHECK(charge(kTenPerSecond, 2 * kSecond - 1, kSecond, 3) == 2 * kSecond);
+  CHECK(charge(kTenPerSecond, 0, kSecond, ~std::uint64_t{0}) == 2 * kSecond);
+  CHECK(charge(kTenPerSecond, 2 * kSecond + 7, kSecond, 1) == 2 * kSecond + 7);  // within the slack
 }
 
 }  // namespace

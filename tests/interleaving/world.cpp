@@ -51,7 +51,7 @@ class CallRules : public TokenRules<Time, CallBinding> {
   int actor_;
 };
 
-Verdict told_by(const TokenVerdict& verdict) noexcept {
+Verdict told_by(const rl::Verdict& verdict) noexcept {
   return verdict.allowed ? Verdict::allowed : Verdict::denied;
 }
 
@@ -252,7 +252,7 @@ Verdict World::decide(int actor, std::uint64_t identity, std::uint64_t cost, Tim
   const shm::KeyHash hash = hash_of(identity);
   const std::uint64_t tag = make_tag(identity, kPolicy);
   const std::uint64_t index = table.find_at_home(hash, tag);
-  TokenVerdict verdict{};
+  rl::Verdict verdict{};
   const bool decided =
       index != table.kNowhere &&
       table.try_step(index, tag, [&](std::uint16_t policy, std::uint64_t state) noexcept {

@@ -74,7 +74,7 @@ Decision watched_acquire(const Binding& binding, std::string_view key) noexcept 
     shm::Counts& counts = view.table.counts(index);
     shm::add_count(allowed ? counts.allowed : counts.denied, hash.identity);
   };
-  const auto said = [](const TokenVerdict& verdict, std::uint16_t policy, std::uint64_t limit) {
+  const auto said = [](const Verdict& verdict, std::uint16_t policy, std::uint64_t limit) {
     const Reason denial = verdict.never ? Reason::never : Reason::limited;
     return Decision{.allowed = verdict.allowed,
                     .reason = verdict.allowed ? Reason::ok : denial,
@@ -87,7 +87,7 @@ Decision watched_acquire(const Binding& binding, std::string_view key) noexcept 
 
   const std::uint64_t tag = shm::make_tag(hash.identity, binding.id);
   const std::uint64_t index = table.find_at_home(hash, tag);
-  TokenVerdict verdict{};
+  Verdict verdict{};
   const auto step = [&](std::uint16_t policy, std::uint64_t state) noexcept {
     return first_step(binding.policy.bucket, time, policy, state, 1, verdict);
   };

@@ -1,0 +1,67 @@
+/// \file
+/// What every algorithm says to a call, and the little arithmetic that they share.
+///
+/// An algorithm is a struct of parameters and pure functions of the same names, so that whoever
+/// dispatches between them can treat them alike:
+///
+///     acquire(params, state, now, cost)        -> Verdict     decides a call
+///     peek(params, state, now, cost)           -> Verdict     says what acquire would, before it
+///     charge(params, state, now, cost)         -> state       counts what has already happened
+///     refund(params, state, charged, cost, now)-> state       takes a charge back, while it is owed
+///     is_idle(params, state, now)              -> bool        as good as never seen
+///     idle_state(params, now)                  -> state       an idle key, as of now
+///     tokens_owed(params, state, now)          -> tokens      what an eviction would give away
+///     is_beyond_horizon(params, state, now)    -> bool        no call can have written that
+///     cut(params, state, now)                  -> state       the most that a key can owe, if so
+///     most_at_once(params)                     -> tokens      no larger cost ever passes
+///
+/// A state is one 64-bit word. 0 is a key never seen; bit 63 is never set (nonces have it); calls
+/// that pass, charges and idle stamps never make it less, so a word that a slow caller has read
+/// does not come back with another meaning. Only a refund goes back, to a state that says the same
+/// as it did before. Whether a key is idle follows from state, time and parameters alone.
+///
+/// Units: nanoseconds on the segment's clock, below 2^63; tokens (calls of cost 1).
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+namespace rl {
+
+/// What a call gets: the state after it, and what to tell the caller.
+struct Verdict {
+  bool allowed;
+  bool never;                    ///< the cost is above what can ever pass at once
+  std::uint64_t state;           ///< unchanged by a denial
+  std::uint64_t remaining;       ///< tokens left after the call
+  std::uint64_t retry_after_ns;  ///< 0 when allowed, and when never
+  std::uint64_t reset_after_ns;  ///< until the key is as good as never seen
+  std::uint64_t wait_ns;         ///< how long an allowed call has to wait before it goes ahead
+};
+
+/// The latest instant that algorithms know, 146 years: a later one is taken for it.
+inline constexpr std::uint64_t kTimeMax = std::uint64_t{1} << 62;
+
+/// How far a state may lie beyond the horizon before it is cut: more than any skew between CPUs.
+inline constexpr std::uint64_t kHealSlackNs = 1'000'000'000;
+
+/// What a theoretical arrival time (TAT) that lies ahead amounts to: the debt, as time.
+constexpr std::uint64_t debt_ns(std::uint64_t tat_ns, std::uint64_t now_ns) noexcept {
+  return tat_ns > now_ns ? tat_ns - now_ns : 0;
+}
+
+/// Returns what `divide` needs to know of a divisor.
+constexpr std::uint64_t reciprocal_of(std::uint64_t divisor) noexcept {
+  return ~std::uint64_t{0} / divisor;
+}
+
+/// Returns floor(n / divisor) for n below 2^63, without a division. The product with the reciprocal
+/// is at most one short.
+constexpr std::uint64_t divide(std::uint64_t n, std::uint64_t divisor,
+                               std::uint64_t reciprocal) noexcept {
+  __extension__ using Wide = unsigned __int128;
+  const auto quotient = static_cast<std::uint64_t>(Wide{n} * reciprocal >> 64);
+  return quotient + (n - quotient * divisor >= divisor ? 1 : 0);
+}
+
+}  // namespace rl
