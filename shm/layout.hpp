@@ -147,7 +147,10 @@ struct PolicyConstants {
   std::uint32_t creator_uid;
   std::uint64_t created_unix_ns;
   std::uint64_t created_ns;  ///< on the segment's clock
-  std::uint64_t reserved[10];
+  std::uint64_t queue;       ///< of a leaky bucket
+  std::uint64_t delay;       ///< of a leaky bucket
+  std::uint64_t phase_ns;    ///< of windows: Unix time at the segment's time 0, modulo the period
+  std::uint64_t reserved[7];
   std::uint8_t name_bytes;
   char name[kPolicyNameMax];
 };

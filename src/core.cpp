@@ -236,8 +236,10 @@ std::unique_ptr<Binding> LimiterCore::bind(View& view, const std::optional<Limit
                       "writing",
                       segment_->path(), policy_name_));
     }
-    id = view.policies.find_or_publish(constants_of(*limit, view.clock.now(), shm::read_unix_ns()),
-                                       policy_name_);
+    id = view.policies.find_or_publish(
+        constants_of(*limit, {view.clock.now(), shm::read_unix_ns(),
+                              view.mapping.constants().epoch_unix_ns}),
+        policy_name_);
   }
   const auto constants = view.policies.read(id);
   const std::optional<Policy> policy = constants ? policy_from(*constants) : std::nullopt;

@@ -28,7 +28,8 @@ std::uint64_t to_ns(Instant instant) noexcept {
              .policy = policy,
              .limit = limit,
              .remaining = verdict.remaining,
-             .reset_after = to_nanoseconds(verdict.reset_after_ns)};
+             .reset_after = to_nanoseconds(verdict.reset_after_ns),
+             .wait = to_nanoseconds(verdict.wait_ns)};
   if (!verdict.allowed) {
     d.retry_after =
         to_nanoseconds(verdict.retry_after_ns + clock.drift_allowance(verdict.retry_after_ns));
@@ -41,7 +42,7 @@ std::uint64_t to_ns(Instant instant) noexcept {
 }
 
 template <class Time>
-Decision decision_of(const TokenRules<Time>& rules, const shm::Clock& clock) noexcept {
+Decision decision_of(const CallRules<Time>& rules, const shm::Clock& clock) noexcept {
   if (rules.is_unavailable()) return {.reason = Reason::unavailable, .policy = rules.decided_by()};
   return decision_of(rules.verdict(), rules.decided_by(), rules.limit(), clock);
 }
@@ -64,9 +65,8 @@ Decision decision_of(const TokenRules<Time>& rules, const shm::Clock& clock) noe
   d.allowed = allow;
   d.reason = Reason::full;
   d.policy = binding.id;
-  d.limit = binding.policy.bucket.burst;
-  if (!allow)
-    d.retry_after = to_nanoseconds(binding.policy.bucket.interval_ns);  // a guess: nobody can know
+  d.limit = most_at_once(binding.policy.parameters);
+  if (!allow) d.retry_after = binding.policy.limit.interval();  // a guess: nobody can know
   return d;
 }
 
@@ -84,7 +84,7 @@ template <class Time>
                                                std::string_view key, const shm::KeyHash hash,
                                                std::uint64_t cost) noexcept {
   View& view = *binding.view;
-  TokenRules<Time> rules(binding, time, cost);
+  CallRules<Time> rules(binding, time, cost);
   const shm::Update update = view.table.update(hash, rules);
   if (update.outcome != shm::Update::decided) return decision_without_slot(binding, update.outcome);
   if (update.promoted) view.labels.write(update.slot_index, hash.identity, key);
@@ -95,9 +95,10 @@ template <class Time>
 }
 
 /// A decision, whole: hash, find, clock, one CAS, count. Most calls end here.
-template <class Time>
-[[gnu::always_inline]] inline Decision decide(const Binding& binding, Time time,
-                                              std::string_view key, std::uint64_t cost) noexcept {
+template <class Algorithm, class Time>
+[[gnu::always_inline]] inline Decision decide_by(const Algorithm& algorithm, const Binding& binding,
+                                                 Time time, std::string_view key,
+                                                 std::uint64_t cost) noexcept {
   View& view = *binding.view;
   if (key.empty() || cost == 0 || !view.decides.load(std::memory_order_relaxed)) [[unlikely]] {
     return refused(view, key, cost);
@@ -109,12 +110,29 @@ template <class Time>
   const bool decided =
       index != view.table.kNowhere &&
       view.table.try_step(index, tag, [&](std::uint16_t policy, std::uint64_t state) noexcept {
-        return first_step(binding.policy.bucket, time, policy, state, cost, verdict);
+        return first_step(algorithm, time, policy, state, cost, verdict);
       });
   if (!decided) [[unlikely]]
     return decide_with_retries(binding, time, key, hash, cost);
   count(view, index, hash.identity, verdict.allowed);
-  return decision_of(verdict, binding.id, binding.policy.bucket.burst, view.clock);
+  return decision_of(verdict, binding.id, most_at_once(algorithm), view.clock);
+}
+
+/// The same for an algorithm that is not the token bucket.
+template <class Time>
+[[gnu::noinline]] Decision decide_otherwise(const Binding& binding, Time time, std::string_view key,
+                                            std::uint64_t cost) noexcept {
+  return std::visit(
+      [&](const auto& algorithm) { return decide_by(algorithm, binding, time, key, cost); },
+      binding.policy.parameters);
+}
+
+template <class Time>
+[[gnu::always_inline]] inline Decision decide(const Binding& binding, Time time,
+                                              std::string_view key, std::uint64_t cost) noexcept {
+  const auto* const bucket = std::get_if<TokenBucket>(&binding.policy.parameters);
+  return bucket != nullptr ? decide_by(*bucket, binding, time, key, cost)
+                           : decide_otherwise(binding, time, key, cost);
 }
 
 }  // namespace
@@ -167,7 +185,7 @@ Decision Limiter::peek(std::string_view key, std::uint64_t cost) const noexcept 
   if (index != view.table.kNowhere) words = view.table.settled(view.table.slot(index));
   const bool has_slot = shm::is_member_of(words.tag, hash.identity);
 
-  TokenRules<OwnTime> rules(binding, OwnTime{&view.clock}, cost);
+  CallRules<OwnTime> rules(binding, OwnTime{&view.clock}, cost);
   rules.look(has_slot ? shm::policy_of(words.tag) : binding.id, has_slot ? words.state : 0);
   return decision_of(rules, view.clock);
 }

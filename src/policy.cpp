@@ -5,35 +5,77 @@
 #include <rl/error.hpp>
 
 namespace rl {
+namespace {
 
-shm::PolicyConstants constants_of(const Limit& limit, std::uint64_t now_ns,
-                                  std::uint64_t unix_ns) noexcept {
-  const TokenBucket bucket =
-      TokenBucket::of(static_cast<std::uint64_t>(limit.interval().count()), limit.burst());
+constexpr std::uint64_t ns_of(std::chrono::nanoseconds duration) noexcept {
+  return static_cast<std::uint64_t>(duration.count());
+}
+
+Parameters parameters_of(const Limit& limit, std::uint64_t phase_ns) noexcept {
+  switch (limit.algorithm()) {
+    case Algorithm::token_bucket:
+      break;
+    case Algorithm::leaky:
+      return LeakyBucket::of(ns_of(limit.interval()), limit.queue(), limit.delay());
+    case Algorithm::fixed_window:
+      return FixedWindow::of(ns_of(limit.period()), limit.count(), phase_ns);
+    case Algorithm::sliding_window:
+      return SlidingWindow::of(ns_of(limit.period()), limit.count(), phase_ns);
+  }
+  return TokenBucket::of(ns_of(limit.interval()), limit.burst());
+}
+
+/// How far ahead of now the state of a key can lie.
+std::uint64_t horizon_of(const Limit& limit) noexcept {
+  const bool counts_windows = limit.algorithm() == Algorithm::fixed_window ||
+                              limit.algorithm() == Algorithm::sliding_window;
+  return counts_windows ? 2 * ns_of(limit.period()) : ns_of(limit.interval()) * limit.burst();
+}
+
+/// Throws for numbers that make no limit.
+Limit limit_from(const shm::PolicyConstants& c) {
+  const std::chrono::nanoseconds period(static_cast<std::int64_t>(c.period_ns));
+  switch (static_cast<Algorithm>(c.algorithm)) {
+    case Algorithm::token_bucket:
+      break;
+    case Algorithm::leaky:
+      return Limit::leaky(c.count, period, c.queue, c.delay);
+    case Algorithm::fixed_window:
+      return Limit::fixed_window(c.count, period);
+    case Algorithm::sliding_window:
+      return Limit::sliding_window(c.count, period);
+  }
+  return Limit::per(c.count, period).burst(c.burst);
+}
+
+}  // namespace
+
+shm::PolicyConstants constants_of(const Limit& limit, const PolicyTimes& times) noexcept {
   shm::PolicyConstants c{};
-  c.algorithm = static_cast<std::uint32_t>(Algorithm::token_bucket);
+  c.algorithm = static_cast<std::uint32_t>(limit.algorithm());
   c.count = limit.count();
-  c.period_ns = static_cast<std::uint64_t>(limit.period().count());
-  c.interval_ns = bucket.interval_ns;
-  c.burst = bucket.burst;
-  c.horizon_ns = bucket.tolerance_ns;
+  c.period_ns = ns_of(limit.period());
+  c.interval_ns = ns_of(limit.interval());
+  c.burst = limit.burst();
+  c.queue = limit.queue();
+  c.delay = limit.delay();
+  c.phase_ns = times.epoch_unix_ns % c.period_ns;
+  c.horizon_ns = horizon_of(limit);
   c.when_full = static_cast<std::uint32_t>(limit.when_full());
   c.creator_uid = ::geteuid();
-  c.created_unix_ns = unix_ns;
-  c.created_ns = now_ns;
+  c.created_unix_ns = times.unix_ns;
+  c.created_ns = times.now_ns;
   return c;
 }
 
 std::optional<Policy> policy_from(const shm::PolicyConstants& c) noexcept try {
-  if (c.algorithm != static_cast<std::uint32_t>(Algorithm::token_bucket)) return std::nullopt;
+  if (c.algorithm < 1 || c.algorithm > static_cast<std::uint32_t>(Algorithm::sliding_window))
+    return std::nullopt;
   if (c.when_full > static_cast<std::uint32_t>(WhenFull::deny)) return std::nullopt;
   if (c.period_ns > TokenBucket::kToleranceMax) return std::nullopt;
-  const Limit limit =
-      Limit::per(c.count, std::chrono::nanoseconds(static_cast<std::int64_t>(c.period_ns)))
-          .burst(c.burst)
-          .when_full(static_cast<WhenFull>(c.when_full));
-  if (static_cast<std::uint64_t>(limit.interval().count()) != c.interval_ns) return std::nullopt;
-  return Policy{limit, TokenBucket::of(c.interval_ns, c.burst)};
+  const Limit limit = limit_from(c).when_full(static_cast<WhenFull>(c.when_full));
+  if (ns_of(limit.interval()) != c.interval_ns || limit.burst() != c.burst) return std::nullopt;
+  return Policy{limit, parameters_of(limit, c.phase_ns)};
 } catch (...) {
   return std::nullopt;  // numbers that Limit refuses, or no memory to say so
 }

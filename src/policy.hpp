@@ -8,22 +8,25 @@
 #include <rl/limit.hpp>
 
 #include "shm/policies.hpp"
-#include "src/token_bucket.hpp"
+#include "src/parameters.hpp"
 
 namespace rl {
-
-/// Spells an algorithm in a policy entry. Numbers are for ever.
-enum class Algorithm : std::uint32_t { token_bucket = 1 };
 
 /// A policy, read and checked, in private memory.
 struct Policy {
   Limit limit;
-  TokenBucket bucket;
+  Parameters parameters;
+};
+
+/// The instants that go into a policy's entry.
+struct PolicyTimes {
+  std::uint64_t now_ns;         ///< of its creation, on the segment's clock
+  std::uint64_t unix_ns;        ///< the same as people count
+  std::uint64_t epoch_unix_ns;  ///< Unix time at the segment's time 0: windows are aligned by it
 };
 
 /// Writes a limit into an entry's constants (all but the name).
-shm::PolicyConstants constants_of(const Limit& limit, std::uint64_t now_ns,
-                                  std::uint64_t unix_ns) noexcept;
+shm::PolicyConstants constants_of(const Limit& limit, const PolicyTimes& times) noexcept;
 
 /// Reads a policy; nothing when the numbers make no limit that this library can hold.
 std::optional<Policy> policy_from(const shm::PolicyConstants& constants) noexcept;

@@ -32,21 +32,21 @@ struct CallersTimeOn {
 using CallersTime = CallersTimeOn<shm::Clock>;
 
 /// The step of a key under the policy that is asked, with nothing odd about state or clock; all
-/// else is passed on to TokenRules. The clock is read AFTER the table has read the slot: see there.
-template <class Time>
-[[gnu::always_inline]] inline shm::Transition first_step(const TokenBucket& bucket, Time time,
+/// else is passed on to CallRules. The clock is read AFTER the table has read the slot: see there.
+template <class Algorithm, class Time>
+[[gnu::always_inline]] inline shm::Transition first_step(const Algorithm& algorithm, Time time,
                                                          std::uint16_t policy, std::uint64_t state,
                                                          std::uint64_t cost,
                                                          Verdict& verdict) noexcept {
   const std::uint64_t now = time.now();
-  if (now == shm::Clock::kNoTime || is_beyond_horizon(bucket, state, now)) [[unlikely]] {
+  if (now == shm::Clock::kNoTime || is_beyond_horizon(algorithm, state, now)) [[unlikely]] {
     return {shm::Transition::pass, policy, state};
   }
-  verdict = acquire(bucket, state, now, cost);
+  verdict = acquire(algorithm, state, now, cost);
   return {verdict.allowed ? shm::Transition::store : shm::Transition::keep, policy, verdict.state};
 }
 
-/// Drives the table through one call on a token bucket (shm::Rules).
+/// Drives the table through one call, whatever the algorithm of its policy (shm::Rules).
 ///
 /// step() reads the clock AFTER the table has read the slot. A process that was stopped in between
 /// sees an old slot with a new time, never the reverse (but for the 100 ns by which a CPU may read
@@ -56,32 +56,32 @@ template <class Time>
 /// What it takes from the outside is a Binding and a time. Tests give it doubles of both, so that a
 /// scheduler gets in between, and what it counts is watched (tests/interleaving).
 template <class Time, class Outside = Binding>
-class TokenRules {
+class CallRules {
  public:
-  TokenRules(const Outside& binding, const Time& time, std::uint64_t cost) noexcept
+  CallRules(const Outside& binding, const Time& time, std::uint64_t cost) noexcept
       : binding_(binding), time_(time), cost_(cost), decided_by_(binding.id) {}
 
   shm::Transition step(std::uint16_t policy, std::uint64_t state) noexcept {
     unavailable_ = false;
-    const TokenBucket* const bucket = bucket_of(policy);
+    const Parameters* const parameters = parameters_of(policy);
     const std::uint64_t now = time_.now();
-    if (bucket == nullptr || now == shm::Clock::kNoTime) [[unlikely]]
+    if (parameters == nullptr || now == shm::Clock::kNoTime) [[unlikely]]
       return unavailable();
-    healed_ = is_beyond_horizon(*bucket, state, now);
+    healed_ = is_beyond_horizon(*parameters, state, now);
     if (healed_) [[unlikely]]
-      state = cut(*bucket, state, now);
-    verdict_ = acquire(*bucket, state, now, cost_);
+      state = heal(*parameters, state, now);
+    verdict_ = acquire(*parameters, state, now, cost_);
     return {verdict_.allowed || healed_ ? shm::Transition::store : shm::Transition::keep, policy,
             verdict_.state};
   }
 
   /// Says what step would decide, without deciding it.
   void look(std::uint16_t policy, std::uint64_t state) noexcept {
-    const TokenBucket* const bucket = bucket_of(policy);
+    const Parameters* const parameters = parameters_of(policy);
     const std::uint64_t now = time_.now();
-    if (bucket == nullptr || now == shm::Clock::kNoTime) return (void)unavailable();
-    if (is_beyond_horizon(*bucket, state, now)) state = cut(*bucket, state, now);
-    verdict_ = peek(*bucket, state, now, cost_);
+    if (parameters == nullptr || now == shm::Clock::kNoTime) return (void)unavailable();
+    if (is_beyond_horizon(*parameters, state, now)) state = heal(*parameters, state, now);
+    verdict_ = peek(*parameters, state, now, cost_);
   }
 
   shm::Transition first() noexcept { return step(binding_.id, 0); }
@@ -90,7 +90,9 @@ class TokenRules {
   /// than the segment's time, so that nobody sees a debt in it.
   [[nodiscard]] shm::Transition idle() const noexcept {
     const std::uint64_t now = std::min(time_.now(), time_.clock->now());
-    return {shm::Transition::store, binding_.id, now == shm::Clock::kNoTime ? 0 : now};
+    const bool is_known = now != shm::Clock::kNoTime;
+    return {shm::Transition::store, binding_.id,
+            is_known ? idle_state(binding_.policy.parameters, now) : 0};
   }
 
   /// Another key's slot is judged by the real time, not by what the caller believes it to be.
@@ -98,20 +100,21 @@ class TokenRules {
 
   [[nodiscard]] shm::Standing judge(std::uint16_t policy, std::uint64_t state) const noexcept {
     if (judged_at_ == shm::Clock::kNoTime) return shm::Standing::sticky;
-    if (policy != binding_.id) {
-      const auto constants = binding_.view->policies.read(policy);
-      if (!constants) return shm::Standing::idle;  // damaged: nobody can read this debt
-      if (!policy_from(*constants)) return shm::Standing::sticky;  // of a newer library: not ours
-    }
-    return debt_ns(state, judged_at_) == 0 ? shm::Standing::idle : shm::Standing::owing;
+    if (policy == binding_.id) return standing(binding_.policy.parameters, state);
+    const auto constants = binding_.view->policies.read(policy);
+    if (!constants) return shm::Standing::idle;  // damaged: nobody can read this debt
+    const auto found = policy_from(*constants);
+    if (!found) return shm::Standing::sticky;  // of a newer library: not ours to judge
+    return standing(found->parameters, state);
   }
 
   [[nodiscard]] std::uint64_t tokens_owed(std::uint16_t policy,
                                           std::uint64_t state) const noexcept {
-    if (policy == binding_.id) return rl::tokens_owed(binding_.policy.bucket, state, judged_at_);
+    if (policy == binding_.id)
+      return rl::tokens_owed(binding_.policy.parameters, state, judged_at_);
     const auto constants = binding_.view->policies.read(policy);
     const auto found = constants ? policy_from(*constants) : std::nullopt;
-    return found ? rl::tokens_owed(found->bucket, state, judged_at_) : 0;
+    return found ? rl::tokens_owed(found->parameters, state, judged_at_) : 0;
   }
 
   [[nodiscard]] bool may_evict() const noexcept {
@@ -129,22 +132,27 @@ class TokenRules {
   [[nodiscard]] bool is_unavailable() const noexcept { return unavailable_; }
 
  private:
-  /// Returns the bucket of the policy that the slot is under, and notes it as the one that decides.
-  /// An entry that is damaged comes under ours again; one that is whole but unknown to this library
-  /// has no bucket.
-  const TokenBucket* bucket_of(std::uint16_t& policy) noexcept {
-    const TokenBucket* bucket = &binding_.policy.bucket;
+  [[nodiscard]] shm::Standing standing(const Parameters& parameters,
+                                       std::uint64_t state) const noexcept {
+    return is_idle(parameters, state, judged_at_) ? shm::Standing::idle : shm::Standing::owing;
+  }
+
+  /// Returns the parameters of the policy that the slot is under, and notes it as the one that
+  /// decides. An entry that is damaged comes under ours again; one that is whole but unknown to this
+  /// library has none.
+  const Parameters* parameters_of(std::uint16_t& policy) noexcept {
+    const Parameters* parameters = &binding_.policy.parameters;
     if (policy != binding_.id) [[unlikely]] {
       const auto constants = binding_.view->policies.read(policy);
       const auto found = constants ? policy_from(*constants) : std::nullopt;
       if (constants && !found) return nullptr;
-      if (found) foreign_ = found->bucket;
-      if (found) bucket = &foreign_;
+      if (found) foreign_ = found->parameters;
+      if (found) parameters = &foreign_;
       if (!found) policy = binding_.id;
     }
     decided_by_ = policy;
-    limit_ = bucket->burst;
-    return bucket;
+    limit_ = most_at_once(*parameters);
+    return parameters;
   }
 
   /// The clock, or the policy that the key is under, says nothing to this process.
@@ -157,11 +165,12 @@ class TokenRules {
   /// Cuts a state that no clock of ours can explain. A caller's time is first checked against the
   /// clock: if that explains the state, it stays. But the clock's words are input, too, and may put
   /// `latest` centuries after `now`: the debt is kept within what the algorithm can add to.
-  std::uint64_t cut(const TokenBucket& bucket, std::uint64_t state, std::uint64_t now) noexcept {
+  std::uint64_t heal(const Parameters& parameters, std::uint64_t state,
+                     std::uint64_t now) noexcept {
     constexpr std::uint64_t kDebtMax = std::uint64_t{1} << 62;
     const std::uint64_t latest = time_.latest();
-    healed_ = is_beyond_horizon(bucket, state, latest);
-    if (healed_) state = horizon(bucket, latest);
+    healed_ = is_beyond_horizon(parameters, state, latest);
+    if (healed_) state = cut(parameters, state, latest);
     return debt_ns(state, now) > kDebtMax ? now + kDebtMax : state;
   }
 
@@ -176,7 +185,7 @@ class TokenRules {
   std::uint64_t limit_ = 0;
   bool healed_ = false;
   bool unavailable_ = false;
-  TokenBucket foreign_;
+  Parameters foreign_;
   Verdict verdict_{};
 };
 

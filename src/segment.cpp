@@ -99,10 +99,9 @@ KeyInfo describe(const View& view, PolicyCache& policies, std::uint64_t index, s
     row.key_truncated = label.truncated;
   }
   if (known.policy) {
-    const TokenBucket& bucket = known.policy->bucket;
-    const std::uint64_t tat = std::min(words.state, horizon(bucket, now));
-    const Verdict verdict = peek(bucket, tat, now, 1);
-    row.limit = bucket.burst;
+    const Parameters& parameters = known.policy->parameters;
+    const Verdict verdict = peek(parameters, cut(parameters, words.state, now), now, 1);
+    row.limit = most_at_once(parameters);
     row.remaining = verdict.remaining;
     row.reset_after = to_nanoseconds(verdict.reset_after_ns);
     row.idle = verdict.reset_after_ns == 0;

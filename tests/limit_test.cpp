@@ -33,6 +33,14 @@ TEST_CASE("a_limit_is_read_as_written") {
       {"10/s when_full=allow burst=3", Limit::per_second(10).burst(3).when_full(WhenFull::allow)},
       {"1000000000/s", Limit::per_second(1'000'000'000)},
       {"1/25000d", Limit::per(1, 24h * 25'000)},
+      {"leaky 10/s", Limit::leaky(10, 1s, 0)},
+      {"leaky 10/s delay=5 queue=50", Limit::leaky(10, 1s, 50, 5)},
+      {"window 1000/h", Limit::fixed_window(1'000, 1h)},
+      {"fixed_window 1k/h when_full=deny",
+       Limit::fixed_window(1'000, 1h).when_full(WhenFull::deny)},
+      {"window 700M/s", Limit::fixed_window(700'000'000, 1s)},
+      {"sliding 100/m", Limit::sliding_window(100, 1min)},
+      {"sliding_window 31621/s", Limit::sliding_window(31'621, 1s)},
   };
   for (const Row& row : rows) {
     CAPTURE(row.text);
@@ -50,6 +58,18 @@ TEST_CASE("a_limit_prints_in_its_shortest_form") {
   CHECK(Limit::per(90, 48h).to_string() == "90/2d");
   CHECK(Limit::per(9, 1500ms).burst(2).when_full(WhenFull::deny).to_string() ==
         "9/1500ms burst=2 when_full=deny");
+  CHECK(Limit::leaky(10, 1s, 0).to_string() == "leaky 10/s");
+  CHECK(Limit::leaky(10, 1s, 50, 5).to_string() == "leaky 10/s queue=50 delay=5");
+  CHECK(Limit::fixed_window(1'000, 1h).when_full(WhenFull::allow).to_string() ==
+        "window 1k/h when_full=allow");
+  CHECK(Limit::sliding_window(100, 1min).to_string() == "sliding 100/m");
+}
+
+TEST_CASE("each_algorithm_says_the_most_that_may_pass_at_once") {
+  CHECK(Limit::per_second(10).burst(3).burst() == 3);
+  CHECK(Limit::leaky(10, 1s, 50).burst() == 51);
+  CHECK(Limit::fixed_window(1'000, 1h).burst() == 1'000);
+  CHECK(Limit::sliding_window(100, 1min).burst() == 100);
 }
 
 TEST_CASE("what_is_printed_reads_back_to_the_same") {
@@ -60,9 +80,20 @@ TEST_CASE("what_is_printed_reads_back_to_the_same") {
     const std::uint64_t count = 1 + (random() >> (random() % 44 + 20));
     const auto period = std::chrono::milliseconds(1 + (random() >> (random() % 36 + 28)));
     try {
-      const Limit limit = Limit::per(count, period)
-                              .burst(1 + random() % 1'000)
-                              .when_full(static_cast<WhenFull>(random() % 3));
+      const auto drawn = [&] {
+        const std::uint64_t queue = random() % 1'000;
+        switch (random() % 4) {
+          case 0:
+            return Limit::leaky(count, period, queue, random() % (queue + 1));
+          case 1:
+            return Limit::fixed_window(count, period);
+          case 2:
+            return Limit::sliding_window(count, period);
+          default:
+            return Limit::per(count, period).burst(1 + random() % 1'000);
+        }
+      };
+      const Limit limit = drawn().when_full(static_cast<WhenFull>(random() % 3));
       CAPTURE(limit.to_string());
       REQUIRE(Limit::parse(limit.to_string()) == limit);
       ++tried;
@@ -98,7 +129,21 @@ TEST_CASE("what_cannot_be_represented_is_refused_with_the_nearest_that_can") {
         std::string::npos);
   CHECK(refusal([] { return Limit::per_day(1).burst(100'000); }).find("burst=26687") !=
         std::string::npos);
-  for (const char* nearest : {"250M/s", "500M/s", "1000M/s", "1/d burst=26687"}) {
+  CHECK(refusal([] { return Limit::leaky(1, 24h, 100'000); }).find("queue=26686 fits") !=
+        std::string::npos);
+  CHECK(refusal([] { return Limit::leaky(1, 1s, 5, 6); }).find("delay=5, need") !=
+        std::string::npos);
+  CHECK(refusal([] { return Limit::sliding_window(31'622, 1s); }).find("at most 31621;") !=
+        std::string::npos);
+  CHECK(refusal([] { return Limit::fixed_window(1'000'000, 1ms); }).find("at most 999999;") !=
+        std::string::npos);
+  CHECK(refusal([] { return Limit::fixed_window(1, 24h * 14'000); }).find("36 years") !=
+        std::string::npos);
+  CHECK(refusal([] {
+          return Limit::sliding_window(1, 1s).burst(2);
+        }).find("only a token bucket has a burst") != std::string::npos);
+  for (const char* nearest : {"250M/s", "500M/s", "1000M/s", "1/d burst=26687", "sliding 31621/s",
+                              "leaky 1/d queue=26686", "window 999999/ms"}) {
     CAPTURE(nearest);
     CHECK_NOTHROW(Limit::parse(nearest));
   }
@@ -158,6 +203,13 @@ TEST_CASE("a_limit_that_cannot_be_read_says_where_it_stopped") {
       {"100/s\n", "at \"\\n\""},
       {std::string_view("100/s\0", 6), "at \"\\x00\""},
       {"1kM/s", "at \"M/s\""},
+      {"lucky 1/s", "at \"lucky 1/s\": a limit begins with"},
+      {"leaky", "at the end"},
+      {"leaky 1/s burst=2", "at \"burst=2\": the options of a leaky bucket are queue=N, delay=N"},
+      {"window 1/s queue=2", "at \"queue=2\": the options of a fixed window are when_full"},
+      {"sliding 1/s burst=2", "at \"burst=2\": the options of a sliding window are when_full"},
+      {"leaky 1/s queue=1 queue=1", "queue= is given twice"},
+      {"leaky 1/s delay=1", "a delay above the queue"},
   };
   for (const Row& row : rows) {
     CAPTURE(row.text);

@@ -242,6 +242,93 @@ TEST_CASE("find_and_for_each_key_tell_what_a_key_has") {
   CHECK(rows == 1);
 }
 
+TEST_CASE("a_leaky_bucket_says_to_each_call_how_long_to_wait_and_denies_when_the_queue_is_full") {
+  test::Scratch segment(by_hand(100));
+  Limiter api = segment->limiter("api", Limit::leaky(10, 1s, 3, 1));
+  for (const auto wait : {0ms, 0ms, 100ms, 200ms}) {
+    const Decision d = api.try_acquire("k");
+    CHECK(d);
+    CHECK(d.wait == wait);
+    CHECK(d.limit == 4);
+  }
+  const Decision denied = api.try_acquire("k");
+  CHECK_FALSE(denied);
+  CHECK(denied.reason == Reason::limited);
+  CHECK(denied.retry_after == 100ms);
+  CHECK(denied.wait == 0ms);
+  segment->advance_clock(100ms);
+  CHECK(api.peek("k").remaining == 1);
+  CHECK(api.try_acquire("k").wait == 200ms);
+  CHECK(api.try_acquire("k", 5).reason == Reason::never);
+}
+
+TEST_CASE("a_fixed_window_begins_anew_where_the_clock_in_utc_says") {
+  test::Scratch segment(by_hand(100));
+  Limiter api = segment->limiter("api", Limit::fixed_window(2, 1min));
+  CHECK(api.try_acquire("k").remaining == 1);
+  CHECK(api.try_acquire("k").remaining == 0);
+  const Decision denied = api.try_acquire("k");
+  CHECK_FALSE(denied);
+  CHECK(denied.retry_after > 0ns);
+  CHECK(denied.retry_after <= 1min);
+  const auto at = segment->info().created + denied.retry_after;  // the clock stands at creation
+  CHECK(at.time_since_epoch() % 1min == 0ns);
+  segment->advance_clock(denied.retry_after - 1ns);
+  CHECK_FALSE(api.try_acquire("k"));
+  segment->advance_clock(1ns);
+  CHECK(api.peek("k").remaining == 2);
+  CHECK(segment->find("api", "k")->idle);
+  CHECK(api.try_acquire("k", 2));
+  CHECK(api.try_acquire("k").retry_after == 1min);
+}
+
+TEST_CASE("a_sliding_window_counts_the_window_before_as_it_fades") {
+  test::Scratch segment(by_hand(100));
+  Limiter api = segment->limiter("api", Limit::sliding_window(10, 1min));
+  const auto since = segment->info().created.time_since_epoch() % 1min;
+  segment->advance_clock(1min - since);  // to where a window begins
+  CHECK(api.try_acquire("k", 10));
+  CHECK(api.try_acquire("k").retry_after == 1min + 6s);  // a tenth of the ten is gone by then
+  segment->advance_clock(1min + 30s);
+  CHECK(api.peek("k").remaining == 5);
+  CHECK(api.try_acquire("k", 5));
+  CHECK_FALSE(api.try_acquire("k"));
+  CHECK(segment->find("api", "k")->remaining == 0);
+  segment->advance_clock(90s);
+  CHECK(segment->find("api", "k")->idle);
+}
+
+TEST_CASE("the_limit_of_the_segment_stands_whatever_its_algorithm") {
+  test::Scratch segment(by_hand(100));
+  for (const char* text :
+       {"leaky 5/s queue=7 delay=2", "window 5/s", "sliding 6/s", "5/s burst=2"}) {
+    const Limit limit = Limit::parse(text);
+    const std::string name = "p" + std::to_string(limit.burst());
+    Limiter first = segment->limiter(name, limit);
+    CHECK(first.limit() == limit);
+    const Limiter second = segment->limiter(name, Limit::per_second(1));
+    CHECK(second.limit() == limit);
+    CHECK(second.differs());
+    CHECK(first.try_acquire("k"));
+    CHECK(first.reset("k"));
+    CHECK(first.peek("k").remaining == limit.burst());
+  }
+  CHECK(segment->policies().size() == 4);
+}
+
+TEST_CASE("idle_keys_of_every_algorithm_make_room_for_new_ones") {
+  for (const char* text : {"leaky 1000/s queue=3", "window 5/ms", "sliding 5/ms"}) {
+    CAPTURE(text);
+    test::Scratch segment(by_hand(1'000));
+    Limiter api = segment->limiter("api", Limit::parse(text));
+    for (int i = 0; i < 20'000; ++i) {
+      REQUIRE(api.try_acquire("user:" + std::to_string(i)));
+      if (i % 250 == 0) segment->advance_clock(1ms);
+    }
+    CHECK(segment->info().evicted == 0);
+  }
+}
+
 TEST_CASE("without_labels_keys_have_no_text") {
   test::Scratch segment({.keys = 100, .labels = false});
   (void)segment->limiter("api", Limit::per_second(10)).try_acquire("secret");

@@ -61,6 +61,50 @@ TEST_CASE("A_eight_processes_on_one_key_get_exactly_the_limit_200_times") {
   }
 }
 
+/// What eight processes got of one key.
+struct Grants {
+  std::atomic<int> admitted;
+  std::array<std::atomic<std::int64_t>, 100> wait_ns;
+};
+
+TEST_CASE("A_eight_processes_on_one_key_get_exactly_the_limit_of_every_algorithm") {
+  const char* const limits[] = {"1/h burst=100", "leaky 1/h queue=99",
+                                "leaky 1/h queue=99 delay=99", "window 100/h", "sliding 100/h"};
+  for (const char* text : limits) {
+    CAPTURE(text);
+    const Limit limit = Limit::parse(text);
+    for (int repeat = 0; repeat < 20; ++repeat) {
+      test::Scratch segment({.keys = 100, .clock = ClockSource::manual});
+      Limiter api = segment->limiter("api", limit);
+      test::Shared<Grants> grants;
+      StartingGun gun;
+      std::vector<test::Child> children;
+      for (int i = 0; i < 8; ++i) {
+        children.emplace_back([&] {
+          gun.wait();
+          for (int call = 0; call < 50; ++call) {
+            const Decision d = api.try_acquire("hot");
+            if (!d) continue;
+            const int nth = grants[0].admitted++;
+            if (nth < 100) grants[0].wait_ns.at(static_cast<std::size_t>(nth)) = d.wait.count();
+          }
+        });
+      }
+      gun.fire();
+      for (test::Child& child : children) REQUIRE(child.wait() == 0);
+      REQUIRE(grants[0].admitted == 100);
+      // One goes ahead at once, and each of the others has an instant of its own.
+      std::vector<std::int64_t> waits(grants[0].wait_ns.begin(), grants[0].wait_ns.end());
+      std::sort(waits.begin(), waits.end());
+      const bool all_wait = limit.queue() > limit.delay();
+      for (std::size_t i = 0; i < waits.size(); ++i) {
+        const auto place = static_cast<std::int64_t>(i);
+        REQUIRE(waits[i] == (all_wait ? place * limit.interval().count() : 0));
+      }
+    }
+  }
+}
+
 TEST_CASE("A_processes_that_open_for_themselves_share_the_limit_too") {
   const std::string name = test::unique_name();
   const test::RemoveAtEnd cleanup(name);

@@ -118,13 +118,13 @@ TEST_CASE("acquire_exits_1_when_denied_and_says_when_to_come_back") {
   check_answer(rlctl(acquire), 0, "allowed: 2 of 3 left, full in 500 ms\n");
   check_answer(rlctl(acquire_json), 0,
                R"({"allowed":true,"reason":"ok","limit":3,"remaining":1,"retry_after_ns":0,)"
-               "\"reset_after_ns\":1000000000}\n");
+               "\"reset_after_ns\":1000000000,\"wait_ns\":0}\n");
   check_answer(rlctl({"acquire", segment.name(), "api", "user:42", "--cost", "2"}), 1,
                "denied, come back in 500 ms: 1 of 3 left, full in 1 s\n");
   check_answer(rlctl(acquire), 0, "allowed: 0 of 3 left, full in 1.5 s\n");
   check_answer(rlctl(acquire_json), 1,
                R"({"allowed":false,"reason":"limited","limit":3,"remaining":0,)"
-               R"("retry_after_ns":500000000,"reset_after_ns":1500000000})"
+               R"("retry_after_ns":500000000,"reset_after_ns":1500000000,"wait_ns":0})"
                "\n");
   REQUIRE(rlctl({"clock", segment.name(), "--advance", "500ms"}).exit_code == 0);
   check_answer(rlctl(acquire), 0, "allowed: 0 of 3 left, full in 1.5 s\n");
@@ -138,7 +138,7 @@ TEST_CASE("a_cost_above_the_burst_exits_1_with_a_sentence_and_null") {
     CHECK(ran.exit_code == 1);
     CHECK(ran.out ==
           R"({"allowed":false,"reason":"never","limit":3,"remaining":3,"retry_after_ns":null,)"
-          "\"reset_after_ns\":0}\n");
+          "\"reset_after_ns\":0,\"wait_ns\":0}\n");
     CHECK(ran.err ==
           "rlctl: a cost of 4 is above the burst of policy \"api\" and can never pass; ask for at "
           "most 3\n");
@@ -394,6 +394,40 @@ TEST_CASE("explain_says_in_plain_words_what_a_limit_allows") {
       R"({"window_ns":10000000000,"cost":10},{"window_ns":60000000000,"cost":35},)"
       R"({"window_ns":3600000000000,"cost":1805},{"window_ns":86400000000000,"cost":43205}]})"
       "\n");
+  check_answer(
+      rlctl({"explain", "leaky 10/s queue=50 delay=5"}), 0,
+      "leaky 10/s queue=50 delay=5: a leaky bucket for each key\n"
+      "interval    100 ms (100000000 ns): a key gets a call back that often\n"
+      "queue       50: so many more are admitted, and told how long to wait; the last for 4.5 s\n"
+      "delay       5: so many of those need not wait\n"
+      "when full   evict: a key that finds no room takes the slot that owes the fewest, "
+      "whose key starts anew\n"
+      "worst case  queue + 1 + floor(T / interval) calls of cost 1 admitted in any window of "
+      "length T:\n"
+      "      T   calls\n"
+      "    1 s      61\n"
+      "  1 min     651\n"
+      "    1 h   36051\n"
+      "    1 d  864051\n");
+  check_answer(rlctl({"explain", "window 1000/h"}), 0,
+               "window 1k/h: fixed windows for each key\n"
+               "window      1 h, of the clock in UTC: 1000 calls in each\n"
+               "when full   evict: a key that finds no room takes the slot that owes the fewest, "
+               "whose key starts anew\n"
+               "worst case  the count, times one more than the windows that T fills, in any time "
+               "of length T:\n"
+               "      T  calls\n"
+               "    1 s   2000\n"
+               "  1 min   2000\n"
+               "    1 h   2000\n"
+               "    1 d  25000\n");
+  check_answer(rlctl({"explain", "sliding 100/m", "--json"}), 0,
+               R"({"policy_limit":"sliding 100/m","algorithm":"sliding_window","count":100,)"
+               R"("period_ns":60000000000,"limit":100,"when_full":"evict","worst_case":[)"
+               R"({"window_ns":1000000000,"cost":199},{"window_ns":60000000000,"cost":199},)"
+               R"({"window_ns":3600000000000,"cost":6100},)"
+               R"({"window_ns":86400000000000,"cost":144100}]})"
+               "\n");
 }
 
 TEST_CASE("version_and_help_exit_0") {

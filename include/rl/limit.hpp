@@ -20,32 +20,58 @@ enum class WhenFull : std::uint8_t {
   deny,   ///< deny the call
 };
 
-/// A limit: an algorithm with its parameters. So far the algorithm is the token bucket.
+/// Says how calls are counted. Numbers are for ever: segments hold them.
+enum class Algorithm : std::uint8_t {
+  token_bucket = 1,    ///< evenly, and up to a burst back to back
+  leaky = 2,           ///< evenly, and a queue whose calls are told how long to wait
+  fixed_window = 3,    ///< so many in each window of the clock
+  sliding_window = 4,  ///< the same, with the window before counted as it fades
+};
+
+/// A limit: an algorithm with its parameters.
 ///
-///     limit  = [ "token_bucket" ] COUNT "/" [ N ] ( "ms" | "s" | "m" | "h" | "d" ) { option }
-///     option = "burst=" N | "when_full=" ( "evict" | "allow" | "deny" )
-///     COUNT  = digits, or digits with "k" or "M"
+///     limit     = [ algorithm ] COUNT "/" [ N ] ( "ms" | "s" | "m" | "h" | "d" ) { option }
+///     algorithm = "token_bucket" | "leaky" | "fixed_window" | "window" | "sliding_window" | "sliding"
+///     option    = "burst=" N                        of a token bucket; COUNT if not given
+///               | "queue=" N | "delay=" N           of a leaky bucket; 0 if not given
+///               | "when_full=" ( "evict" | "allow" | "deny" )
+///     COUNT     = digits, or digits with "k" or "M"
 ///
-/// A key may make `count` calls per `period`, evenly, and up to `burst` of them back to back from
-/// idle. The interval between two tokens is a whole number of nanoseconds, rounded up.
+/// Token bucket: a key may make `count` calls per `period`, evenly, and up to `burst` of them back
+/// to back from idle. Leaky bucket: evenly, with `queue` more that are admitted and told to wait for
+/// their turn (Decision::wait), the first `delay` of which need not. Both: the interval between two
+/// calls is a whole number of nanoseconds, rounded up. Fixed window: `count` calls in each window of
+/// `period`, aligned to the Unix epoch in UTC as it stood when the segment was made; up to twice
+/// that in a period that spans two windows. Sliding window: the window before counts, too, by the
+/// share of it that lies within the last `period`; exact if its calls came evenly, and at worst
+/// 2 x count - 1 in a period.
 ///
 /// Errors: every function that makes a Limit throws Error (bad_limit) for one that is not
 /// representable: a count or burst of 0, a period that is not whole milliseconds, an interval whose
-/// rounding would change the rate by more than 0.1 %, burst x interval above 73 years. The text
-/// names the nearest that fits.
+/// rounding would change the rate by more than 0.1 %, burst x interval above 73 years, a delay above
+/// the queue, a window above 36 years, or more in a window than its state can count (fixed: one per
+/// nanosecond; sliding: 999 in 1 ms, 31,621 in 1 s, 244,947 in 1 m). The text names the nearest that
+/// fits.
 class RL_EXPORT Limit {
  public:
-  /// Makes a limit of n calls per period, with a burst of n.
+  /// Makes a token bucket of n calls per period, with a burst of n.
   static Limit per(std::uint64_t n, std::chrono::nanoseconds period);
   static Limit per_second(std::uint64_t n);
   static Limit per_minute(std::uint64_t n);
   static Limit per_hour(std::uint64_t n);
   static Limit per_day(std::uint64_t n);
+  /// Makes a leaky bucket: `queue` calls wait for their turn, all but the first `delay` of them.
+  static Limit leaky(std::uint64_t n, std::chrono::nanoseconds period, std::uint64_t queue,
+                     std::uint64_t delay = 0);
+  /// Makes a limit that counts by windows of the clock.
+  static Limit fixed_window(std::uint64_t n, std::chrono::nanoseconds period);
+  static Limit sliding_window(std::uint64_t n, std::chrono::nanoseconds period);
 
   /// Reads the grammar above. Errors: Error (bad_limit) that shows the place.
   static Limit parse(std::string_view text);
 
-  /// Returns this limit with another burst: n calls of cost 1 pass back to back from idle.
+  /// Returns this limit with another burst: n calls of cost 1 pass back to back from idle. Errors:
+  /// only a token bucket has one.
   [[nodiscard]] Limit burst(std::uint64_t n) const;
   /// Returns this limit with another rule for a full table.
   [[nodiscard]] Limit when_full(WhenFull rule) const;
@@ -54,7 +80,13 @@ class RL_EXPORT Limit {
   [[nodiscard]] std::chrono::nanoseconds period() const noexcept {
     return std::chrono::nanoseconds(static_cast<std::int64_t>(period_ns_));
   }
+  [[nodiscard]] Algorithm algorithm() const noexcept { return algorithm_; }
+  /// Returns the most that may pass at once: a token bucket's burst, a leaky bucket's queue and one,
+  /// a window's count.
   [[nodiscard]] std::uint64_t burst() const noexcept { return burst_; }
+  /// Returns how many calls may wait, and how many of those need not; 0 but for a leaky bucket.
+  [[nodiscard]] std::uint64_t queue() const noexcept { return queue_; }
+  [[nodiscard]] std::uint64_t delay() const noexcept { return delay_; }
   [[nodiscard]] WhenFull when_full() const noexcept { return when_full_; }
   /// Returns the time between two tokens: period / count, rounded up.
   [[nodiscard]] std::chrono::nanoseconds interval() const noexcept;
@@ -65,12 +97,17 @@ class RL_EXPORT Limit {
   friend bool operator==(const Limit&, const Limit&) = default;
 
  private:
-  Limit(std::uint64_t count, std::uint64_t period_ns, std::uint64_t burst, WhenFull rule);
+  Limit() = default;
+  static Limit make(Algorithm algorithm, std::uint64_t count, std::chrono::nanoseconds period,
+                    std::uint64_t burst, std::uint64_t queue, std::uint64_t delay);
 
-  std::uint64_t count_;
-  std::uint64_t period_ns_;
-  std::uint64_t burst_;
-  WhenFull when_full_;
+  std::uint64_t count_ = 0;
+  std::uint64_t period_ns_ = 0;
+  std::uint64_t burst_ = 0;
+  std::uint64_t queue_ = 0;
+  std::uint64_t delay_ = 0;
+  Algorithm algorithm_ = Algorithm::token_bucket;
+  WhenFull when_full_ = WhenFull::evict;
 };
 
 }  // namespace rl

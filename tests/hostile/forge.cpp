@@ -90,7 +90,8 @@ void Forged::make_policies() {
   constexpr std::uint32_t kCount = std::size(kPolicyNames);
   for (std::uint32_t id = 1; id <= kCount; ++id) {
     shm::PolicyConstants& c = policy(id).constants;
-    c = constants_of(Limit::parse(kPolicyLimits[id - 1]), 0, header().constants.created_unix_ns);
+    c = constants_of(Limit::parse(kPolicyLimits[id - 1]),
+                     {0, header().constants.created_unix_ns, header().constants.epoch_unix_ns});
     c.name_bytes = static_cast<std::uint8_t>(kPolicyNames[id - 1].size());
     std::memcpy(c.name, kPolicyNames[id - 1].data(), c.name_bytes);
     if (id < kCount) policy(id).next.store(id + 1, relaxed);

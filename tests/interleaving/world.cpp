@@ -23,10 +23,10 @@ constexpr std::uint16_t kStickyPolicy = Oracle::kStickyPolicy;
 
 /// The rules of production, which tell the oracle what they propose.
 template <class Time>
-class CallRules : public TokenRules<Time, CallBinding> {
+class WatchedRules : public CallRules<Time, CallBinding> {
  public:
-  using Production = TokenRules<Time, CallBinding>;
-  CallRules(const CallBinding& binding, const Time& time, std::uint64_t cost) noexcept
+  using Production = CallRules<Time, CallBinding>;
+  WatchedRules(const CallBinding& binding, const Time& time, std::uint64_t cost) noexcept
       : Production(binding, time, cost),
         oracle_(binding.view->participant.world.oracle),
         actor_(binding.view->participant.actor) {}
@@ -273,7 +273,7 @@ Verdict World::decide_with_retries(int actor, const shm::KeyHash& hash, std::uin
                                    Time time) {
   CallView view(*this, actor);
   const CallBinding binding{&view, kPolicy, policy_};
-  CallRules<Time> rules(binding, time, cost);
+  WatchedRules<Time> rules(binding, time, cost);
   const Update update = table.update(hash, rules);
   if (update.outcome == Update::full) return Verdict::full;
   if (update.outcome == Update::gave_up) return Verdict::gave_up;
@@ -293,7 +293,7 @@ void World::reset(int actor, std::uint64_t identity) {
 void World::reap(int actor, std::uint64_t first, std::uint64_t count) {
   CallView view(*this, actor);
   const CallBinding binding{&view, kPolicy, policy_};
-  TokenRules<OwnTimeOn<WatchedClock>, CallBinding> rules(binding, {&clock_}, 1);
+  CallRules<OwnTimeOn<WatchedClock>, CallBinding> rules(binding, {&clock_}, 1);
   for (std::uint64_t i = first; i < std::min(first + count, kSlots); ++i) {
     rules.begin_judging();
     table.free_if(i, [&](SlotWords words) {

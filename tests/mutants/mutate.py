@@ -200,10 +200,9 @@ OF_TABLE = [
 
 OF_RULES = [
     ("IDLE_IS_ZERO", "A: the state of an idle key does not say since when", """\
-    return {shm::Transition::store, binding_.id, now == shm::Clock::kNoTime ? 0 : now};
+    const bool is_known = now != shm::Clock::kNoTime;
 """, """\
-    if (kMutant == Mutant::IDLE_IS_ZERO) return {shm::Transition::store, binding_.id, 0};
-    return {shm::Transition::store, binding_.id, now == shm::Clock::kNoTime ? 0 : now};
+    const bool is_known = now != shm::Clock::kNoTime && kMutant != Mutant::IDLE_IS_ZERO;
 """),
     ("IDLE_BY_CALLERS_TIME", "A: a key that is idle by the caller's time owes by the clock", """\
     const std::uint64_t now = std::min(time_.now(), time_.clock->now());
@@ -214,12 +213,12 @@ OF_RULES = [
 """),
     ("READ_CLOCK_ONCE", "A: later looks at a slot are judged by a time before them", """\
     const std::uint64_t now = time_.now();
-    if (bucket == nullptr || now == shm::Clock::kNoTime) [[unlikely]]
+    if (parameters == nullptr || now == shm::Clock::kNoTime) [[unlikely]]
       return unavailable();
 """, """\
     if (kMutant == Mutant::READ_CLOCK_ONCE && judged_at_ == 0) judged_at_ = time_.now();
     const std::uint64_t now = kMutant == Mutant::READ_CLOCK_ONCE ? judged_at_ : time_.now();
-    if (bucket == nullptr || now == shm::Clock::kNoTime) [[unlikely]]
+    if (parameters == nullptr || now == shm::Clock::kNoTime) [[unlikely]]
       return unavailable();
 """),
     ("JUDGE_BY_CALLERS_TIME", "A: another key's debt is over when the caller says so", """\
@@ -230,18 +229,20 @@ OF_RULES = [
   }
 """),
     ("OWING_IS_IDLE", "A: a debt of less than a token is not a debt", """\
-    return debt_ns(state, judged_at_) == 0 ? shm::Standing::idle : shm::Standing::owing;
+    return is_idle(parameters, state, judged_at_) ? shm::Standing::idle : shm::Standing::owing;
 """, """\
-    const std::uint64_t spared =
-        kMutant == Mutant::OWING_IS_IDLE ? binding_.policy.bucket.interval_ns - 1 : 0;
-    return debt_ns(state, judged_at_ + spared) == 0 ? shm::Standing::idle : shm::Standing::owing;
+    const auto* const bucket = std::get_if<TokenBucket>(&parameters);
+    const bool spares = kMutant == Mutant::OWING_IS_IDLE && bucket != nullptr;
+    const std::uint64_t at_ns = judged_at_ + (spares ? bucket->interval_ns - 1 : 0);
+    return is_idle(parameters, state, at_ns) ? shm::Standing::idle : shm::Standing::owing;
 """),
     ("JUDGE_A_NEWER_LIBRARYS", "A: a policy that is not understood is judged all the same", """\
-      if (!policy_from(*constants)) return shm::Standing::sticky;  // of a newer library: not ours
+    if (!found) return shm::Standing::sticky;  // of a newer library: not ours to judge
 """, """\
-      if (kMutant != Mutant::JUDGE_A_NEWER_LIBRARYS && !policy_from(*constants)) {
-        return shm::Standing::sticky;
-      }
+    if (kMutant == Mutant::JUDGE_A_NEWER_LIBRARYS && !found) {
+      return standing(binding_.policy.parameters, state);
+    }
+    if (!found) return shm::Standing::sticky;  // of a newer library: not ours to judge
 """),
     ("EVICT_ALWAYS", "A: evicts under a policy that says otherwise", """\
     return binding_.policy.limit.when_full() == WhenFull::evict;
@@ -256,16 +257,16 @@ OF_RULES = [
   }
 """),
     ("FIRST_LOOK_WITHOUT_HORIZON", "A: a debt that no call can have charged is collected", """\
-  if (now == shm::Clock::kNoTime || is_beyond_horizon(bucket, state, now)) [[unlikely]] {
+  if (now == shm::Clock::kNoTime || is_beyond_horizon(algorithm, state, now)) [[unlikely]] {
 """, """\
   const bool looks = kMutant != Mutant::FIRST_LOOK_WITHOUT_HORIZON;
-  if (now == shm::Clock::kNoTime || (looks && is_beyond_horizon(bucket, state, now))) {
+  if (now == shm::Clock::kNoTime || (looks && is_beyond_horizon(algorithm, state, now))) {
 """),
     ("STEP_WITHOUT_HORIZON", "A: the same, where the first look has left it to the step", """\
-    healed_ = is_beyond_horizon(*bucket, state, now);
+    healed_ = is_beyond_horizon(*parameters, state, now);
 """, """\
     healed_ =
-        kMutant != Mutant::STEP_WITHOUT_HORIZON && is_beyond_horizon(*bucket, state, now);
+        kMutant != Mutant::STEP_WITHOUT_HORIZON && is_beyond_horizon(*parameters, state, now);
 """),
     ("CUT_UNSTORED", "A: what was cut is not written down, and stays", """\
     return {verdict_.allowed || healed_ ? shm::Transition::store : shm::Transition::keep, policy,
@@ -276,9 +277,9 @@ OF_RULES = [
             policy,
 """),
     ("CUT_TO_NOTHING", "A: a state beyond the horizon is forgiven", """\
-    if (healed_) state = horizon(bucket, latest);
+    if (healed_) state = cut(parameters, state, latest);
 """, """\
-    if (healed_) state = kMutant == Mutant::CUT_TO_NOTHING ? 0 : horizon(bucket, latest);
+    if (healed_) state = kMutant == Mutant::CUT_TO_NOTHING ? 0 : cut(parameters, state, latest);
 """),
     ("CUT_BY_CALLERS_TIME", "A: a time long ago cuts what the clock explains", """\
     const std::uint64_t latest = time_.latest();

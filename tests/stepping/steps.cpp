@@ -96,7 +96,7 @@ void Actor::reap() {
 /// What Segment::limiter does to the segment; all that it does besides is to its own process.
 void Actor::publish(char key) {
   const char name[] = {'p', 'o', 'l', 'i', 'c', 'y', '-', key};
-  (void)shm::PolicyTable(raw_).find_or_publish(constants_of(stepped_limit(), now_ns(), 1),
+  (void)shm::PolicyTable(raw_).find_or_publish(constants_of(stepped_limit(), {now_ns(), 1, 0}),
                                                {name, sizeof name});
 }
 

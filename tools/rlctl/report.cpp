@@ -24,30 +24,6 @@ std::string_view name_of(ClockSource clock) {
   return "auto";
 }
 
-std::string_view name_of(WhenFull rule) {
-  switch (rule) {
-    case WhenFull::allow:
-      return "allow";
-    case WhenFull::deny:
-      return "deny";
-    case WhenFull::evict:
-      break;
-  }
-  return "evict";
-}
-
-std::string_view meaning_of(WhenFull rule) {
-  switch (rule) {
-    case WhenFull::allow:
-      return "a key that finds no room passes, uncharged";
-    case WhenFull::deny:
-      return "a key that finds no room is denied";
-    case WhenFull::evict:
-      break;
-  }
-  return "a key that finds no room takes the slot that owes the fewest, whose key starts anew";
-}
-
 std::string full_in(nanoseconds reset_after) {
   return reset_after.count() <= 0 ? "now" : human_duration(reset_after);
 }
@@ -56,36 +32,17 @@ std::string number(std::uint64_t n) {
   return fmt::format("{}", n);
 }
 
+/// A limit that counts by windows gives nothing back in between.
+std::string interval_of(const Limit& limit) {
+  return counts_by_windows(limit) ? "-" : human_duration(limit.interval());
+}
+
 /// A policy's name is a byte string of the segment; none when its entry cannot be read.
 Json name_or_null(const std::string& name) {
   return name.empty() ? Json(nullptr) : Json(escape(name));
 }
 std::string name_or_id(const std::string& name, std::uint16_t id) {
   return name.empty() ? fmt::format("(damaged, id {})", id) : escape(name);
-}
-
-struct Window {
-  nanoseconds length;
-  std::uint64_t cost;  ///< the most that a key gets in it
-};
-
-/// Guarantee A for a second, a minute, an hour, a day and the limit's own period.
-std::vector<Window> worst_case(const Limit& limit) {
-  using namespace std::chrono_literals;
-  std::vector<nanoseconds> lengths{1s, 1min, 1h, 24h, limit.period()};
-  std::sort(lengths.begin(), lengths.end());
-  lengths.erase(std::unique(lengths.begin(), lengths.end()), lengths.end());
-  std::vector<Window> windows;
-  for (const nanoseconds length : lengths) {
-    windows.push_back(
-        {length, limit.burst() + static_cast<std::uint64_t>(length / limit.interval())});
-  }
-  return windows;
-}
-
-/// How long an idle key that used its whole burst needs to be idle again.
-nanoseconds refill(const Limit& limit) {
-  return limit.interval() * static_cast<std::int64_t>(limit.burst());
 }
 
 }  // namespace
@@ -108,6 +65,7 @@ Json json_of(const Decision& d) {
       {"remaining", d.remaining},
       {"retry_after_ns", d.retry_after == kNever ? Json(nullptr) : Json(d.retry_after.count())},
       {"reset_after_ns", d.reset_after.count()},
+      {"wait_ns", d.wait.count()},
   };
 }
 
@@ -117,6 +75,8 @@ std::string text_of(const Decision& d, std::string_view asked) {
     verdict += fmt::format(" ({})", to_string(d.reason));
   if (!d.allowed && d.retry_after != kNever)
     verdict += fmt::format(", come back in {}", human_duration(d.retry_after));
+  if (d.allowed && d.wait.count() > 0)
+    verdict += fmt::format(", to go ahead in {}", human_duration(d.wait));
   return fmt::format("{}: {} of {} left, full {}{}\n", verdict, d.remaining, d.limit,
                      d.reset_after.count() > 0 ? "in " : "", full_in(d.reset_after));
 }
@@ -226,7 +186,7 @@ Json json_of(const PolicyInfo& policy) {
   };
   if (policy.limit) {
     object["limit"] = policy.limit->burst();
-    object["interval_ns"] = policy.limit->interval().count();
+    if (!counts_by_windows(*policy.limit)) object["interval_ns"] = policy.limit->interval().count();
     object["when_full"] = name_of(policy.limit->when_full());
   }
   object["created"] = iso_time(policy.created);
@@ -237,7 +197,7 @@ Json json_of(const PolicyInfo& policy) {
 Cells cells_of(const PolicyInfo& policy) {
   return {name_or_id(policy.name, policy.id), number(policy.id),
           policy.limit ? number(policy.limit->burst()) : "?",
-          policy.limit ? human_duration(policy.limit->interval()) : "?",
+          policy.limit ? interval_of(*policy.limit) : "?",
           policy.limit ? policy.limit->to_string() : "?"};
 }
 
@@ -247,44 +207,6 @@ Table table_for(const PolicyInfo*) {
                 {"limit", Table::right},
                 {"interval", Table::right},
                 {"policy limit", Table::left}});
-}
-
-Json explained_in_json(const Limit& limit) {
-  Json windows = Json::array();
-  for (const Window& window : worst_case(limit))
-    windows.push_back({{"window_ns", window.length.count()}, {"cost", window.cost}});
-  return {
-      {"policy_limit", limit.to_string()},
-      {"algorithm", "token_bucket"},
-      {"count", limit.count()},
-      {"period_ns", limit.period().count()},
-      {"interval_ns", limit.interval().count()},
-      {"limit", limit.burst()},
-      {"refill_ns", refill(limit).count()},
-      {"when_full", name_of(limit.when_full())},
-      {"worst_case", std::move(windows)},
-  };
-}
-
-void explain_in_text(const Limit& limit) {
-  put(fmt::format("{}: a token bucket for each key\n", limit.to_string()));
-  put_pairs({
-      {"interval", fmt::format("{} ({} ns): a key gets a call back that often",
-                               human_duration(limit.interval()), limit.interval().count())},
-      {"burst", fmt::format("{}: so many calls pass back to back from idle; all are back {} later",
-                            limit.burst(), human_duration(refill(limit)))},
-      {"when full",
-       fmt::format("{}: {}", name_of(limit.when_full()), meaning_of(limit.when_full()))},
-      {"worst case", "burst + floor(T / interval) calls of cost 1 in any window of length T:"},
-  });
-  Table table({{"T", Table::right}, {"calls", Table::right}});
-  const std::vector<Window> windows = worst_case(limit);
-  const auto cells = [](const Window& w) -> Cells {
-    return {human_duration(w.length), number(w.cost)};
-  };
-  for (const Window& window : windows) table.measure(cells(window));
-  put("  " + table.header());
-  for (const Window& window : windows) put("  " + table.line(cells(window)));
 }
 
 }  // namespace rl::ctl

@@ -43,6 +43,8 @@ Json json_of(const PolicyInfo& policy);
 Cells cells_of(const PolicyInfo& policy);
 Table table_for(const PolicyInfo*);
 
+std::string_view name_of(WhenFull rule);
+bool counts_by_windows(const Limit& limit);
 Json explained_in_json(const Limit& limit);
 void explain_in_text(const Limit& limit);
 

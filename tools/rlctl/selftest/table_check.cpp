@@ -42,6 +42,13 @@ std::set<std::uint16_t> check_policies(const shm::Mapping& mapping, bool is_ours
   return ids;
 }
 
+/// A debt is held to the horizon itself; a window that is named, to what a clock may be ahead.
+bool owes_too_much(const Parameters& parameters, std::uint64_t state, std::uint64_t latest_ns) {
+  const auto* const bucket = std::get_if<TokenBucket>(&parameters);
+  return bucket != nullptr ? state > horizon(*bucket, latest_ns)
+                           : is_beyond_horizon(parameters, state, latest_ns);
+}
+
 }  // namespace
 
 TableCheck check_table(const shm::Mapping& mapping, std::optional<std::uint64_t> latest_ns) {
@@ -76,7 +83,7 @@ TableCheck check_table(const shm::Mapping& mapping, std::optional<std::uint64_t>
     }
     const auto constants = policies.read(id);
     const auto policy = constants ? policy_from(*constants) : std::nullopt;
-    if (latest_ns && policy && words.state > horizon(policy->bucket, *latest_ns))
+    if (latest_ns && policy && owes_too_much(policy->parameters, words.state, *latest_ns))
       fault("it owes more than its limit allows");
   }
   return check;

@@ -84,28 +84,27 @@ Decision watched_acquire(const Binding& binding, std::string_view key) noexcept 
   };
   const shm::Table<Cell> table = watched_table<Cell>(view);
   const OwnTime time{&view.clock};
+  // selftest makes no other policies
+  const TokenBucket& bucket = std::get<TokenBucket>(binding.policy.parameters);
 
   const std::uint64_t tag = shm::make_tag(hash.identity, binding.id);
   const std::uint64_t index = table.find_at_home(hash, tag);
   Verdict verdict{};
   const auto step = [&](std::uint16_t policy, std::uint64_t state) noexcept {
-    return first_step(binding.policy.bucket, time, policy, state, 1, verdict);
+    return first_step(bucket, time, policy, state, 1, verdict);
   };
   if (index != table.kNowhere && table.try_step(index, tag, step)) {
     count_beside(index, verdict.allowed);
-    return said(verdict, binding.id, binding.policy.bucket.burst);
+    return said(verdict, binding.id, bucket.burst);
   }
 
-  TokenRules<OwnTime> rules(binding, time, 1);
+  CallRules<OwnTime> rules(binding, time, 1);
   const shm::Update update = table.update(hash, rules);
   if (update.outcome != shm::Update::decided) {
     const bool allow = binding.policy.limit.when_full() == WhenFull::allow;
     count(allow ? health.full_allowed : health.full_denied);
     if (update.outcome == shm::Update::gave_up) count(health.gave_up);
-    return {.allowed = allow,
-            .reason = Reason::full,
-            .policy = binding.id,
-            .limit = binding.policy.bucket.burst};
+    return {.allowed = allow, .reason = Reason::full, .policy = binding.id, .limit = bucket.burst};
   }
   if (update.promoted) view.labels.write(update.slot_index, hash.identity, key);
   if (update.has_slot && !rules.is_unavailable())

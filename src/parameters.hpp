@@ -1,0 +1,55 @@
+/// \file
+/// A policy's algorithm, whichever it is: every operation of src/verdict.hpp, sent to the one that
+/// the parameters belong to.
+#pragma once
+
+#include <variant>
+
+#include "src/fixed_window.hpp"
+#include "src/leaky.hpp"
+#include "src/sliding_window.hpp"
+#include "src/token_bucket.hpp"
+
+namespace rl {
+
+using Parameters = std::variant<TokenBucket, LeakyBucket, FixedWindow, SlidingWindow>;
+
+constexpr Verdict acquire(const Parameters& parameters, std::uint64_t state, std::uint64_t now_ns,
+                          std::uint64_t cost) noexcept {
+  return std::visit([=](const auto& p) { return acquire(p, state, now_ns, cost); }, parameters);
+}
+
+constexpr Verdict peek(const Parameters& parameters, std::uint64_t state, std::uint64_t now_ns,
+                       std::uint64_t cost) noexcept {
+  return std::visit([=](const auto& p) { return peek(p, state, now_ns, cost); }, parameters);
+}
+
+constexpr bool is_idle(const Parameters& parameters, std::uint64_t state,
+                       std::uint64_t now_ns) noexcept {
+  return std::visit([=](const auto& p) { return is_idle(p, state, now_ns); }, parameters);
+}
+
+constexpr std::uint64_t idle_state(const Parameters& parameters, std::uint64_t now_ns) noexcept {
+  return std::visit([=](const auto& p) { return idle_state(p, now_ns); }, parameters);
+}
+
+constexpr std::uint64_t tokens_owed(const Parameters& parameters, std::uint64_t state,
+                                    std::uint64_t now_ns) noexcept {
+  return std::visit([=](const auto& p) { return tokens_owed(p, state, now_ns); }, parameters);
+}
+
+constexpr bool is_beyond_horizon(const Parameters& parameters, std::uint64_t state,
+                                 std::uint64_t now_ns) noexcept {
+  return std::visit([=](const auto& p) { return is_beyond_horizon(p, state, now_ns); }, parameters);
+}
+
+constexpr std::uint64_t cut(const Parameters& parameters, std::uint64_t state,
+                            std::uint64_t now_ns) noexcept {
+  return std::visit([=](const auto& p) { return cut(p, state, now_ns); }, parameters);
+}
+
+constexpr std::uint64_t most_at_once(const Parameters& parameters) noexcept {
+  return std::visit([](const auto& p) { return most_at_once(p); }, parameters);
+}
+
+}  // namespace rl

@@ -1,0 +1,194 @@
+// `rlctl explain LIMIT`: what a limit means, and the most that any window of time can get.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "tools/rlctl/report.hpp"
+
+namespace rl::ctl {
+namespace {
+
+using std::chrono::nanoseconds;
+
+std::string_view name_of(Algorithm algorithm) {
+  switch (algorithm) {
+    case Algorithm::token_bucket:
+      break;
+    case Algorithm::leaky:
+      return "leaky";
+    case Algorithm::fixed_window:
+      return "fixed_window";
+    case Algorithm::sliding_window:
+      return "sliding_window";
+  }
+  return "token_bucket";
+}
+
+std::string_view meaning_of(WhenFull rule) {
+  switch (rule) {
+    case WhenFull::allow:
+      return "a key that finds no room passes, uncharged";
+    case WhenFull::deny:
+      return "a key that finds no room is denied";
+    case WhenFull::evict:
+      break;
+  }
+  return "a key that finds no room takes the slot that owes the fewest, whose key starts anew";
+}
+
+/// The most that a key gets in a length of time, wherever that begins: the bounds of the heads of
+/// src/token_bucket.hpp, leaky.hpp, fixed_window.hpp and sliding_window.hpp.
+std::uint64_t most_in(const Limit& limit, nanoseconds length) {
+  if (!counts_by_windows(limit))
+    return limit.burst() + static_cast<std::uint64_t>(length / limit.interval());
+  if (limit.algorithm() == Algorithm::sliding_window && length <= limit.period())
+    return 2 * limit.count() - 1;
+  const auto whole = static_cast<std::uint64_t>((length - nanoseconds(1)) / limit.period()) + 1;
+  return (whole + 1) * limit.count();
+}
+
+std::string bound_of(const Limit& limit) {
+  switch (limit.algorithm()) {
+    case Algorithm::token_bucket:
+      break;
+    case Algorithm::leaky:
+      return "queue + 1 + floor(T / interval) calls of cost 1 admitted in any window of length T:";
+    case Algorithm::fixed_window:
+      return "the count, times one more than the windows that T fills, in any time of length T:";
+    case Algorithm::sliding_window:
+      return "twice the count, less one, in any window; then the count for each further one:";
+  }
+  return "burst + floor(T / interval) calls of cost 1 in any window of length T:";
+}
+
+struct Window {
+  nanoseconds length;
+  std::uint64_t cost;  ///< the most that a key gets in it
+};
+
+/// For a second, a minute, an hour, a day and the limit's own period.
+std::vector<Window> worst_case(const Limit& limit) {
+  using namespace std::chrono_literals;
+  std::vector<nanoseconds> lengths{1s, 1min, 1h, 24h, limit.period()};
+  std::sort(lengths.begin(), lengths.end());
+  lengths.erase(std::unique(lengths.begin(), lengths.end()), lengths.end());
+  std::vector<Window> windows;
+  for (const nanoseconds length : lengths) windows.push_back({length, most_in(limit, length)});
+  return windows;
+}
+
+/// How long an idle key that used all that may pass at once needs to be idle again.
+nanoseconds refill(const Limit& limit) {
+  return limit.interval() * static_cast<std::int64_t>(limit.burst());
+}
+
+using Pairs = std::vector<std::pair<std::string, std::string>>;
+
+std::string call_back_every(const Limit& limit) {
+  return fmt::format("{} ({} ns): a key gets a call back that often",
+                     human_duration(limit.interval()), limit.interval().count());
+}
+
+Pairs token_bucket(const Limit& limit) {
+  return {{"interval", call_back_every(limit)},
+          {"burst", fmt::format("{}: so many calls pass back to back from idle; all are back {} "
+                                "later",
+                                limit.burst(), human_duration(refill(limit)))}};
+}
+
+Pairs leaky(const Limit& limit) {
+  return {{"interval", call_back_every(limit)},
+          {"queue",
+           fmt::format("{}: so many more are admitted, and told how long to wait; the last "
+                       "for {}",
+                       limit.queue(),
+                       human_duration(limit.interval() *
+                                      static_cast<std::int64_t>(limit.queue() - limit.delay())))},
+          {"delay", fmt::format("{}: so many of those need not wait", limit.delay())}};
+}
+
+Pairs fixed_window(const Limit& limit) {
+  return {{"window", fmt::format("{}, of the clock in UTC: {} calls in each",
+                                 human_duration(limit.period()), limit.count())}};
+}
+
+Pairs sliding_window(const Limit& limit) {
+  return {{"window", fmt::format("{}: {} calls in this window of the clock (UTC), less what the "
+                                 "one before still weighs",
+                                 human_duration(limit.period()), limit.count())}};
+}
+
+std::pair<std::string_view, Pairs> described(const Limit& limit) {
+  switch (limit.algorithm()) {
+    case Algorithm::token_bucket:
+      break;
+    case Algorithm::leaky:
+      return {"a leaky bucket", leaky(limit)};
+    case Algorithm::fixed_window:
+      return {"fixed windows", fixed_window(limit)};
+    case Algorithm::sliding_window:
+      return {"a sliding window", sliding_window(limit)};
+  }
+  return {"a token bucket", token_bucket(limit)};
+}
+
+}  // namespace
+
+std::string_view name_of(WhenFull rule) {
+  switch (rule) {
+    case WhenFull::allow:
+      return "allow";
+    case WhenFull::deny:
+      return "deny";
+    case WhenFull::evict:
+      break;
+  }
+  return "evict";
+}
+
+bool counts_by_windows(const Limit& limit) {
+  return limit.algorithm() == Algorithm::fixed_window ||
+         limit.algorithm() == Algorithm::sliding_window;
+}
+
+Json explained_in_json(const Limit& limit) {
+  Json windows = Json::array();
+  for (const Window& window : worst_case(limit))
+    windows.push_back({{"window_ns", window.length.count()}, {"cost", window.cost}});
+  Json object{
+      {"policy_limit", limit.to_string()},
+      {"algorithm", name_of(limit.algorithm())},
+      {"count", limit.count()},
+      {"period_ns", limit.period().count()},
+  };
+  if (!counts_by_windows(limit)) object["interval_ns"] = limit.interval().count();
+  object["limit"] = limit.burst();
+  if (limit.algorithm() == Algorithm::leaky) {
+    object["queue"] = limit.queue();
+    object["delay"] = limit.delay();
+  }
+  if (!counts_by_windows(limit)) object["refill_ns"] = refill(limit).count();
+  object["when_full"] = name_of(limit.when_full());
+  object["worst_case"] = std::move(windows);
+  return object;
+}
+
+void explain_in_text(const Limit& limit) {
+  auto [what, pairs] = described(limit);
+  put(fmt::format("{}: {} for each key\n", limit.to_string(), what));
+  pairs.push_back({"when full", fmt::format("{}: {}", name_of(limit.when_full()),
+                                            meaning_of(limit.when_full()))});
+  pairs.push_back({"worst case", bound_of(limit)});
+  put_pairs(pairs);
+  Table table({{"T", Table::right}, {"calls", Table::right}});
+  const std::vector<Window> windows = worst_case(limit);
+  const auto cells = [](const Window& w) -> Cells {
+    return {human_duration(w.length), fmt::format("{}", w.cost)};
+  };
+  for (const Window& window : windows) table.measure(cells(window));
+  put("  " + table.header());
+  for (const Window& window : windows) put("  " + table.line(cells(window)));
+}
+
+}  // namespace rl::ctl
