@@ -39,6 +39,7 @@ struct Operation {
   ClockSource clock = kManual;
   Script before = {};  ///< what came earlier
   Step step;
+  Algorithm algorithm = Algorithm::token_bucket;
   bool first_of_handle = false;  ///< the first decision looks at clock and name, too
 };
 
@@ -106,6 +107,31 @@ const std::vector<Operation>& operations() {
        .step = {Step::reap}},
       {.name = "make a policy", .before = {{Step::publish, 'a'}}, .step = {Step::publish, 'b'}},
       {.name = "advance the clock", .before = {{Step::acquire, 'k', 3}}, .step = {Step::advance}},
+      {.name = "insert, leaky", .step = {Step::acquire}, .algorithm = Algorithm::leaky},
+      {.name = "consume, leaky",
+       .before = {{Step::acquire}},
+       .step = {Step::acquire, 'k', 2},
+       .algorithm = Algorithm::leaky},
+      {.name = "deny, leaky",
+       .before = {{Step::acquire, 'k', 4}},
+       .step = {Step::acquire, 'k', 2},
+       .algorithm = Algorithm::leaky},
+      {.name = "insert after a death, window",
+       .before = {{Step::die_inserting}},
+       .step = {Step::acquire},
+       .algorithm = Algorithm::fixed_window},
+      {.name = "overwrite, window",
+       .before = crowd(1) + Script{{Step::advance}},
+       .step = {Step::acquire},
+       .algorithm = Algorithm::fixed_window},
+      {.name = "consume, window",
+       .before = {{Step::acquire}},
+       .step = {Step::acquire, 'k', 2},
+       .algorithm = Algorithm::fixed_window},
+      {.name = "deny, window",
+       .before = {{Step::acquire, 'k', 4}},
+       .step = {Step::acquire, 'k', 2},
+       .algorithm = Algorithm::fixed_window},
   };
   return kOperations;
 }
@@ -337,6 +363,7 @@ TEST_CASE("A_P_S_an_operation_may_be_killed_or_stopped_at_every_instruction") {
   for (const Operation& operation : operations()) {
     if (only != nullptr && std::string_view(only) != operation.name) continue;
     Tried tried;
+    step_under(operation.algorithm);
     const std::string wrong = Ordeal(operation).run(tried);
     CHECK(wrong == "");
     CHECK(tried.instructions > 100);

@@ -11,15 +11,6 @@
 namespace rl::test {
 namespace {
 
-/// Tokens that the key owes, as the table has it.
-std::uint64_t owed(const shm::Mapping& mapping, char key, std::uint64_t now_ns) {
-  const shm::Table<shm::Slot> table = mapping.table();
-  const std::uint64_t index = table.find(hash_of(mapping, key));
-  if (index == table.kNowhere) return 0;
-  const std::uint64_t tat = table.slot(index).words().state;
-  return tat <= now_ns ? 0 : (tat - now_ns + kIntervalNs - 1) / kIntervalNs;
-}
-
 /// Before which of the rivals' operations the victim's took effect; none if it never did.
 using Places = std::vector<std::size_t>;
 

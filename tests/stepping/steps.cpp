@@ -9,8 +9,16 @@ namespace {
 
 constexpr const char* kPolicy = "api";
 
+Algorithm algorithm = Algorithm::token_bucket;
+
 std::string text_of(char key) {
   return std::string("key-") + key;
+}
+
+/// Reads the policy that a member is under.
+Parameters parameters_of(const shm::Mapping& mapping, shm::SlotWords words) {
+  const auto constants = shm::PolicyTable(mapping).read(shm::policy_of(words.tag));
+  return policy_from(constants.value()).value().parameters;
 }
 
 }  // namespace
@@ -26,8 +34,28 @@ std::string to_string(const Outcome& outcome) {
                      rl::to_string(outcome.reason), outcome.remaining);
 }
 
+void step_under(Algorithm chosen) {
+  algorithm = chosen;
+}
+
 Limit stepped_limit() {
-  return Limit::per(1, std::chrono::nanoseconds(kIntervalNs)).burst(kBurst);
+  const std::chrono::nanoseconds day(kIntervalNs);
+  switch (algorithm) {
+    case Algorithm::leaky:
+      return Limit::leaky(1, day, kBurst - 1);
+    case Algorithm::fixed_window:
+      return Limit::fixed_window(kBurst, day);
+    default:
+      return Limit::per(1, day).burst(kBurst);
+  }
+}
+
+std::uint64_t owed(const shm::Mapping& mapping, char key, std::uint64_t now_ns) {
+  const shm::Table<shm::Slot> table = mapping.table();
+  const std::uint64_t index = table.find(hash_of(mapping, key));
+  if (index == table.kNowhere) return 0;
+  const shm::SlotWords words = table.slot(index).words();
+  return tokens_owed(parameters_of(mapping, words), words.state, now_ns);
 }
 
 shm::KeyHash hash_of(const shm::Mapping& mapping, char key) {
@@ -88,8 +116,9 @@ void Actor::reap() {
   const shm::Table<shm::Slot> table = raw_.table();
   const std::uint64_t now = now_ns();
   for (std::uint64_t i = 0; i < table.slot_count(); ++i) {
-    (void)table.free_if(
-        i, [&](shm::SlotWords words) { return shm::is_member(words.tag) && words.state <= now; });
+    (void)table.free_if(i, [&](shm::SlotWords words) {
+      return shm::is_member(words.tag) && is_idle(parameters_of(raw_, words), words.state, now);
+    });
   }
 }
 
@@ -135,6 +164,7 @@ Outcome Model::act(const Step& step) {
       break;
     case Step::advance:
       now_ns_ += asked;
+      if (algorithm == Algorithm::fixed_window) tat_ns_.clear();
       break;
     case Step::reap:
     case Step::die_inserting:

@@ -43,13 +43,19 @@ struct Outcome {
 std::string to_string(const Step& step);
 std::string to_string(const Outcome& outcome);
 
-/// The limit of every stepped segment: slow, so that no real clock refills a token meanwhile.
+/// The limit of a stepped segment: slow, so that no real clock refills a token meanwhile. Five calls
+/// pass at once, whatever the algorithm; of buckets one comes back each day, of windows all.
 inline constexpr std::uint64_t kBurst = 5;
 inline constexpr std::uint64_t kIntervalNs = 86'400'000'000'000;
 Limit stepped_limit();
+/// Says which algorithm the next segments have; this process and those that it forks then know.
+void step_under(Algorithm algorithm);
 
 /// The key's hash under the policy "api".
 shm::KeyHash hash_of(const shm::Mapping& mapping, char key);
+
+/// Returns the tokens that the key owes, as the table has it.
+std::uint64_t owed(const shm::Mapping& mapping, char key, std::uint64_t now_ns);
 
 /// Performs steps through handles of its own, as another process would.
 class Actor {
