@@ -156,7 +156,7 @@ concept Rules = requires(R rules, std::uint16_t policy, std::uint64_t state) {
   /// that no two lives of a key begin with the same words.
   { rules.idle() }
   noexcept->std::same_as<Transition>;
-  /// Takes the instant as of which judge() speaks: what was idle once still is, or its CAS fails.
+  /// Takes the instant as of which judge() speaks, after the words that it will judge were read.
   { rules.begin_judging() }
   noexcept;
   /// Whether another key's slot may be taken.
@@ -481,10 +481,8 @@ class Table {
   Victim choose_victim(const CandidateList& list, std::uint64_t identity, R& rules,
                        Attempt& attempt) const noexcept {
     Readings seen;
-    std::uint32_t idle = 0;  // a bit for each position
-    std::uint32_t owing = 0;
+    std::uint32_t members = 0;  // a bit for each position
     Victim tentative;
-    rules.begin_judging();
     for (int position = 0; position < CandidateList::kSize; ++position) {
       const SlotWords words = slot(list.slot_at(position)).words();
       seen.tags[position] = words.tag;
@@ -496,7 +494,17 @@ class Table {
         if (tentative.position < 0) tentative = {position, words, Victim::stale};
         continue;
       }
-      if (!is_member(words.tag)) continue;  // corrupt
+      members |= std::uint32_t{is_member(words.tag)} << position;  // what is left is corrupt
+    }
+
+    // As of an instant after all readings: what was idle when it was read must not look as if it
+    // owed.
+    rules.begin_judging();
+    std::uint32_t idle = 0;
+    std::uint32_t owing = 0;
+    for (; members != 0; members &= members - 1) {
+      const int position = std::countr_zero(members);
+      const SlotWords words = seen.at(position);
       const Standing standing = rules.judge(policy_of(words.tag), words.state);
       idle |= std::uint32_t{standing == Standing::idle} << position;
       owing |= std::uint32_t{standing == Standing::owing} << position;

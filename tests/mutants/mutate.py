@@ -167,6 +167,19 @@ OF_TABLE = [
       if (kMutant == Mutant::FULL_WHEN_BEATEN && claim.position < 0) return {Insert::full};
       if (claim.position < 0) return {Insert::retry};
 """),
+    ("JUDGE_BEFORE_READING", "A: what is idle owes, as of an instant before it was read", """\
+    rules.begin_judging();
+    std::uint32_t idle = 0;
+""", """\
+    rules.begin_judging();
+    for (int i = 0; kMutant == Mutant::JUDGE_BEFORE_READING && i < CandidateList::kSize; ++i) {
+      const SlotWords words = slot(list.slot_at(i)).words();
+      seen.tags[i] = words.tag;
+      seen.states[i] = words.state;
+      members = is_member(words.tag) ? members | 1U << i : members & ~(1U << i);
+    }
+    std::uint32_t idle = 0;
+"""),
     ("FULL_BY_A_TORN_READING", "A: says that there is no room by halves of two states", """\
     if (victim.position == kNoRoom && !still_holds(list, seen)) return {kLost, {}, Victim::free};
 """, """\
@@ -174,12 +187,12 @@ OF_TABLE = [
     if (victim.position == kNoRoom && !still_holds(list, seen)) return {kLost, {}, Victim::free};
 """),
     ("TAKES_CORRUPT", "A: a slot that nobody can read is overwritten", """\
-      if (!is_member(words.tag)) continue;  // corrupt
+      members |= std::uint32_t{is_member(words.tag)} << position;  // what is left is corrupt
 """, """\
       if (kMutant == Mutant::TAKES_CORRUPT && !is_member(words.tag)) {
         return {position, words, Victim::idle};
       }
-      if (!is_member(words.tag)) continue;  // corrupt
+      members |= std::uint32_t{is_member(words.tag)} << position;  // what is left is corrupt
 """),
     ("COUNTS_IDLE_AS_EVICTED", "A: counts an eviction where nothing was lost", """\
         rules.on_idle_overwritten();
