@@ -125,6 +125,28 @@ void hot_rows(Report& report, Clock clock) {
       report.options()));
 }
 
+/// A row for each other algorithm, with a limit that is never reached.
+template <class Clock>
+void algorithm_rows(Report& report, Clock clock) {
+  constexpr std::uint64_t kMany = 1'000'000'000;
+  const std::pair<const char*, Limit> algorithms[] = {
+      {"leaky", Limit::leaky(kMany, std::chrono::seconds(1), kMany, kMany)},
+      {"window", Limit::fixed_window(1'000 * kMany, std::chrono::hours(1))},
+      {"sliding", Limit::sliding_window(kMany, std::chrono::hours(24 * 13'000))},
+  };
+  const SegmentOptions segment_options;
+  Scratch segment(segment_options);
+  const FloorArray array(table_bytes(segment_options.keys));
+  const HotKey hot;
+  for (const auto& [name, limit] : algorithms) {
+    Limiter limiter = segment->limiter(name, limit);
+    report.add(compare(fmt::format("one hot key, allowed, {}", name),
+                       {contender("librl", Decisions<HotKey>{limiter, hot, true}),
+                        contender("floor", FloorSwaps<HotKey, Clock>{array, hot, clock})},
+                       report.options()));
+  }
+}
+
 /// A row on so many keys at random, which all live in a table that promises room for just them.
 template <class Clock>
 void random_row(Report& report, Clock clock, std::uint32_t count, const std::string& name,
@@ -150,6 +172,7 @@ void random_row(Report& report, Clock clock, std::uint32_t count, const std::str
 template <class Clock>
 void all_rows(Report& report, Clock clock) {
   hot_rows(report, clock);
+  algorithm_rows(report, clock);
   random_row(report, clock, 1'000, "1,000 keys at random", 0.05);
   const bool quick = report.options().quick;
   const std::string name = quick ? "20,000 keys at random" : "1,000,000 keys at random";
