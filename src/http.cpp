@@ -66,11 +66,6 @@ uint64_t whole_seconds(nanoseconds duration) noexcept {
   return ns / kSecond + (ns % kSecond != 0 ? 1 : 0);
 }
 
-bool counts_by_windows(const Limit& limit) noexcept {
-  return limit.algorithm() == Algorithm::fixed_window ||
-         limit.algorithm() == Algorithm::sliding_window;
-}
-
 /// Says whether `remaining` and `reset_after` are the key's. Without its slot they are not known,
 /// and under a ban they do not matter.
 bool says_how_the_key_stands(const Decision& decision) noexcept {
@@ -99,7 +94,7 @@ std::string_view retry_after(const Decision& decision, std::span<char> buffer) n
 
 std::string_view ratelimit_policy(std::string_view policy, const Limit& limit,
                                   std::span<char> buffer) noexcept {
-  const nanoseconds fill = counts_by_windows(limit)
+  const nanoseconds fill = counts_by_windows(limit.algorithm())
                                ? limit.period()
                                : limit.interval() * static_cast<std::int64_t>(limit.burst());
   return Writer(buffer)
@@ -119,7 +114,7 @@ std::string_view ratelimit(std::string_view policy, const Limit& limit, const De
   const nanoseconds kept = limit.interval() * static_cast<std::int64_t>(missing - (missing != 0));
   // A window gives everything back at once, at its end; a sliding one by then.
   const nanoseconds growth = std::max(decision.reset_after, nanoseconds(0)) -
-                             (counts_by_windows(limit) ? nanoseconds(0) : kept);
+                             (counts_by_windows(limit.algorithm()) ? nanoseconds(0) : kept);
   return Writer(buffer)
       .quoted(policy)
       .parameter('r', left)

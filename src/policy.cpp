@@ -27,9 +27,8 @@ Parameters parameters_of(const Limit& limit, std::uint64_t phase_ns) noexcept {
 
 /// How far ahead of now the state of a key can lie.
 std::uint64_t horizon_of(const Limit& limit) noexcept {
-  const bool counts_windows = limit.algorithm() == Algorithm::fixed_window ||
-                              limit.algorithm() == Algorithm::sliding_window;
-  return counts_windows ? 2 * ns_of(limit.period()) : ns_of(limit.interval()) * limit.burst();
+  return counts_by_windows(limit.algorithm()) ? 2 * ns_of(limit.period())
+                                              : ns_of(limit.interval()) * limit.burst();
 }
 
 /// Throws for numbers that make no limit.

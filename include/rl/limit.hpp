@@ -28,6 +28,11 @@ enum class Algorithm : std::uint8_t {
   sliding_window = 4,  ///< the same, with the window before counted as it fades
 };
 
+/// Says whether an algorithm gives calls back a window at a time, and not one by one.
+constexpr bool counts_by_windows(Algorithm algorithm) noexcept {
+  return algorithm == Algorithm::fixed_window || algorithm == Algorithm::sliding_window;
+}
+
 /// A limit: an algorithm with its parameters.
 ///
 ///     limit     = [ algorithm ] COUNT "/" [ N ] ( "ms" | "s" | "m" | "h" | "d" ) { option }

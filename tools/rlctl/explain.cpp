@@ -40,7 +40,7 @@ std::string_view meaning_of(WhenFull rule) {
 /// The most that a key gets in a length of time, wherever that begins: the bounds of the heads of
 /// src/token_bucket.hpp, leaky.hpp, fixed_window.hpp and sliding_window.hpp.
 std::uint64_t most_in(const Limit& limit, nanoseconds length) {
-  if (!counts_by_windows(limit))
+  if (!counts_by_windows(limit.algorithm()))
     return limit.burst() + static_cast<std::uint64_t>(length / limit.interval());
   if (limit.algorithm() == Algorithm::sliding_window && length <= limit.period())
     return 2 * limit.count() - 1;
@@ -147,11 +147,6 @@ std::string_view name_of(WhenFull rule) {
   return "evict";
 }
 
-bool counts_by_windows(const Limit& limit) {
-  return limit.algorithm() == Algorithm::fixed_window ||
-         limit.algorithm() == Algorithm::sliding_window;
-}
-
 Json explained_in_json(const Limit& limit) {
   Json windows = Json::array();
   for (const Window& window : worst_case(limit))
@@ -162,13 +157,13 @@ Json explained_in_json(const Limit& limit) {
       {"count", limit.count()},
       {"period_ns", limit.period().count()},
   };
-  if (!counts_by_windows(limit)) object["interval_ns"] = limit.interval().count();
+  if (!counts_by_windows(limit.algorithm())) object["interval_ns"] = limit.interval().count();
   object["limit"] = limit.burst();
   if (limit.algorithm() == Algorithm::leaky) {
     object["queue"] = limit.queue();
     object["delay"] = limit.delay();
   }
-  if (!counts_by_windows(limit)) object["refill_ns"] = refill(limit).count();
+  if (!counts_by_windows(limit.algorithm())) object["refill_ns"] = refill(limit).count();
   object["when_full"] = name_of(limit.when_full());
   object["worst_case"] = std::move(windows);
   return object;

@@ -44,7 +44,6 @@ Cells cells_of(const PolicyInfo& policy);
 Table table_for(const PolicyInfo*);
 
 std::string_view name_of(WhenFull rule);
-bool counts_by_windows(const Limit& limit);
 Json explained_in_json(const Limit& limit);
 void explain_in_text(const Limit& limit);
 
