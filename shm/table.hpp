@@ -286,6 +286,19 @@ class Table {
     return {Update::gave_up, 0, false, false};
   }
 
+  /// Applies a step to the key's slot, as often as it takes; false when it has none, or when
+  /// kTriesMax were not enough. For what is worth nothing to a key that is not there.
+  template <class Step>
+  bool step_member(const KeyHash& key, Step&& step) const noexcept {
+    for (std::uint32_t tries = 0; tries < kTriesMax; ++tries) {
+      const std::uint64_t index = find(key);
+      if (index == kNowhere) return false;
+      const std::uint64_t tag = slot(index).tag();
+      if (is_member_of(tag, key.identity) && try_step(index, tag, step)) return true;
+    }
+    return false;
+  }
+
   /// Reads a slot until two readings agree.
   /// Progress: each disagreement is another process's success; after kTriesMax the last one is
   /// taken.

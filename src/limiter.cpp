@@ -21,7 +21,7 @@ std::uint64_t to_ns(Instant instant) noexcept {
 
 /// Says to the caller what an algorithm decided.
 [[gnu::always_inline]] inline Decision decision_of(const Verdict& verdict, std::uint16_t policy,
-                                                   std::uint64_t limit,
+                                                   std::uint64_t limit, std::uint64_t cost,
                                                    const shm::Clock& clock) noexcept {
   Decision d{.allowed = verdict.allowed,
              .reason = verdict.allowed ? Reason::ok : Reason::limited,
@@ -29,7 +29,9 @@ std::uint64_t to_ns(Instant instant) noexcept {
              .limit = limit,
              .remaining = verdict.remaining,
              .reset_after = to_nanoseconds(verdict.reset_after_ns),
-             .wait = to_nanoseconds(verdict.wait_ns)};
+             .wait = to_nanoseconds(verdict.wait_ns),
+             .cost = cost,
+             .charged = verdict.allowed ? verdict.state : 0};
   if (!verdict.allowed) {
     d.retry_after =
         to_nanoseconds(verdict.retry_after_ns + clock.drift_allowance(verdict.retry_after_ns));
@@ -42,9 +44,10 @@ std::uint64_t to_ns(Instant instant) noexcept {
 }
 
 template <class Time>
-Decision decision_of(const CallRules<Time>& rules, const shm::Clock& clock) noexcept {
+Decision decision_of(const CallRules<Time>& rules, std::uint64_t cost,
+                     const shm::Clock& clock) noexcept {
   if (rules.is_unavailable()) return {.reason = Reason::unavailable, .policy = rules.decided_by()};
-  return decision_of(rules.verdict(), rules.decided_by(), rules.limit(), clock);
+  return decision_of(rules.verdict(), rules.decided_by(), rules.limit(), cost, clock);
 }
 
 /// Counts a decision beside the key's slot.
@@ -91,7 +94,7 @@ template <class Time>
   if (update.has_slot && !rules.is_unavailable())
     count(view, update.slot_index, hash.identity, rules.verdict().allowed);
   if (rules.healed()) view.mapping.header().health.clamped.fetch_add(1, std::memory_order_relaxed);
-  return decision_of(rules, view.clock);
+  return decision_of(rules, cost, view.clock);
 }
 
 /// A decision, whole: hash, find, clock, one CAS, count. Most calls end here.
@@ -115,7 +118,7 @@ template <class Algorithm, class Time>
   if (!decided) [[unlikely]]
     return decide_with_retries(binding, time, key, hash, cost);
   count(view, index, hash.identity, verdict.allowed);
-  return decision_of(verdict, binding.id, most_at_once(algorithm), view.clock);
+  return decision_of(verdict, binding.id, most_at_once(algorithm), cost, view.clock);
 }
 
 /// The same for an algorithm that is not the token bucket.
@@ -187,7 +190,29 @@ Decision Limiter::peek(std::string_view key, std::uint64_t cost) const noexcept 
 
   CallRules<OwnTime> rules(binding, OwnTime{&view.clock}, cost);
   rules.look(has_slot ? shm::policy_of(words.tag) : binding.id, has_slot ? words.state : 0);
-  return decision_of(rules, view.clock);
+  Decision seen = decision_of(rules, cost, view.clock);
+  seen.charged = 0;
+  return seen;
+}
+
+bool Limiter::refund(std::string_view key, Decision& decision) noexcept {
+  const std::uint64_t charged = std::exchange(decision.charged, 0);
+  const Binding& binding = core_->binding();
+  View& view = *binding.view;
+  const bool is_ours = decision.allowed && charged != 0 && decision.policy == binding.id;
+  if (!is_ours || key.empty() || !view.decides.load(std::memory_order_relaxed)) return false;
+  const auto hash = shm::KeyHash::from(binding.hasher(key.data(), key.size()));
+  bool given = false;
+  // (h), as any decision: the clock is read after the slot.
+  const auto give_back = [&](std::uint16_t policy, std::uint64_t state) noexcept {
+    const std::uint64_t now = view.clock.now();
+    const bool can = policy == binding.id && now != shm::Clock::kNoTime;
+    const std::uint64_t after =
+        can ? rl::refund(binding.policy.parameters, state, charged, decision.cost, now) : state;
+    given = after != state;
+    return shm::Transition{given ? shm::Transition::store : shm::Transition::keep, policy, after};
+  };
+  return view.table.step_member(hash, give_back) && given;
 }
 
 bool Limiter::reset(std::string_view key) noexcept {

@@ -24,6 +24,13 @@ constexpr Verdict peek(const Parameters& parameters, std::uint64_t state, std::u
   return std::visit([=](const auto& p) { return peek(p, state, now_ns, cost); }, parameters);
 }
 
+constexpr std::uint64_t refund(const Parameters& parameters, std::uint64_t state,
+                               std::uint64_t charged, std::uint64_t cost,
+                               std::uint64_t now_ns) noexcept {
+  return std::visit([=](const auto& p) { return refund(p, state, charged, cost, now_ns); },
+                    parameters);
+}
+
 constexpr bool is_idle(const Parameters& parameters, std::uint64_t state,
                        std::uint64_t now_ns) noexcept {
   return std::visit([=](const auto& p) { return is_idle(p, state, now_ns); }, parameters);

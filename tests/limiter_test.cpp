@@ -298,6 +298,59 @@ TEST_CASE("a_sliding_window_counts_the_window_before_as_it_fades") {
   CHECK(segment->find("api", "k")->idle);
 }
 
+TEST_CASE("a_refund_gives_back_what_the_call_still_owes_and_only_once") {
+  test::Scratch segment(by_hand(100));
+  Limiter api = segment->limiter("api", Limit::per_second(1).burst(5));
+  Decision d = api.try_acquire("k", 3);
+  CHECK(api.try_acquire("k", 1));
+  Decision copy_of_a_denial = api.try_acquire("k", 2);
+  CHECK_FALSE(api.refund("k", copy_of_a_denial));
+  Decision seen = api.peek("k");
+  CHECK_FALSE(api.refund("k", seen));
+  CHECK_FALSE(api.refund("another", d));  // it owes nothing, and d is emptied
+  CHECK_FALSE(api.refund("k", d));
+  CHECK(api.peek("k").remaining == 1);
+  Decision last = api.try_acquire("k", 1);
+  CHECK(api.refund("k", last));
+  CHECK_FALSE(api.refund("k", last));
+  CHECK(api.peek("k").remaining == 1);
+}
+
+TEST_CASE("a_refund_after_the_debt_has_drained_lets_no_more_than_the_burst_pass") {
+  test::Scratch segment(by_hand(100));
+  Limiter api = segment->limiter("api", Limit::per_second(1).burst(2));
+  Decision d = api.try_acquire("k", 2);
+  segment->advance_clock(1500ms);  // half a token is still owed
+  CHECK(api.refund("k", d));
+  CHECK(api.peek("k").remaining == 2);
+  CHECK(api.try_acquire("k", 2));
+  CHECK_FALSE(api.try_acquire("k"));
+}
+
+TEST_CASE("a_leaky_bucket_takes_back_only_the_last_place_in_line") {
+  test::Scratch segment(by_hand(100));
+  Limiter api = segment->limiter("api", Limit::leaky(1, 1s, 3));
+  Decision first = api.try_acquire("k");
+  Decision second = api.try_acquire("k");
+  CHECK_FALSE(api.refund("k", first));
+  CHECK(api.refund("k", second));
+  CHECK(api.try_acquire("k").wait == 1s);
+}
+
+TEST_CASE("a_window_takes_back_only_what_was_charged_in_it") {
+  for (const Limit& limit : {Limit::fixed_window(2, 1min), Limit::sliding_window(2, 1min)}) {
+    CAPTURE(limit.to_string());
+    test::Scratch segment(by_hand(100));
+    Limiter api = segment->limiter("api", limit);
+    Decision here = api.try_acquire("k", 2);
+    CHECK(api.refund("k", here));
+    CHECK(api.peek("k").remaining == 2);
+    Decision before = api.try_acquire("k", 2);
+    segment->advance_clock(1min);
+    CHECK_FALSE(api.refund("k", before));
+  }
+}
+
 TEST_CASE("the_limit_of_the_segment_stands_whatever_its_algorithm") {
   test::Scratch segment(by_hand(100));
   for (const char* text :

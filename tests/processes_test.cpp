@@ -105,6 +105,35 @@ TEST_CASE("A_eight_processes_on_one_key_get_exactly_the_limit_of_every_algorithm
   }
 }
 
+TEST_CASE("A_what_eight_processes_take_and_give_back_is_there_again_to_the_last_call") {
+  for (const char* text : {"1/h burst=100", "window 100/h", "sliding 100/h"}) {
+    CAPTURE(text);
+    test::Scratch segment({.keys = 100, .clock = ClockSource::manual});
+    Limiter api = segment->limiter("api", Limit::parse(text));
+    test::Shared<std::atomic<int>> kept;
+    StartingGun gun;
+    std::vector<test::Child> children;
+    for (int i = 0; i < 8; ++i) {
+      children.emplace_back([&] {
+        gun.wait();
+        for (int call = 0; call < 5'000; ++call) {
+          Decision d = api.try_acquire("hot", 1 + static_cast<std::uint64_t>(call % 3));
+          if (!d) continue;
+          if (call % 1'000 == 0) {
+            kept[0] += static_cast<int>(d.cost);
+          } else if (!api.refund("hot", d)) {
+            throw 1;
+          }
+        }
+      });
+    }
+    gun.fire();
+    for (test::Child& child : children) REQUIRE(child.wait() == 0);
+    CHECK(kept[0] > 0);
+    CHECK(static_cast<int>(api.peek("hot").remaining) == 100 - kept[0]);
+  }
+}
+
 TEST_CASE("A_processes_that_open_for_themselves_share_the_limit_too") {
   const std::string name = test::unique_name();
   const test::RemoveAtEnd cleanup(name);

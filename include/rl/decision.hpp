@@ -49,6 +49,11 @@ struct [[nodiscard]] Decision {
   /// How long an admitted call has to wait before it goes ahead; 0 for a token bucket.
   std::chrono::nanoseconds wait{0};
 
+  /// What Limiter::refund needs to know: the cost of the call, and the key's state after it, 0 when
+  /// nothing was charged or it was given back.
+  std::uint64_t cost = 0;
+  std::uint64_t charged = 0;
+
   explicit operator bool() const noexcept { return allowed; }
 };
 

@@ -47,6 +47,15 @@ class RL_EXPORT Limiter {
   /// `remaining` is what is left now, before any call.
   [[nodiscard]] Decision peek(std::string_view key, std::uint64_t cost = 1) const noexcept;
 
+  /// Gives back what an admitted call charged to `key`: at most what that decision still owes, as
+  /// time may have given it back already. A leaky bucket takes back only the last place in line, a
+  /// window only what was charged in it. Returns whether anything was given back.
+  ///
+  /// Errors: none is thrown; what was never charged, or was given back before, gives back nothing: the
+  /// decision is emptied. Do not refund copies of one decision: each gives back, though never more
+  /// than its own cost. Accuracy: what refunds give back comes on top of guarantee A.
+  bool refund(std::string_view key, Decision& decision) noexcept;
+
   /// Forgets what the key has consumed. Returns whether there was anything to forget.
   bool reset(std::string_view key) noexcept;
 

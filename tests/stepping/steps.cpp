@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "src/core.hpp"
 
 namespace rl::test {
@@ -24,8 +26,8 @@ Parameters parameters_of(const shm::Mapping& mapping, shm::SlotWords words) {
 }  // namespace
 
 std::string to_string(const Step& step) {
-  constexpr const char* kNames[] = {"acquire", "peek",    "reset",         "reset_all",
-                                    "reap",    "advance", "die_inserting", "publish"};
+  constexpr const char* kNames[] = {"acquire", "peek",          "reset",   "reset_all", "reap",
+                                    "advance", "die_inserting", "publish", "refund"};
   return fmt::format("{}({}, {})", kNames[step.kind], step.key, step.amount);
 }
 
@@ -86,8 +88,11 @@ Outcome Actor::act(const Step& step) {
   const char text[] = {'k', 'e', 'y', '-', step.key};
   const std::string_view key(text, sizeof text);
   switch (step.kind) {
-    case Step::acquire:
-      return outcome_of(api_.try_acquire(key, step.amount));
+    case Step::acquire: {
+      const Decision d = api_.try_acquire(key, step.amount);
+      if (first_.charged == 0) first_ = d;
+      return outcome_of(d);
+    }
     case Step::peek:
       return outcome_of(api_.peek(key, step.amount));
     case Step::reset:
@@ -108,6 +113,11 @@ Outcome Actor::act(const Step& step) {
     case Step::publish:
       publish(step.key);
       break;
+    case Step::refund: {
+      Decision given = first_;  // a step is taken again and again
+      (void)api_.refund(key, given);
+      break;
+    }
   }
   return {true, Reason::ok, 0};
 }
@@ -153,6 +163,7 @@ Outcome Model::act(const Step& step) {
       if (step.amount > kBurst) return {false, Reason::never, left / kIntervalNs};
       if (!fits) return {false, Reason::limited, left / kIntervalNs};
       tat = now_ns_ + debt + asked;
+      charged_ns_.try_emplace(step.key, tat);
       return {true, Reason::ok, (left - asked) / kIntervalNs};
     case Step::peek:
       return {fits, fits ? Reason::ok : Reason::limited, left / kIntervalNs};
@@ -164,8 +175,16 @@ Outcome Model::act(const Step& step) {
       break;
     case Step::advance:
       now_ns_ += asked;
-      if (algorithm == Algorithm::fixed_window) tat_ns_.clear();
+      if (algorithm == Algorithm::fixed_window) {
+        tat_ns_.clear();
+        charged_ns_.clear();
+      }
       break;
+    case Step::refund: {
+      const std::uint64_t charged = charged_ns_[step.key];
+      tat -= std::min({asked, debt, charged > now_ns_ ? charged - now_ns_ : 0});
+      break;
+    }
     case Step::reap:
     case Step::die_inserting:
     case Step::publish:

@@ -27,6 +27,7 @@ struct Step {
     die_inserting,  ///< claims a slot for the key and does no more: the first (0) or the last (1)
                     ///< free one of its list
     publish,        ///< makes a policy, named after the key
+    refund,         ///< gives back the first call on the key that was admitted, of cost `amount`
   } kind;
   char key = 'k';
   std::uint64_t amount = 1;
@@ -76,6 +77,7 @@ class Actor {
   Segment segment_;
   Limiter api_;
   shm::Mapping raw_;
+  Decision first_;  ///< that was admitted
 };
 
 /// What steps do when they come one after the other.
@@ -92,6 +94,7 @@ class Model {
  private:
   std::uint64_t now_ns_ = 0;
   std::map<char, std::uint64_t> tat_ns_;
+  std::map<char, std::uint64_t> charged_ns_;  ///< the TAT after the first call that was admitted
 };
 
 }  // namespace rl::test
