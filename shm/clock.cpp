@@ -113,7 +113,7 @@ ClockEpoch start_clock(bool automatic, ClockKind wanted) {
                 "clock tsc: this machine's TSC is not invariant, not trusted by the kernel, or "
                 "forbidden to this process; use clock auto or boottime");
   }
-  ClockEpoch epoch{wanted, 0, 0, 0, read_unix_ns()};
+  ClockEpoch epoch{wanted, 0, 0, 0, 0};
   if (wanted == ClockKind::tsc) {
     static constinit std::atomic<std::uint64_t> calibrated{0};
     if (calibrated.load(std::memory_order_relaxed) == 0)
@@ -125,6 +125,7 @@ ClockEpoch start_clock(bool automatic, ClockKind wanted) {
   } else {
     epoch.boottime_ns = read_boottime_ns();
   }
+  epoch.unix_ns = read_unix_ns();  // beside the others: windows are aligned by it
   return epoch;
 }
 

@@ -220,6 +220,15 @@ LimiterCore::~LimiterCore() {
   }
 }
 
+namespace {
+
+/// A manual clock begins at the Unix epoch, so that a replay has the same windows every time.
+std::uint64_t unix_time_at_0(const View& view) noexcept {
+  return view.clock.kind() == shm::ClockKind::manual ? 0 : view.mapping.constants().epoch_unix_ns;
+}
+
+}  // namespace
+
 std::unique_ptr<Binding> LimiterCore::bind(View& view, const std::optional<Limit>& limit) const {
   std::uint16_t id = view.policies.find(policy_name_);
   if (id == 0) {
@@ -237,8 +246,7 @@ std::unique_ptr<Binding> LimiterCore::bind(View& view, const std::optional<Limit
                       segment_->path(), policy_name_));
     }
     id = view.policies.find_or_publish(
-        constants_of(*limit, {view.clock.now(), shm::read_unix_ns(),
-                              view.mapping.constants().epoch_unix_ns}),
+        constants_of(*limit, {view.clock.now(), shm::read_unix_ns(), unix_time_at_0(view)}),
         policy_name_);
   }
   const auto constants = view.policies.read(id);

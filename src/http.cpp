@@ -112,9 +112,12 @@ std::string_view ratelimit(std::string_view policy, const Limit& limit, const De
   const uint64_t left = std::min(decision.remaining, limit.burst());
   const uint64_t missing = limit.burst() - left;
   const nanoseconds kept = limit.interval() * static_cast<std::int64_t>(missing - (missing != 0));
-  // A window gives everything back at once, at its end; a sliding one by then.
-  const nanoseconds growth = std::max(decision.reset_after, nanoseconds(0)) -
-                             (counts_by_windows(limit.algorithm()) ? nanoseconds(0) : kept);
+  // A fixed window gives everything back at its end. A sliding one gives calls back before that: when
+  // a denial says, or else not known here.
+  nanoseconds growth = std::max(decision.reset_after, nanoseconds(0));
+  if (!counts_by_windows(limit.algorithm())) growth -= kept;
+  if (!decision.allowed && decision.retry_after > nanoseconds(0))
+    growth = std::min(growth, decision.retry_after);
   return Writer(buffer)
       .quoted(policy)
       .parameter('r', left)

@@ -67,10 +67,12 @@ class CallRules {
     const std::uint64_t now = time_.now();
     if (parameters == nullptr || now == shm::Clock::kNoTime) [[unlikely]]
       return unavailable();
+    is_behind_ = false;
     healed_ = is_beyond_horizon(*parameters, state, now);
     if (healed_) [[unlikely]]
       state = heal(*parameters, state, now);
-    verdict_ = acquire(*parameters, state, now, cost_);
+    verdict_ = is_behind_ ? decide_behind(*parameters, state, now)
+                          : acquire(*parameters, state, now, cost_);
     return {verdict_.allowed || healed_ ? shm::Transition::store : shm::Transition::keep, policy,
             verdict_.state};
   }
@@ -80,8 +82,10 @@ class CallRules {
     const Parameters* const parameters = parameters_of(policy);
     const std::uint64_t now = time_.now();
     if (parameters == nullptr || now == shm::Clock::kNoTime) return (void)unavailable();
+    is_behind_ = false;
     if (is_beyond_horizon(*parameters, state, now)) state = heal(*parameters, state, now);
-    verdict_ = peek(*parameters, state, now, cost_);
+    verdict_ =
+        is_behind_ ? decide_behind(*parameters, state, now) : peek(*parameters, state, now, cost_);
   }
 
   shm::Transition first() noexcept { return step(binding_.id, 0); }
@@ -171,7 +175,24 @@ class CallRules {
     const std::uint64_t latest = time_.latest();
     healed_ = is_beyond_horizon(parameters, state, latest);
     if (healed_) state = cut(parameters, state, latest);
+    is_behind_ = !healed_ && !std::holds_alternative<TokenBucket>(parameters);
     return debt_ns(state, now) > kDebtMax ? now + kDebtMax : state;
+  }
+
+  /// Decides at a caller's time so long ago that it cannot explain the key's state, but the clock
+  /// does: what the key has used lies ahead of the call, so it is denied until the clock's now, or
+  /// until a call passes then. (A token bucket's own arithmetic says when.)
+  [[gnu::cold]] Verdict decide_behind(const Parameters& parameters, std::uint64_t state,
+                                      std::uint64_t now) const noexcept {
+    const std::uint64_t clocks = std::min(time_.latest(), kTimeMax);
+    const std::uint64_t lag = clocks > now ? clocks - now : 0;
+    Verdict verdict = peek(parameters, state, clocks, cost_);
+    verdict.allowed = false;
+    verdict.remaining = 0;
+    if (!verdict.never) verdict.retry_after_ns += lag;
+    verdict.reset_after_ns += lag;
+    verdict.wait_ns = 0;
+    return verdict;
   }
 
   [[nodiscard]] auto& health() const noexcept { return binding_.view->mapping.header().health; }
@@ -184,6 +205,7 @@ class CallRules {
   std::uint16_t decided_by_;
   std::uint64_t limit_ = 0;
   bool healed_ = false;
+  bool is_behind_ = false;
   bool unavailable_ = false;
   Parameters foreign_;
   Verdict verdict_{};

@@ -16,7 +16,7 @@ namespace rl {
 enum class Reason : std::uint8_t {
   ok,           ///< allowed by the limit
   limited,      ///< denied: come back after retry_after
-  never,        ///< denied: the cost is above the burst, no waiting helps
+  never,        ///< denied: the cost is above what may pass at once, no waiting helps
   banned,       ///< denied: the key is banned
   override_,    ///< decided by an override of this key
   shadow,       ///< allowed, though the limit would deny: the policy only watches
@@ -36,7 +36,7 @@ struct [[nodiscard]] Decision {
   Reason reason = Reason::invalid;
   /// The id of the policy that decided: see Segment::policies().
   std::uint16_t policy = 0;
-  /// The most that may pass at once (the burst).
+  /// The most that may pass at once (Limit::burst).
   std::uint64_t limit = 0;
   /// How much of that is left now, after this call.
   std::uint64_t remaining = 0;
@@ -46,7 +46,8 @@ struct [[nodiscard]] Decision {
   std::chrono::nanoseconds retry_after{0};
   /// How long until the key is as good as new (idle).
   std::chrono::nanoseconds reset_after{0};
-  /// How long an admitted call has to wait before it goes ahead; 0 for a token bucket.
+  /// How long an admitted call has to wait before it goes ahead, by the segment's clock; 0 but for a
+  /// leaky bucket.
   std::chrono::nanoseconds wait{0};
 
   /// What Limiter::refund needs to know: the cost of the call, and the key's state after it, 0 when

@@ -54,9 +54,9 @@ constexpr bool counts_by_windows(Algorithm algorithm) noexcept {
 /// Errors: every function that makes a Limit throws Error (bad_limit) for one that is not
 /// representable: a count or burst of 0, a period that is not whole milliseconds, an interval whose
 /// rounding would change the rate by more than 0.1 %, burst x interval above 73 years, a delay above
-/// the queue, a window above 36 years, or more in a window than its state can count (fixed: one per
-/// nanosecond; sliding: 999 in 1 ms, 31,621 in 1 s, 244,947 in 1 m). The text names the nearest that
-/// fits.
+/// the queue, a window above 36 years, or more in a window than its state can count (fixed: fewer
+/// than its nanoseconds; sliding: 999 in 1 ms, 31,621 in 1 s, 244,947 in 1 m). The text names the
+/// nearest that fits.
 class RL_EXPORT Limit {
  public:
   /// Makes a token bucket of n calls per period, with a burst of n.

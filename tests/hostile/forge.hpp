@@ -27,8 +27,8 @@ struct Shape {
 
 /// The policies of a forged segment, in their order, and a name that it does not have.
 inline constexpr std::string_view kPolicyNames[] = {"api", "slow", "open"};
-inline constexpr std::string_view kPolicyLimits[] = {"100/s burst=200", "2/h when_full=deny",
-                                                     "10/s when_full=allow"};
+inline constexpr std::string_view kPolicyLimits[] = {"100/s burst=200", "window 2/h when_full=deny",
+                                                     "leaky 10/s queue=9 when_full=allow"};
 inline constexpr int kKeys = 12;
 /// Returns the text of a key that a forged segment holds, under policy `i % 3`.
 std::string key_text(int i);

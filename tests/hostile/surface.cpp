@@ -71,7 +71,9 @@ void check(const Decision& d) {
   demand(d.remaining <= d.limit, "remaining above limit");
   demand(d.retry_after.count() >= 0, "retry_after below 0");
   demand(d.reset_after.count() >= 0, "reset_after below 0");
-  demand(d.wait.count() == 0, "a token bucket that makes wait");
+  constexpr std::chrono::nanoseconds kLongest(std::int64_t{1} << 61);  // the longest queue
+  demand(d.wait.count() >= 0 && d.wait <= kLongest && (d.allowed || d.wait.count() == 0),
+         "a wait out of range");
   demand(!d.allowed || d.retry_after.count() == 0, "retry_after though allowed");
   demand(d.reason != Reason::limited || d.retry_after.count() > 0, "limited, but come at once");
   demand((d.retry_after == kNever) == (d.reason == Reason::never), "never, or not");

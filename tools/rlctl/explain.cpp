@@ -42,8 +42,12 @@ std::string_view meaning_of(WhenFull rule) {
 std::uint64_t most_in(const Limit& limit, nanoseconds length) {
   if (!counts_by_windows(limit.algorithm()))
     return limit.burst() + static_cast<std::uint64_t>(length / limit.interval());
-  if (limit.algorithm() == Algorithm::sliding_window && length <= limit.period())
-    return 2 * limit.count() - 1;
+  if (limit.algorithm() == Algorithm::sliding_window && length <= limit.period()) {
+    __extension__ using Wide = unsigned __int128;
+    const Wide fading = Wide{limit.count()} * static_cast<std::uint64_t>(length.count() - 2);
+    return limit.count() +
+           static_cast<std::uint64_t>(fading / static_cast<std::uint64_t>(limit.period().count()));
+  }
   const auto whole = static_cast<std::uint64_t>((length - nanoseconds(1)) / limit.period()) + 1;
   return (whole + 1) * limit.count();
 }
@@ -57,7 +61,8 @@ std::string bound_of(const Limit& limit) {
     case Algorithm::fixed_window:
       return "the count, times one more than the windows that T fills, in any time of length T:";
     case Algorithm::sliding_window:
-      return "twice the count, less one, in any window; then the count for each further one:";
+      return "count + floor(count x T / window) for T below a window; beyond, the count for each "
+             "window that T fills and one more:";
   }
   return "burst + floor(T / interval) calls of cost 1 in any window of length T:";
 }

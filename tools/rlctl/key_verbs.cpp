@@ -74,7 +74,8 @@ int answer(const Arguments& arguments, const Decision& decision, std::uint64_t c
   }
   if (decision.reason == Reason::never) {
     complain(
-        fmt::format("a cost of {} is above the burst of policy \"{}\" and can never pass; ask "
+        fmt::format("a cost of {} is above the most that may pass at once under policy \"{}\" and "
+                    "can never pass; ask "
                     "for at most {}",
                     cost, policy, decision.limit));
   }
