@@ -260,8 +260,8 @@ Mapping Mapping::publish(const std::string& path, const HeaderConstants& constan
 /// we passed is lost, and the move says so (SegmentCore::move_over). But it is a valid segment:
 /// policies are those on the published list, whole; every slot is read until two readings agree,
 /// belongs to one of these policies, and is its key's only one. (A key is its identity here: of two
-/// keys with the same 48 bits, one pair in 56,000 segments of 100,000 keys, one is forgotten.) All relaxed: the copy is published
-/// by linkat.
+/// keys with the same 48 bits, one pair in 56,000 segments of 100,000 keys, one is forgotten.) All
+/// relaxed: the copy is published by linkat.
 void Mapping::copy_from(const Mapping& old) {
   constexpr auto relaxed = std::memory_order_relaxed;
   const PolicyTable from_policies(old);

@@ -113,7 +113,6 @@ struct CandidateList {
   std::uint32_t sides;
 
   static constexpr int kSize = 16;
-  static constexpr int kLines = 4;
   static constexpr int kPerLine = 4;
 
   /// Returns the table's index of the slot at `position`.

@@ -84,9 +84,7 @@ constexpr bool is_beyond_horizon(const SlidingWindow& window, std::uint64_t stat
 /// Brings a state beyond the horizon to a full window of now; leaves any other as it is.
 constexpr std::uint64_t cut(const SlidingWindow& window, std::uint64_t state,
                             std::uint64_t now_ns) noexcept {
-  if (!is_beyond_horizon(window, state, now_ns)) [[likely]]
-    return state;
-  return window.windows.end_of(std::min(now_ns, kTimeMax)) + window.limit;
+  return window.windows.cut(state, now_ns, window.limit);
 }
 
 /// A state as a call sees it.

@@ -57,6 +57,14 @@ struct Windows {
     return state >= end_of(latest) + window_ns;
   }
 
+  /// Brings a state that is beyond to a full window of now; leaves any other as it is.
+  [[nodiscard]] constexpr std::uint64_t cut(std::uint64_t state, std::uint64_t now_ns,
+                                            std::uint64_t limit) const noexcept {
+    if (!is_beyond(state, now_ns)) [[likely]]
+      return state;
+    return end_of(std::min(now_ns, kTimeMax)) + limit;
+  }
+
   /// Returns floor(count x part / W), for part <= W; mostly without a division.
   [[nodiscard]] constexpr std::uint64_t share(std::uint64_t count,
                                               std::uint64_t part) const noexcept {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "shm/mapping.hpp"
+#include "tests/no_key_twice.hpp"
 #include "tests/support.hpp"
 
 namespace rl {
@@ -30,17 +31,6 @@ class StartingGun {
  private:
   test::Shared<std::atomic<bool>> go_;
 };
-
-/// Every key of the table has one slot: reads the file behind the library's back.
-void check_that_no_key_has_two_slots(const std::string& path) {
-  const shm::Mapping mapping = shm::Mapping::attach(path, shm::Access::read_only, false);
-  const shm::Table<shm::Slot> table = mapping.table();
-  std::set<std::uint64_t> seen;
-  for (std::uint64_t i = 0; i < table.slot_count(); ++i) {
-    const std::uint64_t tag = table.settled(table.slot(i)).tag;
-    if (shm::is_member(tag)) REQUIRE(seen.insert(shm::identity_of(tag)).second);
-  }
-}
 
 TEST_CASE("A_eight_processes_on_one_key_get_exactly_the_limit_200_times") {
   for (int repeat = 0; repeat < 200; ++repeat) {
@@ -221,7 +211,7 @@ TEST_CASE(
     }
     CHECK(total > 4 * kKeys);  // the refill was seen
     CHECK(segment->info().evicted == 0);
-    check_that_no_key_has_two_slots(segment.path());
+    test::check_that_no_key_has_two_slots(segment.path());
   }
 }
 
@@ -276,7 +266,7 @@ TEST_CASE("P_S_1000_workers_killed_at_random_leave_the_table_valid_and_the_other
   CHECK(info.evicted > 0);
   CHECK(info.gave_up == 0);
   CHECK(info.attached <= 1);  // ours alone
-  check_that_no_key_has_two_slots(segment.path());
+  test::check_that_no_key_has_two_slots(segment.path());
 }
 
 TEST_CASE("P_a_stopped_worker_stops_nobody") {
@@ -455,7 +445,7 @@ TEST_CASE("a_remove_that_is_not_allowed_leaves_the_segment_as_it_was") {
 /// Holds of a copy, whatever happened to its segment meanwhile.
 void check_that_a_copy_is_whole(const std::string& name) {
   Segment copy = Segment::open(name);
-  check_that_no_key_has_two_slots(copy.path());
+  test::check_that_no_key_has_two_slots(copy.path());
   std::set<std::uint16_t> ids;
   std::set<std::string> names;
   for (const PolicyInfo& policy : copy.policies()) {

@@ -64,15 +64,6 @@ bool is_retired(int fd) {
   return word != 0;
 }
 
-void check_that_no_key_has_two_slots(const std::string& path) {
-  const shm::Mapping mapping = shm::Mapping::attach(path, shm::Access::read_only, false);
-  std::set<std::uint64_t> seen;
-  for (std::uint64_t i = 0; i < mapping.table().slot_count(); ++i) {
-    const std::uint64_t tag = mapping.table().slot(i).tag();
-    if (shm::is_member(tag)) CHECK(seen.insert(shm::identity_of(tag)).second);
-  }
-}
-
 void check_that_it_is_whole(const std::string& path, int left) {
   Segment segment = Segment::open(path);
   CHECK(segment.info().keys == small().keys);

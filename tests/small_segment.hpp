@@ -8,6 +8,7 @@
 
 #include <rl/rl.hpp>
 
+#include "tests/no_key_twice.hpp"
 #include "tests/own_tmpfs.hpp"
 
 namespace rl::test {
@@ -55,8 +56,6 @@ bool exists(const std::string& path);
 
 /// The word that says "never copy this again", read through the file.
 bool is_retired(int fd);
-
-void check_that_no_key_has_two_slots(const std::string& path);
 
 /// A segment that nobody is attached to, and of whose limit so much is left.
 void check_that_it_is_whole(const std::string& path, int left);

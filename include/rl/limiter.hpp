@@ -37,9 +37,9 @@ class RL_EXPORT Limiter {
   Decision try_acquire(std::string_view key, std::uint64_t cost = 1) noexcept;
 
   /// The same at a time that the caller has already read with Segment::now(), such as an event
-  /// loop. Accuracy: the call counts at `now`, which must not be later than Segment::now(); a `now` of the
-  /// past is as if the call had come then, but in no earlier window than the key's last call.
-  /// But slots change hands by the segment's clock: what a key owed may be forgotten by as much
+  /// loop. Accuracy: the call counts at `now`, which must not be later than Segment::now(); a `now`
+  /// of the past is as if the call had come then, but in no earlier window than the key's last
+  /// call. But slots change hands by the segment's clock: what a key owed may be forgotten by as much
   /// too early as `now` lags behind, and a key that another process was just inserting may be denied
   /// for as long. For the times of a replay, create the segment with ClockSource::manual.
   Decision try_acquire_at(Instant now, std::string_view key, std::uint64_t cost = 1) noexcept;
