@@ -23,11 +23,11 @@ constexpr std::uint16_t kStickyPolicy = Oracle::kStickyPolicy;
 
 /// The rules of production, which tell the oracle what they propose.
 template <class Time>
-class WatchedRules : public CallRules<Time, CallBinding> {
+class WatchedRules : public CallRules<Time, Acquire, CallBinding> {
  public:
-  using Production = CallRules<Time, CallBinding>;
+  using Production = CallRules<Time, Acquire, CallBinding>;
   WatchedRules(const CallBinding& binding, const Time& time, std::uint64_t cost) noexcept
-      : Production(binding, time, cost),
+      : Production(binding, time, Acquire{cost}),
         oracle_(binding.view->participant.world.oracle),
         actor_(binding.view->participant.actor) {}
 
@@ -293,7 +293,7 @@ void World::reset(int actor, std::uint64_t identity) {
 void World::reap(int actor, std::uint64_t first, std::uint64_t count) {
   CallView view(*this, actor);
   const CallBinding binding{&view, kPolicy, policy_};
-  CallRules<OwnTimeOn<WatchedClock>, CallBinding> rules(binding, {&clock_}, 1);
+  CallRules<OwnTimeOn<WatchedClock>, Acquire, CallBinding> rules(binding, {&clock_}, {1});
   for (std::uint64_t i = first; i < std::min(first + count, kSlots); ++i) {
     rules.begin_judging();
     table.free_if(i, [&](SlotWords words) {
