@@ -137,8 +137,7 @@ bool SegmentCore::move_over(View& old) {
     } catch (const Error& e) {
       if (e.code() != Errc::not_found || !old.mapping.writable()) throw;
       // One process copies, so that a hundred do not fill the tmpfs with a hundred copies. The lock
-      // is the kernel's, on a byte of the old file; it ends with its holder (and the children that
-      // he forked meanwhile), and nobody waits for it.
+      // is the kernel's, on a byte of the old file; it ends with its holder, and nobody waits for it.
       const shm::Participant::CopyLock lock(old.participant);
       if (!lock) return false;
       // We may have slept since we looked: somebody has copied it, and removed the copy, perhaps.
