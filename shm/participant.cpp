@@ -178,18 +178,18 @@ std::uint32_t Participant::count_attached(const Mapping& mapping,
   return held;
 }
 
-bool Liveness::has_successor(const Mapping& mapping, const Sitter& sitter) noexcept {
-  if (sitter.seat >= mapping.geometry().seat_capacity) return false;
+bool Participant::has_successor(const Sitter& sitter) const noexcept {
+  if (sitter.seat >= mapping_.geometry().seat_capacity) return false;
   // relaxed: the caller has read what the sitter wrote, with acquire, and the generation went up
   // before that; a still newer one is what is asked for.
-  const std::uint64_t now = mapping.seats()[sitter.seat].generation.load(std::memory_order_relaxed);
+  const std::uint64_t now =
+      mapping_.seats()[sitter.seat].generation.load(std::memory_order_relaxed);
   return static_cast<std::uint8_t>(now) != static_cast<std::uint8_t>(sitter.generation);
 }
 
 bool Liveness::is_alive(const Sitter& sitter) noexcept {
-  const Mapping& mapping = participant_.mapping_;
-  if (sitter.seat >= mapping.geometry().seat_capacity) return true;
-  return !has_successor(mapping, sitter) && may_be_locked(sitter.seat);
+  if (sitter.seat >= participant_.mapping_.geometry().seat_capacity) return true;
+  return !participant_.has_successor(sitter) && may_be_locked(sitter.seat);
 }
 
 bool Liveness::may_be_locked(std::uint32_t seat) noexcept {

@@ -59,6 +59,10 @@ class Participant {
   /// Returns where this process sits; nothing when it found no seat.
   [[nodiscard]] std::optional<Sitter> sitter() noexcept;
 
+  /// Whether another process has had the seat since: a load, and no system call. Only the low 8 bits
+  /// of the generation count, as a permit has no more. False for a seat that there is not.
+  [[nodiscard]] bool has_successor(const Sitter& sitter) const noexcept;
+
   /// Returns a descriptor of the segment's file, or -1.
   [[nodiscard]] int file() noexcept { return holder().fd.load(std::memory_order_acquire); }
 
@@ -113,16 +117,12 @@ class Liveness {
  public:
   explicit Liveness(Participant& participant) noexcept : participant_(participant) {}
 
-  /// Whether the process that had this seat still lives; only the low 8 bits of the generation
-  /// count, as a permit has no more. Who cannot be asked about lives: where the segment's file cannot
-  /// be opened, or for a seat that there is not.
+  /// Whether the process that had this seat still lives. Who cannot be asked about lives: where the
+  /// segment's file cannot be opened, or for a seat that there is not.
   /// Accuracy: a holder that closed all its descriptors is taken for dead, as its lock is gone; one
   /// that died is taken for alive while a successor with the same 8 bits sits there, or for the
   /// instant in which a successor has the lock but has not yet raised the generation.
   [[nodiscard]] bool is_alive(const Sitter& sitter) noexcept;
-
-  /// The same by the generation alone: a load, and no system call.
-  [[nodiscard]] static bool has_successor(const Mapping& mapping, const Sitter& sitter) noexcept;
 
  private:
   [[nodiscard]] bool may_be_locked(std::uint32_t seat) noexcept;

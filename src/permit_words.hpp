@@ -205,12 +205,19 @@ constexpr HintWord marked(const HintWord& hint, std::uint64_t now_ns) noexcept {
           static_cast<std::uint32_t>(ticks_from(0, tick, HintWord::kCheckedBits)), hint.releases};
 }
 
-/// The hint when all permits were seen to be out since it was marked, `ticks` being those from the
-/// mark to the first end of a lease, that of the permit `index`.
-constexpr HintWord saturated(const HintWord& checking, std::uint32_t index,
-                             std::uint64_t ticks) noexcept {
+/// The hint when all permits were seen to be out since it was marked, and no lease ends for
+/// `first_left_ns` from now, that of the permit `index` first. True until then, but for no longer than
+/// kValidMax: the dead do not say that they are.
+constexpr HintWord saturated(const HintWord& checking, std::uint32_t index, std::uint64_t now_ns,
+                             std::uint64_t first_left_ns) noexcept {
+  constexpr std::uint64_t kWithinNs = kTickNs * HintWord::kValidMax;
+  const std::uint64_t until =
+      (std::min(now_ns, kTimeMax) + std::min(first_left_ns, kWithinNs)) >> kTickBits;
+  const std::uint64_t ticks = ticks_from(checking.checked, until, HintWord::kCheckedBits);
+  // More than twice as far is behind, for a clock that is behind the marker's: then it is over.
+  const std::uint64_t valid = ticks > 2 * HintWord::kValidMax ? 0 : ticks;
   return {HintWord::saturated,
-          static_cast<std::uint32_t>(std::min<std::uint64_t>(ticks, HintWord::kValidMax)), index,
+          static_cast<std::uint32_t>(std::min<std::uint64_t>(valid, HintWord::kValidMax)), index,
           checking.checked, checking.releases};
 }
 

@@ -274,11 +274,19 @@ std::uint64_t Segment::reset_all() {
     throw Error(Errc::read_only,
                 fmt::format("{}: opened for reading; open it for writing", path()));
   }
+  PolicyCache policies(view);
+  const std::uint64_t now = view.clock.now();
+  // Permits that are out stay: their holders have not consumed, they are at work.
+  const auto is_out = [&](shm::SlotWords words) {
+    const std::optional<Policy>& policy = policies[shm::policy_of(words.tag)].policy;
+    return policy && std::holds_alternative<Concurrency>(policy->parameters) &&
+           (now == shm::Clock::kNoTime || !is_idle(policy->parameters, words.state, now));
+  };
   std::uint64_t freed = 0;
   for (std::uint64_t i = 0; i < view.table.slot_count(); ++i) {
-    freed += view.table.free_if(i, [](shm::SlotWords words) { return shm::is_member(words.tag); })
-                 ? 1U
-                 : 0U;
+    const bool is_freed = view.table.free_if(
+        i, [&](shm::SlotWords words) { return shm::is_member(words.tag) && !is_out(words); });
+    freed += is_freed ? 1U : 0U;
   }
   return freed;
 }

@@ -203,14 +203,14 @@ TEST_CASE_FIXTURE(ParticipantFixture,
     CHECK(liveness.is_alive(sitter[0]));
     CHECK(liveness.is_alive(*asking.sitter()));  // its own lock counts, too
     CHECK_FALSE(liveness.is_alive({sitter[0].seat, sitter[0].generation + 1}));
-    CHECK_FALSE(Liveness::has_successor(mapping, sitter[0]));
+    CHECK_FALSE(asking.has_successor(sitter[0]));
     child.signal(SIGKILL);
     CHECK(child.wait() == 128 + SIGKILL);
     CHECK(liveness.is_alive(sitter[0]));  // what a scan has learnt stands
   }
   CHECK_FALSE(Liveness(asking).is_alive(sitter[0]));
   mapping.seats()[sitter[0].seat].generation.fetch_add(1);
-  CHECK(Liveness::has_successor(mapping, sitter[0]));
+  CHECK(asking.has_successor(sitter[0]));
   CHECK_FALSE(Liveness(asking).is_alive(sitter[0]));
 }
 

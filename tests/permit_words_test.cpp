@@ -133,16 +133,19 @@ TEST_CASE("a_hint_is_true_for_its_ticks_and_kept_for_a_second") {
   const HintWord mark = marked({}, t);
   CHECK(is_being_checked(mark, t));
   CHECK_FALSE(is_saturated(mark, t));
-  const HintWord all_out = saturated(mark, 17, 3);
+  const HintWord all_out = saturated(mark, 17, t, 3 * kTickNs);
   CHECK(all_out.index == 17);
   CHECK(all_out.checked == 100);
   CHECK(is_saturated(all_out, t));
   CHECK(is_saturated(all_out, t - kTickNs));  // a clock that is behind
   CHECK(is_saturated(all_out, 103 * kTickNs - 1));
   CHECK_FALSE(is_saturated(all_out, 103 * kTickNs));
-  CHECK(saturated(mark, 17, 1'000).valid == HintWord::kValidMax);
-  CHECK_FALSE(is_saturated(saturated(mark, 17, 0), t));
+  CHECK(saturated(mark, 17, t, 30 * kSecond).valid == HintWord::kValidMax);
+  CHECK_FALSE(is_saturated(saturated(mark, 17, t, 0), t));
   CHECK_FALSE(is_being_checked(mark, 107 * kTickNs));
+  // Whoever joined late says what is left; whoever is behind the marker, nothing.
+  CHECK(saturated(mark, 17, t + 5 * kTickNs, kTickNs).valid == 6);
+  CHECK(saturated(mark, 17, t - kTickNs, 1).valid == 0);
 
   const HintWord none = cleared(all_out);
   CHECK(none.mark == HintWord::clear);
@@ -165,7 +168,7 @@ TEST_CASE("a_hint_counts_its_ticks_across_the_end_of_their_circle") {
   for (int i = 0; i < 10'000; ++i) {
     const std::uint64_t t = random() >> 2;
     const std::uint64_t ticks = random() % 16;
-    const HintWord hint = saturated(marked({}, t), 0, ticks);
+    const HintWord hint = saturated(marked({}, t), 0, t, ticks * kTickNs);
     const std::uint64_t later = std::min(t + random() % (2 * kSecond), kTimeMax);
     const std::uint64_t since = later / kTickNs - t / kTickNs;
     CAPTURE(t);

@@ -10,6 +10,7 @@
 #include <rl/decision.hpp>
 #include <rl/export.hpp>
 #include <rl/limit.hpp>
+#include <rl/permit.hpp>
 #include <rl/time.hpp>
 
 namespace rl {
@@ -49,6 +50,19 @@ class RL_EXPORT Limiter {
   /// `remaining` is what is left now, before any call.
   [[nodiscard]] Decision peek(std::string_view key, std::uint64_t cost = 1) const noexcept;
 
+  /// Takes a permit of `key` if one is free: tried once, without waiting. For a concurrency limit, whose
+  /// count says how many of a key may be out at once; it is given back at the end of the Permit's life,
+  /// or by Permit::release.
+  ///
+  /// Errors: none is thrown; the decision tells: Reason::limited when all are out; full when the table
+  /// has no room for another, or when others were faster again and again; unavailable for a process
+  /// without a seat, of which nobody could tell whether it lives; invalid for an empty key, a read-only
+  /// segment, or a policy that is not a concurrency limit. Progress: at most 16 looks at all permits; a
+  /// look asks the kernel once for each process that has some. Accuracy: never more are out than the
+  /// limit, of leases that are not over. Those of a dead process are had again within half a second.
+  /// A process that closed all its descriptors is taken for dead until its next look, a second later.
+  Permit permit(std::string_view key) noexcept;
+
   /// Gives back what an admitted call charged to `key`: at most what that decision still owes, as
   /// time may have given it back already. A leaky bucket takes back only the last place in line, a
   /// window only what was charged in it. Returns whether anything was given back.
@@ -58,7 +72,8 @@ class RL_EXPORT Limiter {
   /// than its own cost. Accuracy: what refunds give back comes on top of guarantee A.
   bool refund(std::string_view key, Decision& decision) noexcept;
 
-  /// Forgets what the key has consumed. Returns whether there was anything to forget.
+  /// Forgets what the key has consumed. Returns whether there was anything to forget: never of a
+  /// concurrency limit, whose permits are out until they are given back.
   bool reset(std::string_view key) noexcept;
 
   /// Returns the limit in force, which is the segment's: an operator's word stands above the
