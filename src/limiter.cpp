@@ -1,6 +1,7 @@
 #include <rl/limiter.hpp>
 
 #include "src/decide.hpp"
+#include "src/permit_slots.hpp"
 
 namespace rl {
 namespace {
@@ -58,6 +59,37 @@ template <class Time>
                            : decide_otherwise(binding, time, key, cost);
 }
 
+/// Says how many permits of a key are free. The kernel is not asked who is dead.
+Decision look_at_permits(const Binding& binding, std::string_view key) noexcept {
+  View& view = *binding.view;
+  const auto& permits = std::get<Concurrency>(binding.policy.parameters);
+  const std::uint64_t now = view.clock.now();
+  if (now == shm::Clock::kNoTime) return {.reason = Reason::unavailable, .policy = binding.id};
+  const shm::Hash128 hash = binding.hasher(key.data(), key.size());
+  std::uint64_t first_ns = permits.lease_ns + kHealSlackNs;
+  Verdict verdict{};
+  for (std::uint32_t i = 0; i < permits.limit; ++i) {
+    const shm::KeyHash permit = hash_of_permit(binding.hasher, hash, i);
+    const std::uint64_t index = view.table.find(permit);
+    shm::SlotWords words;
+    if (index != view.table.kNowhere) words = view.table.settled(view.table.slot(index));
+    const bool is_permit = shm::is_member_of(words.tag, permit.identity);
+    const PermitWord word = PermitWord::of(is_permit ? words.state : 0);
+    const std::uint64_t left = lease_left_ns(permits, word, now);
+    if (left == 0 || view.participant.has_successor(sitter_of(word))) {
+      ++verdict.remaining;
+    } else {
+      verdict.reset_after_ns = std::max(verdict.reset_after_ns, left);
+      first_ns = std::min(first_ns, left);
+    }
+  }
+  verdict.allowed = verdict.remaining != 0;
+  verdict.retry_after_ns = verdict.allowed ? 0 : first_ns;
+  Decision seen = decision_of(verdict, binding.id, permits.limit, 1, view.clock);
+  seen.charged = 0;
+  return seen;
+}
+
 }  // namespace
 
 std::string_view to_string(Reason reason) noexcept {
@@ -102,7 +134,7 @@ Decision Limiter::peek(std::string_view key, std::uint64_t cost) const noexcept 
   View& view = *binding.view;
   if (key.empty() || cost == 0 || view.forsaken.load(std::memory_order_relaxed))
     return refused(view, key, cost);
-  if (is_asked_for_permits(binding)) return {.reason = Reason::invalid};
+  if (is_asked_for_permits(binding)) return look_at_permits(binding, key);
   const shm::KeyHash hash = hash_of(binding, key);
   const std::uint64_t index = view.table.find(hash);
   shm::SlotWords words;

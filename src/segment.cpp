@@ -83,6 +83,19 @@ std::uint64_t time_to_show(const View& view) noexcept {
   return now != shm::Clock::kNoTime ? now : 0;
 }
 
+/// What there is to say of a slot under a concurrency limit.
+void describe_part(const View& view, std::uint64_t state, KeyInfo& row) {
+  constexpr SlotPart kParts[] = {SlotPart::permit, SlotPart::hint, SlotPart::fence, SlotPart::key};
+  row.part = kParts[static_cast<std::size_t>(kind_of(state))];
+  if (row.part != SlotPart::permit) return;
+  row.remaining = row.idle ? 1 : 0;
+  const std::uint32_t seat =
+      PermitWord::of(state).holder - 1;  // no seat is the last there could be
+  if (row.idle || seat >= view.mapping.geometry().seat_capacity) return;
+  // relaxed: for people, and possibly the successor's by now.
+  row.holder_pid = view.mapping.seats()[seat].pid.load(std::memory_order_relaxed);
+}
+
 KeyInfo describe(const View& view, PolicyCache& policies, std::uint64_t index, shm::SlotWords words,
                  std::uint64_t now) {
   const std::uint64_t identity = shm::identity_of(words.tag);
@@ -105,6 +118,7 @@ KeyInfo describe(const View& view, PolicyCache& policies, std::uint64_t index, s
     row.remaining = verdict.remaining;
     row.reset_after = to_nanoseconds(verdict.reset_after_ns);
     row.idle = verdict.reset_after_ns == 0;
+    if (std::holds_alternative<Concurrency>(parameters)) describe_part(view, words.state, row);
   }
   return row;
 }

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <optional>
 #include <random>
 #include <vector>
@@ -281,6 +282,62 @@ TEST_CASE("a_mark_of_one_who_died_while_looking_is_taken_over") {
     CHECK(f.hint().mark == HintWord::saturated);
     CHECK(is_saturated(f.hint(), now));
   }
+}
+
+TEST_CASE("peek_says_how_many_permits_are_free_and_takes_none") {
+  Fixture f(3, 10s);
+  Decision seen = f.limiter.peek("k");
+  CHECK(seen.allowed);
+  CHECK(seen.limit == 3);
+  CHECK(seen.remaining == 3);
+  CHECK(seen.reset_after == 0ns);
+  CHECK(f.members() == 0);
+  Permit first = f.take();
+  f.scratch->advance_clock(2s);
+  Permit second = f.take();
+  seen = f.limiter.peek("k");
+  CHECK(seen.remaining == 1);
+  CHECK(seen.reset_after == second.lease_end() - f.scratch->now());
+  Permit third = f.take();
+  seen = Segment::open_read_only(f.scratch.name()).limiter("uploads").peek("k");
+  CHECK_FALSE(seen.allowed);
+  CHECK(seen.reason == Reason::limited);
+  CHECK(seen.remaining == 0);
+  CHECK(seen.retry_after == first.lease_end() - f.scratch->now());
+  f.scratch->advance_clock(seen.retry_after);
+  CHECK(f.limiter.peek("k").remaining == 1);
+}
+
+TEST_CASE("a_listed_permit_says_who_holds_it_and_for_how_long") {
+  Fixture f(1);
+  const auto parts = [&] {
+    std::vector<KeyInfo> rows;
+    f.scratch->for_each_key([&](const KeyInfo& row) { rows.push_back(row); });
+    std::sort(rows.begin(), rows.end(),
+              [](const KeyInfo& a, const KeyInfo& b) { return a.part < b.part; });
+    return rows;
+  };
+  Permit permit = f.take("user:42");
+  REQUIRE(permit.fence() != 0);
+  CHECK_FALSE(f.take("user:42"));
+  std::vector<KeyInfo> rows = parts();
+  REQUIRE(rows.size() == 3);
+  CHECK(rows[0].part == SlotPart::permit);
+  CHECK(rows[0].holder_pid == static_cast<std::uint32_t>(::getpid()));
+  CHECK(rows[0].reset_after == permit.lease_end() - f.scratch->now());
+  CHECK(rows[0].remaining == 0);
+  CHECK(rows[0].allowed_count == 1);
+  CHECK(rows[1].part == SlotPart::hint);
+  CHECK(rows[1].denied_count == 1);
+  CHECK(rows[2].part == SlotPart::fence);
+  CHECK(rows[0].key == "user:42");
+  CHECK(rows[1].key == "user:42");
+  for (const KeyInfo& row : rows) CHECK_FALSE(row.idle);
+  permit.release();
+  rows = parts();
+  CHECK(rows[0].idle);
+  CHECK(rows[0].holder_pid == 0);
+  CHECK(rows[0].remaining == 1);
 }
 
 TEST_CASE("calls_that_make_no_sense_are_invalid") {

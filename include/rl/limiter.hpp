@@ -47,7 +47,9 @@ class RL_EXPORT Limiter {
   Decision try_acquire_at(Instant now, std::string_view key, std::uint64_t cost = 1) noexcept;
 
   /// Says what try_acquire would answer, and charges nothing. Works on a read-only segment.
-  /// `remaining` is what is left now, before any call.
+  /// `remaining` is what is left now, before any call. Of a concurrency limit: how many permits are
+  /// free, and what permit() would answer; the permits of the dead count as out until their lease is
+  /// over or somebody takes them.
   [[nodiscard]] Decision peek(std::string_view key, std::uint64_t cost = 1) const noexcept;
 
   /// Takes a permit of `key` if one is free: tried once, without waiting. For a concurrency limit, whose
