@@ -80,15 +80,15 @@ constexpr bool is_beyond_horizon(const LeakyBucket& bucket, std::uint64_t tat_ns
   return tat_ns > std::min(now_ns, kTimeMax) + bucket.horizon_ns + kHealSlackNs;
 }
 
-/// Brings a TAT beyond the horizon to the horizon; leaves any other as it is.
+/// Makes of a TAT beyond the horizon a full queue; leaves any other as it is.
 constexpr std::uint64_t cut(const LeakyBucket& bucket, std::uint64_t tat_ns,
                             std::uint64_t now_ns) noexcept {
   if (!is_beyond_horizon(bucket, tat_ns, now_ns)) [[likely]]
     return tat_ns;
-  return std::min(now_ns, kTimeMax) + bucket.horizon_ns;
+  return std::min(now_ns, kTimeMax) + bucket.tolerance_ns;
 }
 
-/// Decides a call of `cost` >= 1. A TAT beyond the horizon counts as one at the horizon.
+/// Decides a call of `cost` >= 1. A TAT beyond the horizon counts as a full queue.
 constexpr Verdict acquire(const LeakyBucket& bucket, std::uint64_t tat_ns, std::uint64_t now_ns,
                           std::uint64_t cost) noexcept {
   const std::uint64_t now = std::min(now_ns, kTimeMax);

@@ -1,100 +1,14 @@
 #include <rl/limiter.hpp>
 
-#include "shm/counts.hpp"
-#include "src/core.hpp"
-#include "src/rules.hpp"
+#include "src/decide.hpp"
 
 namespace rl {
 namespace {
-
-using std::chrono::nanoseconds;
-
-nanoseconds to_nanoseconds(std::uint64_t ns) noexcept {
-  return nanoseconds(static_cast<std::int64_t>(ns));
-}
 
 /// Clips a caller's instant to what the algorithms accept.
 std::uint64_t to_ns(Instant instant) noexcept {
   const std::int64_t ns = instant.time_since_epoch().count();
   return ns < 0 ? 0 : std::min(static_cast<std::uint64_t>(ns), std::uint64_t{1} << 62);
-}
-
-/// Says to the caller what an algorithm decided.
-[[gnu::always_inline]] inline Decision decision_of(const Verdict& verdict, std::uint16_t policy,
-                                                   std::uint64_t limit, std::uint64_t cost,
-                                                   const shm::Clock& clock) noexcept {
-  Decision d{.allowed = verdict.allowed,
-             .reason = verdict.allowed ? Reason::ok : Reason::limited,
-             .policy = policy,
-             .limit = limit,
-             .remaining = verdict.remaining,
-             .reset_after = to_nanoseconds(verdict.reset_after_ns),
-             .wait = to_nanoseconds(verdict.wait_ns),
-             .cost = cost,
-             .charged = verdict.allowed ? verdict.state : 0};
-  if (!verdict.allowed) {
-    d.retry_after =
-        to_nanoseconds(verdict.retry_after_ns + clock.drift_allowance(verdict.retry_after_ns));
-    if (verdict.never) [[unlikely]] {
-      d.reason = Reason::never;
-      d.retry_after = kNever;
-    }
-  }
-  return d;
-}
-
-template <class Time>
-Decision decision_of(const CallRules<Time>& rules, std::uint64_t cost,
-                     const shm::Clock& clock) noexcept {
-  if (rules.is_unavailable()) return {.reason = Reason::unavailable, .policy = rules.decided_by()};
-  return decision_of(rules.verdict(), rules.decided_by(), rules.limit(), cost, clock);
-}
-
-/// Counts a decision beside the key's slot.
-[[gnu::always_inline]] inline void count(const View& view, std::uint64_t index,
-                                         std::uint64_t identity, bool allowed) noexcept {
-  shm::Counts& counts = view.table.counts(index);
-  shm::add_count(allowed ? counts.allowed : counts.denied, identity);
-}
-
-/// The call found no slot and could not get one: the policy's when_full decides, counted.
-[[gnu::noinline]] Decision decision_without_slot(const Binding& binding,
-                                                 shm::Update::Outcome outcome) noexcept {
-  shm::Health& health = binding.view->mapping.header().health;
-  const bool allow = binding.policy.limit.when_full() == WhenFull::allow;
-  (allow ? health.full_allowed : health.full_denied).fetch_add(1, std::memory_order_relaxed);
-  if (outcome == shm::Update::gave_up) health.gave_up.fetch_add(1, std::memory_order_relaxed);
-  Decision d;
-  d.allowed = allow;
-  d.reason = Reason::full;
-  d.policy = binding.id;
-  d.limit = most_at_once(binding.policy.parameters);
-  if (!allow) d.retry_after = binding.policy.limit.interval();  // a guess: nobody can know
-  return d;
-}
-
-/// The call makes no sense, or the segment takes none.
-[[gnu::cold]] Decision refused(const View& view, std::string_view key,
-                               std::uint64_t cost) noexcept {
-  const bool sound = !key.empty() && cost != 0 && view.forsaken.load(std::memory_order_relaxed);
-  return {.reason = sound ? Reason::unavailable : Reason::invalid};
-}
-
-/// The key is new, is not at home, is under another policy, a rival was faster, or the clock is
-/// odd: the whole protocol of the table.
-template <class Time>
-[[gnu::noinline]] Decision decide_with_retries(const Binding& binding, Time time,
-                                               std::string_view key, const shm::KeyHash hash,
-                                               std::uint64_t cost) noexcept {
-  View& view = *binding.view;
-  CallRules<Time> rules(binding, time, cost);
-  const shm::Update update = view.table.update(hash, rules);
-  if (update.outcome != shm::Update::decided) return decision_without_slot(binding, update.outcome);
-  if (update.promoted) view.labels.write(update.slot_index, hash.identity, key);
-  if (update.has_slot && !rules.is_unavailable())
-    count(view, update.slot_index, hash.identity, rules.verdict().allowed);
-  if (rules.healed()) view.mapping.header().health.clamped.fetch_add(1, std::memory_order_relaxed);
-  return decision_of(rules, cost, view.clock);
 }
 
 /// A decision, whole: hash, find, clock, one CAS, count. Most calls end here.
@@ -106,7 +20,7 @@ template <class Algorithm, class Time>
   if (key.empty() || cost == 0 || !view.decides.load(std::memory_order_relaxed)) [[unlikely]] {
     return refused(view, key, cost);
   }
-  const auto hash = shm::KeyHash::from(binding.hasher(key.data(), key.size()));
+  const shm::KeyHash hash = hash_of(binding, key);
   const std::uint64_t tag = shm::make_tag(hash.identity, binding.id);
   const std::uint64_t index = view.table.find_at_home(hash, tag);
   Verdict verdict{};
@@ -116,7 +30,7 @@ template <class Algorithm, class Time>
         return first_step(algorithm, time, policy, state, cost, verdict);
       });
   if (!decided) [[unlikely]]
-    return decide_with_retries(binding, time, key, hash, cost);
+    return decide_with_retries(binding, time, key, hash, Acquire{cost});
   count(view, index, hash.identity, verdict.allowed);
   return decision_of(verdict, binding.id, most_at_once(algorithm), cost, view.clock);
 }
@@ -189,13 +103,13 @@ Decision Limiter::peek(std::string_view key, std::uint64_t cost) const noexcept 
   if (key.empty() || cost == 0 || view.forsaken.load(std::memory_order_relaxed))
     return refused(view, key, cost);
   if (is_asked_for_permits(binding)) return {.reason = Reason::invalid};
-  const auto hash = shm::KeyHash::from(binding.hasher(key.data(), key.size()));
+  const shm::KeyHash hash = hash_of(binding, key);
   const std::uint64_t index = view.table.find(hash);
   shm::SlotWords words;
   if (index != view.table.kNowhere) words = view.table.settled(view.table.slot(index));
   const bool has_slot = shm::is_member_of(words.tag, hash.identity);
 
-  CallRules<OwnTime> rules(binding, OwnTime{&view.clock}, cost);
+  CallRules<OwnTime> rules(binding, OwnTime{&view.clock}, Acquire{cost});
   rules.look(has_slot ? shm::policy_of(words.tag) : binding.id, has_slot ? words.state : 0);
   Decision seen = decision_of(rules, cost, view.clock);
   seen.charged = 0;
@@ -208,7 +122,7 @@ bool Limiter::refund(std::string_view key, Decision& decision) noexcept {
   View& view = *binding.view;
   const bool is_ours = decision.allowed && charged != 0 && decision.policy == binding.id;
   if (!is_ours || key.empty() || !view.decides.load(std::memory_order_relaxed)) return false;
-  const auto hash = shm::KeyHash::from(binding.hasher(key.data(), key.size()));
+  const shm::KeyHash hash = hash_of(binding, key);
   bool given = false;
   // (h), as any decision: the clock is read after the slot.
   const auto give_back = [&](std::uint16_t policy, std::uint64_t state) noexcept {
@@ -226,7 +140,7 @@ bool Limiter::reset(std::string_view key) noexcept {
   const Binding& binding = core_->binding();
   View& view = *binding.view;
   if (key.empty() || !view.mapping.writable()) return false;
-  const auto hash = shm::KeyHash::from(binding.hasher(key.data(), key.size()));
+  const shm::KeyHash hash = hash_of(binding, key);
   const std::uint64_t index = view.table.find(hash);
   if (index == view.table.kNowhere) return false;
   return view.table.free_if(

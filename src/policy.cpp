@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 #include <rl/error.hpp>
 
 namespace rl {
@@ -11,12 +13,23 @@ constexpr std::uint64_t ns_of(std::chrono::nanoseconds duration) noexcept {
   return static_cast<std::uint64_t>(duration.count());
 }
 
+/// How far ahead of now the state of a key can lie. Of a bucket: what passes at once, and the debt
+/// that charges after the fact and reservations may add: as much again, and at least an hour's.
+std::uint64_t horizon_of(const Limit& limit) noexcept {
+  constexpr std::uint64_t kDebtNs = 3'600'000'000'000;
+  if (limit.algorithm() == Algorithm::concurrency) return ns_of(limit.lease());
+  if (counts_by_windows(limit.algorithm())) return 2 * ns_of(limit.period());
+  const std::uint64_t tolerance_ns = ns_of(limit.interval()) * limit.burst();
+  return std::min(tolerance_ns + std::max(tolerance_ns, kDebtNs), TokenBucket::kToleranceMax);
+}
+
 Parameters parameters_of(const Limit& limit, std::uint64_t phase_ns) noexcept {
   switch (limit.algorithm()) {
     case Algorithm::token_bucket:
       break;
     case Algorithm::leaky:
-      return LeakyBucket::of(ns_of(limit.interval()), limit.queue(), limit.delay());
+      return LeakyBucket::of(ns_of(limit.interval()), limit.queue(), limit.delay())
+          .with_horizon(horizon_of(limit));
     case Algorithm::fixed_window:
       return FixedWindow::of(ns_of(limit.period()), limit.count(), phase_ns);
     case Algorithm::sliding_window:
@@ -24,14 +37,7 @@ Parameters parameters_of(const Limit& limit, std::uint64_t phase_ns) noexcept {
     case Algorithm::concurrency:
       return Concurrency{limit.count(), ns_of(limit.lease())};
   }
-  return TokenBucket::of(ns_of(limit.interval()), limit.burst());
-}
-
-/// How far ahead of now the state of a key can lie.
-std::uint64_t horizon_of(const Limit& limit) noexcept {
-  if (limit.algorithm() == Algorithm::concurrency) return ns_of(limit.lease());
-  return counts_by_windows(limit.algorithm()) ? 2 * ns_of(limit.period())
-                                              : ns_of(limit.interval()) * limit.burst();
+  return TokenBucket::of(ns_of(limit.interval()), limit.burst()).with_horizon(horizon_of(limit));
 }
 
 /// Throws for numbers that make no limit.

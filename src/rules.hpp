@@ -8,6 +8,7 @@
 
 #include "shm/table.hpp"
 #include "src/core.hpp"
+#include "src/operations.hpp"
 
 namespace rl {
 
@@ -53,13 +54,14 @@ template <class Algorithm, class Time>
 /// its TSC early): a denial is therefore true at the instant at which the slot was read. An
 /// admission is checked by its CAS, and counts at the instant at which the clock was read.
 ///
-/// What it takes from the outside is a Binding and a time. Tests give it doubles of both, so that a
-/// scheduler gets in between, and what it counts is watched (tests/interleaving).
-template <class Time, class Outside = Binding>
+/// What the call asks is an Operation (src/operations.hpp). What it takes from the outside is a
+/// Binding and a time. Tests give it doubles of both, so that a scheduler gets in between, and what
+/// it counts is watched (tests/interleaving).
+template <class Time, class Operation = Acquire, class Outside = Binding>
 class CallRules {
  public:
-  CallRules(const Outside& binding, const Time& time, std::uint64_t cost) noexcept
-      : binding_(binding), time_(time), cost_(cost), decided_by_(binding.id) {}
+  CallRules(const Outside& binding, const Time& time, const Operation& operation) noexcept
+      : binding_(binding), time_(time), operation_(operation), decided_by_(binding.id) {}
 
   shm::Transition step(std::uint16_t policy, std::uint64_t state) noexcept {
     unavailable_ = false;
@@ -72,7 +74,7 @@ class CallRules {
     if (healed_) [[unlikely]]
       state = heal(*parameters, state, now);
     verdict_ = is_behind_ ? decide_behind(*parameters, state, now)
-                          : acquire(*parameters, state, now, cost_);
+                          : operation_.act(*parameters, state, now);
     return {verdict_.allowed || healed_ ? shm::Transition::store : shm::Transition::keep, policy,
             verdict_.state};
   }
@@ -84,8 +86,8 @@ class CallRules {
     if (parameters == nullptr || now == shm::Clock::kNoTime) return (void)unavailable();
     is_behind_ = false;
     if (is_beyond_horizon(*parameters, state, now)) state = heal(*parameters, state, now);
-    verdict_ =
-        is_behind_ ? decide_behind(*parameters, state, now) : peek(*parameters, state, now, cost_);
+    verdict_ = is_behind_ ? decide_behind(*parameters, state, now)
+                          : operation_.look(*parameters, state, now);
   }
 
   shm::Transition first() noexcept { return step(binding_.id, 0); }
@@ -186,7 +188,7 @@ class CallRules {
                                       std::uint64_t now) const noexcept {
     const std::uint64_t clocks = std::min(time_.latest(), kTimeMax);
     const std::uint64_t lag = clocks > now ? clocks - now : 0;
-    Verdict verdict = peek(parameters, state, clocks, cost_);
+    Verdict verdict = operation_.look(parameters, state, clocks);
     verdict.allowed = false;
     verdict.remaining = 0;
     if (!verdict.never) verdict.retry_after_ns += lag;
@@ -200,7 +202,7 @@ class CallRules {
 
   const Outside& binding_;
   Time time_;
-  std::uint64_t cost_;
+  Operation operation_;
   std::uint64_t judged_at_ = 0;
   std::uint16_t decided_by_;
   std::uint64_t limit_ = 0;

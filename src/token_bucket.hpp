@@ -11,11 +11,11 @@
 ///     a call of cost c passes iff debt + c x T <= tau; then TAT' = max(TAT, now) + c x T
 ///
 /// Units: nanoseconds on the segment's clock; tokens. Rounding: T is rounded up when the policy is
-/// made, `remaining` down, `retry_after` not at all. Overflow: tau is at most 2^61 and now at most
-/// 2^62, so every sum stays below 2^64; a TAT above the horizon is cut first (heal). Bound: in any
-/// window of length W a key passes at most B + floor(W / T) cost (Guarantee A): after the first
-/// call of the window TAT >= its instant, each cost adds T, and TAT never exceeds the last instant
-/// + tau. Source: ITU-T I.371 (2004), annex A, virtual scheduling.
+/// made, `remaining` down, `retry_after` not at all. Overflow: tau and the horizon are at most 2^61
+/// and now at most 2^62, so every sum stays below 2^64; a TAT above the horizon is cut first. Bound:
+/// in any window of length W a key passes at most B + floor(W / T) cost (Guarantee A): after the
+/// first call of the window TAT >= its instant, each cost adds T, and no call that passes leaves TAT
+/// later than its instant + tau. Source: ITU-T I.371 (2004), annex A, virtual scheduling.
 #pragma once
 
 #include "src/verdict.hpp"
@@ -26,7 +26,8 @@ namespace rl {
 struct TokenBucket {
   std::uint64_t interval_ns = 1;   ///< T
   std::uint64_t burst = 1;         ///< B
-  std::uint64_t tolerance_ns = 1;  ///< tau; also the horizon: no TAT is further ahead
+  std::uint64_t tolerance_ns = 1;  ///< tau
+  std::uint64_t horizon_ns = 1;    ///< no TAT is further ahead: tau, or what charges may add to it
   std::uint64_t reciprocal = 0;    ///< divides by T without a division
 
   static constexpr std::uint64_t kToleranceMax = std::uint64_t{1} << 61;  // 73 years
@@ -36,7 +37,15 @@ struct TokenBucket {
   }
   /// Requires is_valid.
   static constexpr TokenBucket of(std::uint64_t interval_ns, std::uint64_t burst) noexcept {
-    return {interval_ns, burst, interval_ns * burst, reciprocal_of(interval_ns)};
+    const std::uint64_t tolerance_ns = interval_ns * burst;
+    return {interval_ns, burst, tolerance_ns, tolerance_ns, reciprocal_of(interval_ns)};
+  }
+  /// Returns this bucket with room for charges after the fact and reservations: a debt of up to
+  /// `horizon_ns`, from tolerance to kToleranceMax.
+  [[nodiscard]] constexpr TokenBucket with_horizon(std::uint64_t ns) const noexcept {
+    TokenBucket bucket = *this;
+    bucket.horizon_ns = std::clamp(ns, tolerance_ns, kToleranceMax);
+    return bucket;
   }
 
   /// Returns floor(ns / T) for ns below 2^63.
@@ -45,7 +54,7 @@ struct TokenBucket {
   }
 };
 
-/// Decides a call of `cost` >= 1. Requires tat_ns <= now_ns + tolerance + slack (see heal).
+/// Decides a call of `cost` >= 1. Requires a TAT that is not beyond the horizon (see cut).
 constexpr Verdict acquire(const TokenBucket& bucket, std::uint64_t tat_ns, std::uint64_t now_ns,
                           std::uint64_t cost) noexcept {
   const std::uint64_t debt = debt_ns(tat_ns, now_ns);
@@ -78,19 +87,14 @@ constexpr Verdict peek(const TokenBucket& bucket, std::uint64_t tat_ns, std::uin
 /// Says whether a TAT lies further ahead than any call of this policy could have put it.
 constexpr bool is_beyond_horizon(const TokenBucket& bucket, std::uint64_t tat_ns,
                                  std::uint64_t now_ns) noexcept {
-  return tat_ns > now_ns + bucket.tolerance_ns + kHealSlackNs;
+  return tat_ns > now_ns + bucket.horizon_ns + kHealSlackNs;
 }
 
-/// The most that a key can owe at `now`: where a TAT beyond the horizon is cut to.
-constexpr std::uint64_t horizon(const TokenBucket& bucket, std::uint64_t now_ns) noexcept {
-  return now_ns + bucket.tolerance_ns;
-}
-
-/// Brings a TAT beyond the horizon to the horizon; leaves any other as it is.
+/// Makes of a TAT beyond the horizon an empty bucket; leaves any other as it is.
 constexpr std::uint64_t cut(const TokenBucket& bucket, std::uint64_t tat_ns,
                             std::uint64_t now_ns) noexcept {
   const std::uint64_t now = std::min(now_ns, kTimeMax);
-  return is_beyond_horizon(bucket, tat_ns, now) ? horizon(bucket, now) : tat_ns;
+  return is_beyond_horizon(bucket, tat_ns, now) ? now + bucket.tolerance_ns : tat_ns;
 }
 
 /// The largest cost that can ever pass.
@@ -104,8 +108,7 @@ constexpr std::uint64_t charge(const TokenBucket& bucket, std::uint64_t tat_ns,
                                std::uint64_t now_ns, std::uint64_t cost) noexcept {
   const std::uint64_t now = std::min(now_ns, kTimeMax);
   const std::uint64_t debt = debt_ns(cut(bucket, tat_ns, now), now);
-  const std::uint64_t most = horizon(bucket, now) - now;
-  const std::uint64_t room = most - std::min(debt, most);
+  const std::uint64_t room = bucket.horizon_ns - std::min(debt, bucket.horizon_ns);
   return now + debt + (cost > bucket.whole_tokens(room) ? room : cost * bucket.interval_ns);
 }
 

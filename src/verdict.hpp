@@ -12,7 +12,7 @@
 ///     idle_state(params, now)                  -> state       an idle key, as of now
 ///     tokens_owed(params, state, now)          -> tokens      what an eviction would give away
 ///     is_beyond_horizon(params, state, now)    -> bool        no call can have written that
-///     cut(params, state, now)                  -> state       the most that a key can owe, if so
+///     cut(params, state, now)                  -> state       if so, all used that passes at once
 ///     most_at_once(params)                     -> tokens      no larger cost ever passes
 ///
 /// A state is one 64-bit word. 0 is a key never seen; bit 63 is never set (nonces have it); calls

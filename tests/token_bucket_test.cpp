@@ -48,7 +48,7 @@ static_assert(acquire(kTenPerSecond, 3 * kSecond, 2 * kSecond, 1).state == 3 * k
 constexpr TokenBucket kWidest = TokenBucket::of(1, TokenBucket::kToleranceMax);
 constexpr std::uint64_t kLatest = std::uint64_t{1} << 62;
 static_assert(acquire(kWidest, 0, kLatest, TokenBucket::kToleranceMax).allowed);
-static_assert(acquire(kWidest, horizon(kWidest, kLatest) + kHealSlackNs, kLatest,
+static_assert(acquire(kWidest, kLatest + kWidest.horizon_ns + kHealSlackNs, kLatest,
                       TokenBucket::kToleranceMax)
                   .retry_after_ns == TokenBucket::kToleranceMax + kHealSlackNs);
 static_assert(is_beyond_horizon(kWidest, ~std::uint64_t{0}, kLatest));

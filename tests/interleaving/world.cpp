@@ -23,11 +23,11 @@ constexpr std::uint16_t kStickyPolicy = Oracle::kStickyPolicy;
 
 /// The rules of production, which tell the oracle what they propose.
 template <class Time>
-class WatchedRules : public CallRules<Time, CallBinding> {
+class WatchedRules : public CallRules<Time, Acquire, CallBinding> {
  public:
-  using Production = CallRules<Time, CallBinding>;
+  using Production = CallRules<Time, Acquire, CallBinding>;
   WatchedRules(const CallBinding& binding, const Time& time, std::uint64_t cost) noexcept
-      : Production(binding, time, cost),
+      : Production(binding, time, Acquire{cost}),
         oracle_(binding.view->participant.world.oracle),
         actor_(binding.view->participant.actor) {}
 
@@ -182,7 +182,7 @@ void World::furnish(std::uint64_t slot) {
 
 /// A state that no call can have left; or just not so far ahead, or not for long.
 std::uint64_t World::damaged_state() {
-  const std::uint64_t edge = horizon(scene.bucket, scene.now_ns) + kHealSlackNs;
+  const std::uint64_t edge = scene.now_ns + scene.bucket.horizon_ns + kHealSlackNs;
   const std::uint64_t states[] = {edge, edge + 1, edge + draw_time(), std::uint64_t{1} << 63};
   return states[random_.below(4)];
 }
@@ -293,7 +293,7 @@ void World::reset(int actor, std::uint64_t identity) {
 void World::reap(int actor, std::uint64_t first, std::uint64_t count) {
   CallView view(*this, actor);
   const CallBinding binding{&view, kPolicy, policy_};
-  CallRules<OwnTimeOn<WatchedClock>, CallBinding> rules(binding, {&clock_}, 1);
+  CallRules<OwnTimeOn<WatchedClock>, Acquire, CallBinding> rules(binding, {&clock_}, {1});
   for (std::uint64_t i = first; i < std::min(first + count, kSlots); ++i) {
     rules.begin_judging();
     table.free_if(i, [&](SlotWords words) {

@@ -99,7 +99,7 @@ class Worker {
   /// Frees the slots of a stretch of the table whose keys owe nothing, as a reaper would.
   void reap(Crowd crowd) {
     const Binding& binding = arena_.binding(crowd);
-    CallRules<OwnTime> rules(binding, OwnTime{&binding.view->clock}, 1);
+    CallRules<OwnTime> rules(binding, OwnTime{&binding.view->clock}, Acquire{1});
     rules.begin_judging();
     const auto is_idle = [&](shm::SlotWords words) {
       return shm::is_member(words.tag) &&

@@ -42,10 +42,11 @@ std::set<std::uint16_t> check_policies(const shm::Mapping& mapping, bool is_ours
   return ids;
 }
 
-/// A debt is held to the horizon itself; a window that is named, to what a clock may be ahead.
+/// A debt is held to what passes at once, as nobody here charges or reserves more; a window that is
+/// named, to what a clock may be ahead.
 bool owes_too_much(const Parameters& parameters, std::uint64_t state, std::uint64_t latest_ns) {
   const auto* const bucket = std::get_if<TokenBucket>(&parameters);
-  return bucket != nullptr ? state > horizon(*bucket, latest_ns)
+  return bucket != nullptr ? state > latest_ns + bucket->tolerance_ns
                            : is_beyond_horizon(parameters, state, latest_ns);
 }
 

@@ -98,7 +98,7 @@ Decision watched_acquire(const Binding& binding, std::string_view key) noexcept 
     return said(verdict, binding.id, bucket.burst);
   }
 
-  CallRules<OwnTime> rules(binding, time, 1);
+  CallRules<OwnTime> rules(binding, time, Acquire{1});
   const shm::Update update = table.update(hash, rules);
   if (update.outcome != shm::Update::decided) {
     const bool allow = binding.policy.limit.when_full() == WhenFull::allow;
