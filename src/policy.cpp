@@ -25,7 +25,7 @@ std::uint64_t horizon_of(const Limit& limit) noexcept {
   return std::min(tolerance_ns + std::max(tolerance_ns, kDebtNs), TokenBucket::kToleranceMax);
 }
 
-Parameters parameters_of(const Limit& limit, std::uint64_t phase_ns) noexcept {
+Parameters without_floor(const Limit& limit, std::uint64_t phase_ns) noexcept {
   switch (limit.algorithm()) {
     case Algorithm::token_bucket:
       break;
@@ -40,6 +40,15 @@ Parameters parameters_of(const Limit& limit, std::uint64_t phase_ns) noexcept {
       return Concurrency{limit.count(), ns_of(limit.lease())};
   }
   return TokenBucket::of(ns_of(limit.interval()), limit.burst()).with_horizon(horizon_of(limit));
+}
+
+Parameters parameters_of(const Limit& limit, std::uint64_t phase_ns) noexcept {
+  Parameters parameters = without_floor(limit, phase_ns);
+  const auto set_floor = [&](auto& algorithm) {
+    if constexpr (requires { algorithm.floor; }) algorithm.floor = limit.floor_calls();
+  };
+  std::visit(set_floor, parameters);
+  return parameters;
 }
 
 /// Throws for a number that is no time that a limit can have.
@@ -112,7 +121,7 @@ std::optional<Policy> policy_from(const shm::PolicyConstants& c) noexcept try {
                           ns_of(limit.interval()) == c.interval_ns && limit.burst() == c.burst &&
                           ns_of(limit.lease()) == c.lease_ns;
   if (!as_written) return std::nullopt;
-  return Policy{limit, parameters_of(limit, c.phase_ns)};
+  return Policy{parameters_of(limit, c.phase_ns), limit};
 } catch (...) {
   return std::nullopt;  // numbers that Limit refuses, or no memory to say so
 }
