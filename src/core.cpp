@@ -272,7 +272,7 @@ std::unique_ptr<Binding> LimiterCore::bind(View& view, const std::optional<Limit
   }
   check_room_for_permits(view, segment_->path(), policy->limit);
   return std::make_unique<Binding>(
-      Binding{&view, id, *policy, hasher_for(view.mapping, policy_name_), nullptr});
+      Binding{&view, id, hasher_for(view.mapping, policy_name_), *policy, nullptr});
 }
 
 const Binding& LimiterCore::rebind() noexcept {

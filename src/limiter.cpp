@@ -59,33 +59,33 @@ template <class Time>
                            : decide_otherwise(binding, time, key, cost);
 }
 
-/// Says how many permits of a key are free. The kernel is not asked who is dead.
-Decision look_at_permits(const Binding& binding, std::string_view key) noexcept {
+/// A call of low priority, always by the whole protocol: only the others are in a hurry.
+[[gnu::noinline]] Decision decide_low(const Binding& binding, std::string_view key,
+                                      std::uint64_t cost) noexcept {
   View& view = *binding.view;
-  const auto& permits = std::get<Concurrency>(binding.policy.parameters);
-  const std::uint64_t now = view.clock.now();
-  if (now == shm::Clock::kNoTime) return {.reason = Reason::unavailable, .policy = binding.id};
-  const shm::Hash128 hash = binding.hasher(key.data(), key.size());
-  std::uint64_t first_ns = permits.lease_ns + kHealSlackNs;
-  Verdict verdict{};
-  for (std::uint32_t i = 0; i < permits.limit; ++i) {
-    const shm::KeyHash permit = hash_of_permit(binding.hasher, hash, i);
-    const std::uint64_t index = view.table.find(permit);
-    shm::SlotWords words;
-    if (index != view.table.kNowhere) words = view.table.settled(view.table.slot(index));
-    const bool is_permit = shm::is_member_of(words.tag, permit.identity);
-    const PermitWord word = PermitWord::of(is_permit ? words.state : 0);
-    const std::uint64_t left = lease_left_ns(permits, word, now);
-    if (left == 0 || view.participant.has_successor(sitter_of(word))) {
-      ++verdict.remaining;
-    } else {
-      verdict.reset_after_ns = std::max(verdict.reset_after_ns, left);
-      first_ns = std::min(first_ns, left);
-    }
-  }
-  verdict.allowed = verdict.remaining != 0;
-  verdict.retry_after_ns = verdict.allowed ? 0 : first_ns;
-  Decision seen = decision_of(verdict, binding.id, permits.limit, 1, view.clock);
+  if (key.empty() || cost == 0 || !view.decides.load(std::memory_order_relaxed))
+    return refused(view, key, cost);
+  if (is_asked_for_permits(binding)) return {.reason = Reason::invalid};
+  return decide_with_retries(binding, OwnTime{&view.clock}, key, hash_of(binding, key),
+                             AcquireLow{cost});
+}
+
+/// Says what an operation would decide, and changes nothing.
+template <class Operation>
+Decision look(const Binding& binding, std::string_view key, const Operation& operation) noexcept {
+  View& view = *binding.view;
+  if (key.empty() || operation.cost == 0 || view.forsaken.load(std::memory_order_relaxed))
+    return refused(view, key, operation.cost);
+  if (is_asked_for_permits(binding)) return look_at_permits(binding, key);
+  const shm::KeyHash hash = hash_of(binding, key);
+  const std::uint64_t index = view.table.find(hash);
+  shm::SlotWords words;
+  if (index != view.table.kNowhere) words = view.table.settled(view.table.slot(index));
+  const bool has_slot = shm::is_member_of(words.tag, hash.identity);
+
+  CallRules<OwnTime, Operation> rules(binding, OwnTime{&view.clock}, operation);
+  rules.look(has_slot ? shm::policy_of(words.tag) : binding.id, has_slot ? words.state : 0);
+  Decision seen = decision_of(rules, operation.cost, view.clock);
   seen.charged = 0;
   return seen;
 }
@@ -121,6 +121,12 @@ Decision Limiter::try_acquire(std::string_view key, std::uint64_t cost) noexcept
   return decide(binding, OwnTime{&binding.view->clock}, key, cost);
 }
 
+Decision Limiter::try_acquire(std::string_view key, std::uint64_t cost,
+                              Priority priority) noexcept {
+  if (priority != Priority::low) return try_acquire(key, cost);
+  return decide_low(core_->binding(), key, cost);
+}
+
 Decision Limiter::try_acquire_at(Instant now, std::string_view key, std::uint64_t cost) noexcept {
   const Binding& binding = core_->binding();
   const std::uint64_t ns = to_ns(now);
@@ -130,22 +136,12 @@ Decision Limiter::try_acquire_at(Instant now, std::string_view key, std::uint64_
 }
 
 Decision Limiter::peek(std::string_view key, std::uint64_t cost) const noexcept {
-  const Binding& binding = core_->binding();
-  View& view = *binding.view;
-  if (key.empty() || cost == 0 || view.forsaken.load(std::memory_order_relaxed))
-    return refused(view, key, cost);
-  if (is_asked_for_permits(binding)) return look_at_permits(binding, key);
-  const shm::KeyHash hash = hash_of(binding, key);
-  const std::uint64_t index = view.table.find(hash);
-  shm::SlotWords words;
-  if (index != view.table.kNowhere) words = view.table.settled(view.table.slot(index));
-  const bool has_slot = shm::is_member_of(words.tag, hash.identity);
+  return look(core_->binding(), key, Acquire{cost});
+}
 
-  CallRules<OwnTime> rules(binding, OwnTime{&view.clock}, Acquire{cost});
-  rules.look(has_slot ? shm::policy_of(words.tag) : binding.id, has_slot ? words.state : 0);
-  Decision seen = decision_of(rules, cost, view.clock);
-  seen.charged = 0;
-  return seen;
+Decision Limiter::peek(std::string_view key, std::uint64_t cost, Priority priority) const noexcept {
+  return priority == Priority::low ? look(core_->binding(), key, AcquireLow{cost})
+                                   : look(core_->binding(), key, Acquire{cost});
 }
 
 bool Limiter::refund(std::string_view key, Decision& decision) noexcept {

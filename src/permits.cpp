@@ -214,6 +214,36 @@ std::uint32_t Taker::first_index() const noexcept {
 
 }  // namespace
 
+Decision look_at_permits(const Binding& binding, std::string_view key) noexcept {
+  View& view = *binding.view;
+  const auto& permits = std::get<Concurrency>(binding.policy.parameters);
+  const std::uint64_t now = view.clock.now();
+  if (now == shm::Clock::kNoTime) return {.reason = Reason::unavailable, .policy = binding.id};
+  const shm::Hash128 hash = binding.hasher(key.data(), key.size());
+  std::uint64_t first_ns = permits.lease_ns + kHealSlackNs;
+  Verdict verdict{};
+  for (std::uint32_t i = 0; i < permits.limit; ++i) {
+    const shm::KeyHash permit = hash_of_permit(binding.hasher, hash, i);
+    const std::uint64_t index = view.table.find(permit);
+    shm::SlotWords words;
+    if (index != view.table.kNowhere) words = view.table.settled(view.table.slot(index));
+    const bool is_permit = shm::is_member_of(words.tag, permit.identity);
+    const PermitWord word = PermitWord::of(is_permit ? words.state : 0);
+    const std::uint64_t left = lease_left_ns(permits, word, now);
+    if (left == 0 || view.participant.has_successor(sitter_of(word))) {
+      ++verdict.remaining;
+    } else {
+      verdict.reset_after_ns = std::max(verdict.reset_after_ns, left);
+      first_ns = std::min(first_ns, left);
+    }
+  }
+  verdict.allowed = verdict.remaining != 0;
+  verdict.retry_after_ns = verdict.allowed ? 0 : first_ns;
+  Decision seen = decision_of(verdict, binding.id, permits.limit, 1, view.clock);
+  seen.charged = 0;
+  return seen;
+}
+
 Permit Limiter::permit(std::string_view key) noexcept {
   const Binding& binding = core_->binding();
   View& view = *binding.view;

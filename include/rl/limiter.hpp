@@ -17,6 +17,13 @@ namespace rl {
 
 class LimiterCore;
 
+/// Says how much a call may use of a limit that has a floor (Limit::floor). Of one that has none, all
+/// calls may use all.
+enum class Priority : std::uint8_t {
+  normal,  ///< all of it
+  low,     ///< only while the floor is left to the others: batches, retries, crawlers
+};
+
 /// Decides for the keys of one policy. Made by Segment::limiter().
 ///
 /// A key is any sequence of bytes of any length; it is hashed whole. Two policies never share a
@@ -46,11 +53,19 @@ class RL_EXPORT Limiter {
   /// for as long. For the times of a replay, create the segment with ClockSource::manual.
   Decision try_acquire_at(Instant now, std::string_view key, std::uint64_t cost = 1) noexcept;
 
+  /// As try_acquire, for a call of that priority. One of low priority passes only while, after it, the limit's
+  /// floor is left (Limit::floor_calls); Decision::limit and ::remaining are what is there for such
+  /// calls, so a cost above burst - floor is denied with Reason::never. `retry_after` is true while no
+  /// other call comes in between.
+  Decision try_acquire(std::string_view key, std::uint64_t cost, Priority priority) noexcept;
+
   /// Says what try_acquire would answer, and charges nothing. Works on a read-only segment.
   /// `remaining` is what is left now, before any call. Of a concurrency limit: how many permits are
   /// free, and what permit() would answer; the permits of the dead count as out until their lease is
   /// over or somebody takes them.
   [[nodiscard]] Decision peek(std::string_view key, std::uint64_t cost = 1) const noexcept;
+  [[nodiscard]] Decision peek(std::string_view key, std::uint64_t cost,
+                              Priority priority) const noexcept;
 
   /// Takes a permit of `key` if one is free: tried once, without waiting. For a concurrency limit, whose
   /// count says how many of a key may be out at once; it is given back at the end of the Permit's life,

@@ -13,6 +13,7 @@
 #include <rl/keys.hpp>
 #include <rl/limit.hpp>
 #include <rl/limiter.hpp>
+#include <rl/limits.hpp>
 #include <rl/permit.hpp>
 #include <rl/segment.hpp>
 #include <rl/time.hpp>
