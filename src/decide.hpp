@@ -1,6 +1,7 @@
 /// \file
-/// From a verdict to what the caller is told, and the way that every call goes that does not end at
-/// its key's home line. For the sources behind include/rl/limiter.hpp.
+/// How a key is decided: by a first look at its slot, where most calls end, and else by the whole
+/// protocol; and from a verdict to what the caller is told. For the sources behind
+/// include/rl/limiter.hpp.
 #pragma once
 
 #include <rl/decision.hpp>
@@ -97,6 +98,27 @@ template <class Time, class Operation>
     count(view, update.slot_index, hash.identity, rules.verdict().allowed);
   if (rules.healed()) view.mapping.header().health.clamped.fetch_add(1, std::memory_order_relaxed);
   return decision_of(rules, operation.cost, view.clock);
+}
+
+/// A call on the slot with this tag that was found at `index`, or kNowhere: clock, one CAS, count. Most
+/// calls end here; what does not is decided anew.
+template <class Algorithm, class Time>
+[[gnu::always_inline]] inline Decision decide_in_slot(const Algorithm& algorithm,
+                                                      const Binding& binding, Time time,
+                                                      std::string_view key, const shm::KeyHash hash,
+                                                      std::uint64_t tag, std::uint64_t index,
+                                                      std::uint64_t cost) noexcept {
+  View& view = *binding.view;
+  Verdict verdict{};
+  const bool decided =
+      index != view.table.kNowhere &&
+      view.table.try_step(index, tag, [&](std::uint16_t policy, std::uint64_t state) noexcept {
+        return first_step(algorithm, time, policy, state, cost, verdict);
+      });
+  if (!decided) [[unlikely]]
+    return decide_with_retries(binding, time_of_retries(time), key, hash, Acquire{cost});
+  count(view, index, hash.identity, verdict.allowed);
+  return decision_of(verdict, binding.id, most_at_once(algorithm), cost, view.clock);
 }
 
 }  // namespace rl
