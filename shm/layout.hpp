@@ -150,11 +150,13 @@ struct PolicyConstants {
   std::uint64_t queue;       ///< of a leaky bucket
   std::uint64_t delay;       ///< of a leaky bucket
   std::uint64_t phase_ns;    ///< of windows: Unix time at the segment's time 0, modulo the period
-  std::uint64_t reserved[7];
+  std::uint64_t lease_ns;    ///< of permits
+  std::uint64_t reserved[6];
   std::uint8_t name_bytes;
   char name[kPolicyNameMax];
 };
 static_assert(sizeof(PolicyConstants) == 216);
+static_assert(offsetof(PolicyConstants, lease_ns) == 96);
 static_assert(offsetof(PolicyConstants, name_bytes) == 152);
 
 /// A policy: immutable once it hangs on the published list; only the three links change, once each.
@@ -258,7 +260,8 @@ constexpr std::uint64_t layout_fingerprint() noexcept {
         std::uint64_t{sizeof(PolicyEntry)}, std::uint64_t{sizeof(Pair)},
         std::uint64_t{sizeof(Label)}, std::uint64_t{alignof(Pair)},
         std::uint64_t{offsetof(Header, health)}, std::uint64_t{offsetof(PolicyConstants, name)},
-        std::uint64_t{offsetof(Pair, counts)}, kSlotsPer, kKeysPer, kHashId}) {
+        std::uint64_t{offsetof(PolicyConstants, reserved)}, std::uint64_t{offsetof(Pair, counts)},
+        kSlotsPer, kKeysPer, kHashId}) {
     hash = (hash ^ fact) * 0x0000'0100'0000'01b3;
   }
   return hash;

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include <rl/limit.hpp>
 
 #include "src/limit_text.hpp"
@@ -70,6 +72,23 @@ void check_window(std::string_view algorithm, uint64_t count, uint64_t period_ns
                   algorithm, quota, most));
 }
 
+void check_concurrency(uint64_t count, std::chrono::nanoseconds lease) {
+  if (count == 0) throw bad_limit("a concurrency of 0 lets nothing pass; give at least 1");
+  if (count > Concurrency::kLimitMax) {
+    throw bad_limit(fmt::format("concurrency {}: more permits than a key can have; at most {} fit",
+                                count, Concurrency::kLimitMax));
+  }
+  const auto lease_ns = static_cast<uint64_t>(std::max(lease.count(), std::int64_t{0}));
+  const uint64_t whole =
+      (lease_ns / kPeriodUnitNs + lease_ns % kPeriodUnitNs * 2 / kPeriodUnitNs) * kPeriodUnitNs;
+  const uint64_t nearest = std::clamp(whole, Concurrency::kLeaseMin, Concurrency::kLeaseMax);
+  if (lease_ns == nearest) return;
+  throw bad_limit(
+      fmt::format("concurrency {}: a lease is a whole number of milliseconds, from 1s to 1d; the "
+                  "nearest that fits is lease={}",
+                  count_text(count), duration_text(nearest)));
+}
+
 }  // namespace
 
 /// Throws Error (bad_limit) for what cannot be held, with the nearest that can.
@@ -108,6 +127,8 @@ Limit Limit::make(Algorithm algorithm, uint64_t count, std::chrono::nanoseconds 
       check_window("sliding", count, period_ns, SlidingWindow::limit_max(period_ns));
       limit.burst_ = count;
       break;
+    case Algorithm::concurrency:
+      break;  // has no period, and is made elsewhere
   }
   return limit;
 }
@@ -123,6 +144,16 @@ Limit Limit::fixed_window(uint64_t n, std::chrono::nanoseconds period) {
 }
 Limit Limit::sliding_window(uint64_t n, std::chrono::nanoseconds period) {
   return make(Algorithm::sliding_window, n, period, 0, 0, 0);
+}
+Limit Limit::concurrency(uint64_t n, std::chrono::nanoseconds lease) {
+  check_concurrency(n, lease);
+  Limit limit;
+  limit.algorithm_ = Algorithm::concurrency;
+  limit.count_ = n;
+  limit.burst_ = n;
+  limit.lease_ns_ = static_cast<uint64_t>(lease.count());
+  limit.when_full_ = WhenFull::deny;
+  return limit;
 }
 Limit Limit::per_second(uint64_t n) {
   return per(n, std::chrono::seconds(1));
@@ -143,12 +174,17 @@ Limit Limit::burst(uint64_t n) const {
   return make(algorithm_, count_, period(), n, 0, 0);
 }
 Limit Limit::when_full(WhenFull rule) const {
+  if (algorithm_ == Algorithm::concurrency && rule != WhenFull::deny) {
+    throw bad_limit(
+        fmt::format("{}: a permit that finds no room is denied; leave when_full out", to_string()));
+  }
   Limit limit = *this;
   limit.when_full_ = rule;
   return limit;
 }
 
 std::chrono::nanoseconds Limit::interval() const noexcept {
+  if (algorithm_ == Algorithm::concurrency) return lease();
   return std::chrono::nanoseconds(static_cast<std::int64_t>(divide_up(period_ns_, count_)));
 }
 

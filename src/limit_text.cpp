@@ -15,6 +15,7 @@ namespace rl {
 namespace {
 
 using std::uint64_t;
+using std::chrono::nanoseconds;
 
 struct Unit {
   std::string_view text;
@@ -55,63 +56,61 @@ class Parser {
     if (rest_.empty())
       throw bad_limit("the limit is empty; write one such as 100/s or \"1000/h burst=50\"");
     const Algorithm algorithm = this->algorithm();
-    const Quota quota = this->quota();
-    std::optional<uint64_t> burst;
-    std::optional<uint64_t> queue;
-    std::optional<uint64_t> delay;
-    std::optional<WhenFull> when_full;
+    const Quota quota = algorithm == Algorithm::concurrency ? Quota{count(), {}} : this->quota();
+    Options options;
     while (skip_spaces(), !rest_.empty()) {
-      const bool has_burst = algorithm == Algorithm::token_bucket;
-      const bool has_queue = algorithm == Algorithm::leaky;
-      if (has_burst && accept("burst=")) {
-        once(burst, "burst=", number("burst="));
-      } else if (has_queue && accept("queue=")) {
-        once(queue, "queue=", number("queue="));
-      } else if (has_queue && accept("delay=")) {
-        once(delay, "delay=", number("delay="));
-      } else if (accept("when_full=")) {
-        once(when_full, "when_full=", rule());
-      } else {
-        throw stopped(fmt::format("the options of a {} are {}when_full=evict|allow|deny",
-                                  name_of(algorithm), options_of(algorithm)));
-      }
+      option(algorithm, options);
       if (!rest_.empty() && rest_.front() != ' ') throw stopped("a space goes between two options");
     }
-    const Limit limit = made(algorithm, quota, burst, queue.value_or(0), delay.value_or(0));
-    return limit.when_full(when_full.value_or(WhenFull::evict));
+    return made(algorithm, quota, options);
   }
 
  private:
   struct Quota {
     uint64_t count;
-    std::chrono::nanoseconds period;
+    nanoseconds period;
+  };
+  struct Options {
+    std::optional<uint64_t> burst;
+    std::optional<uint64_t> queue;
+    std::optional<uint64_t> delay;
+    std::optional<nanoseconds> lease;
+    std::optional<WhenFull> when_full;
   };
   struct Name {
     std::string_view text;
     Algorithm algorithm;
   };
   /// The first of each is how it is called in errors.
-  static constexpr std::array<Name, 6> kNames{{{"token_bucket", Algorithm::token_bucket},
+  static constexpr std::array<Name, 7> kNames{{{"token_bucket", Algorithm::token_bucket},
                                                {"leaky", Algorithm::leaky},
                                                {"fixed_window", Algorithm::fixed_window},
                                                {"window", Algorithm::fixed_window},
                                                {"sliding_window", Algorithm::sliding_window},
-                                               {"sliding", Algorithm::sliding_window}}};
+                                               {"sliding", Algorithm::sliding_window},
+                                               {"concurrency", Algorithm::concurrency}}};
 
-  static Limit made(Algorithm algorithm, const Quota& quota, std::optional<uint64_t> burst,
-                    uint64_t queue, uint64_t delay) {
+  static Limit made(Algorithm algorithm, const Quota& quota, const Options& options) {
+    Limit limit = with_numbers(algorithm, quota, options);
+    if (options.burst) limit = limit.burst(*options.burst);
+    if (options.when_full) limit = limit.when_full(*options.when_full);
+    return limit;
+  }
+  static Limit with_numbers(Algorithm algorithm, const Quota& quota, const Options& options) {
     switch (algorithm) {
       case Algorithm::token_bucket:
         break;
       case Algorithm::leaky:
-        return Limit::leaky(quota.count, quota.period, queue, delay);
+        return Limit::leaky(quota.count, quota.period, options.queue.value_or(0),
+                            options.delay.value_or(0));
       case Algorithm::fixed_window:
         return Limit::fixed_window(quota.count, quota.period);
       case Algorithm::sliding_window:
         return Limit::sliding_window(quota.count, quota.period);
+      case Algorithm::concurrency:
+        return Limit::concurrency(quota.count, options.lease.value_or(kUsualLease));
     }
-    const Limit limit = Limit::per(quota.count, quota.period);
-    return burst ? limit.burst(*burst) : limit;
+    return Limit::per(quota.count, quota.period);
   }
 
   static std::string name_of(Algorithm algorithm) {
@@ -119,7 +118,9 @@ class Parser {
       if (name.algorithm != algorithm) continue;
       std::string words(name.text);
       std::replace(words.begin(), words.end(), '_', ' ');
-      return algorithm == Algorithm::leaky ? words + " bucket" : words;
+      if (algorithm == Algorithm::leaky) words += " bucket";
+      if (algorithm == Algorithm::concurrency) words += " limit";
+      return words;
     }
     return "limit";
   }
@@ -129,6 +130,8 @@ class Parser {
         return "burst=N and ";
       case Algorithm::leaky:
         return "queue=N, delay=N and ";
+      case Algorithm::concurrency:
+        return "lease=D";
       default:
         return "";
     }
@@ -140,30 +143,63 @@ class Parser {
     for (const Name& name : kNames) {
       if (word != name.text) continue;
       take(word.size());
-      need_space(name.text);
+      need_space(name);
       return name.algorithm;
     }
-    throw stopped("a limit begins with its count, or with token_bucket, leaky, window or sliding");
+    throw stopped(
+        "a limit begins with its count, or with token_bucket, leaky, window, sliding or "
+        "concurrency");
   }
   Quota quota() {
-    uint64_t count = number("the count");
-    if (accept("k")) {
-      count = times(count, 1'000);
-    } else if (accept("M")) {
-      count = times(count, 1'000'000);
-    }
+    const uint64_t n = count();
     if (!accept("/")) throw stopped("after the count goes a slash and a period, such as 100/s");
+    const nanoseconds time = period();
+    if (time.count() == 0)
+      throw bad_limit(fmt::format("{:?}: a period of 0; give one of at least 1ms", text_));
+    return {n, time};
+  }
+  uint64_t count() {
+    const uint64_t n = number("the count");
+    if (accept("k")) return times(n, 1'000);
+    return accept("M") ? times(n, 1'000'000) : n;
+  }
+  nanoseconds period() {
     const bool has_number = !rest_.empty() && rest_.front() >= '0' && rest_.front() <= '9';
-    const uint64_t n = has_number ? number("the period") : 1;
+    return in_units(has_number ? number("the period") : 1,
+                    "the period is a number, if not 1, and ms, s, m, h or d");
+  }
+  nanoseconds duration(std::string_view what) {
+    return in_units(number(what), "a time is a number and ms, s, m, h or d, such as 30s");
+  }
+  nanoseconds in_units(uint64_t n, std::string_view otherwise) {
     const std::string_view word = peek_word();
     for (const Unit& unit : kUnits) {
       if (word != unit.text) continue;
       take(word.size());
-      if (n == 0)
-        throw bad_limit(fmt::format("{:?}: a period of 0; give one of at least 1ms", text_));
-      return {count, std::chrono::nanoseconds(static_cast<std::int64_t>(times(n, unit.ns)))};
+      return nanoseconds(static_cast<std::int64_t>(times(n, unit.ns)));
     }
-    throw stopped("the period is a number, if not 1, and ms, s, m, h or d");
+    throw stopped(otherwise);
+  }
+
+  void option(Algorithm algorithm, Options& options) {
+    const bool has_burst = algorithm == Algorithm::token_bucket;
+    const bool has_queue = algorithm == Algorithm::leaky;
+    const bool has_lease = algorithm == Algorithm::concurrency;
+    if (has_burst && accept("burst=")) {
+      once(options.burst, "burst=", number("burst="));
+    } else if (has_queue && accept("queue=")) {
+      once(options.queue, "queue=", number("queue="));
+    } else if (has_queue && accept("delay=")) {
+      once(options.delay, "delay=", number("delay="));
+    } else if (has_lease && accept("lease=")) {
+      once(options.lease, "lease=", duration("lease="));
+    } else if (!has_lease && accept("when_full=")) {
+      once(options.when_full, "when_full=", rule());
+    } else {
+      throw stopped(fmt::format("the options of a {} are {}{}", name_of(algorithm),
+                                options_of(algorithm),
+                                has_lease ? "" : "when_full=evict|allow|deny"));
+    }
   }
 
   WhenFull rule() {
@@ -197,11 +233,14 @@ class Parser {
     if (option) throw bad_limit(fmt::format("{:?}: {} is given twice; keep one", text_, name));
     option = value;
   }
-  void need_space(std::string_view after) const {
+  void need_space(const Name& after) {
     if (rest_.empty() || rest_.front() != ' ') {
-      throw stopped(fmt::format("after {} goes a space and a quota, such as 100/s", after));
+      throw stopped(fmt::format("after {} goes a space and a {}", after.text,
+                                after.algorithm == Algorithm::concurrency
+                                    ? "count, such as 20"
+                                    : "quota, such as 100/s"));
     }
-    const_cast<Parser*>(this)->skip_spaces();
+    skip_spaces();
   }
   void skip_spaces() noexcept {
     while (!rest_.empty() && rest_.front() == ' ') rest_.remove_prefix(1);
@@ -231,17 +270,21 @@ Error bad_limit(const std::string& why) {
   return {Errc::bad_limit, why};
 }
 
+std::string count_text(uint64_t count) {
+  if (count % 1'000'000 == 0) return fmt::format("{}M", count / 1'000'000);
+  if (count % 1'000 == 0) return fmt::format("{}k", count / 1'000);
+  return fmt::format("{}", count);
+}
+
+std::string duration_text(uint64_t ns) {
+  const Unit& unit = unit_of(ns);
+  return fmt::format("{}{}", ns / unit.ns, unit.text);
+}
+
 std::string quota_text(uint64_t count, uint64_t period_ns) {
-  const Unit& unit = unit_of(period_ns);
-  const uint64_t n = period_ns / unit.ns;
-  std::string text = fmt::format("{}", count);
-  if (count % 1'000'000 == 0) {
-    text = fmt::format("{}M", count / 1'000'000);
-  } else if (count % 1'000 == 0) {
-    text = fmt::format("{}k", count / 1'000);
-  }
-  return n == 1 ? fmt::format("{}/{}", text, unit.text)
-                : fmt::format("{}/{}{}", text, n, unit.text);
+  const bool is_one = period_ns == unit_of(period_ns).ns;
+  return fmt::format("{}/{}", count_text(count),
+                     is_one ? unit_of(period_ns).text : duration_text(period_ns));
 }
 
 Limit Limit::parse(std::string_view text) {
@@ -249,6 +292,10 @@ Limit Limit::parse(std::string_view text) {
 }
 
 std::string Limit::to_string() const {
+  if (algorithm_ == Algorithm::concurrency) {
+    const std::string text = "concurrency " + count_text(count_);
+    return lease() == kUsualLease ? text : text + " lease=" + duration_text(lease_ns_);
+  }
   std::string text = quota_text(count_, period_ns_);
   switch (algorithm_) {
     case Algorithm::token_bucket:
@@ -264,6 +311,8 @@ std::string Limit::to_string() const {
       break;
     case Algorithm::sliding_window:
       text = "sliding " + text;
+      break;
+    case Algorithm::concurrency:
       break;
   }
   for (const Rule& rule : kRules) {

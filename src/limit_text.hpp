@@ -15,7 +15,10 @@ inline constexpr std::uint64_t kPeriodUnitNs = 1'000'000;  // the smallest that 
 /// Returns the Error (bad_limit) that says why.
 Error bad_limit(const std::string& why);
 
-/// Writes a quota as the grammar reads it: "100/s", "3/250ms".
+/// Writes a count, a time of whole milliseconds and a quota as the grammar reads them: "2k", "90s",
+/// "100/s", "3/250ms".
+std::string count_text(std::uint64_t count);
+std::string duration_text(std::uint64_t ns);
 std::string quota_text(std::uint64_t count, std::uint64_t period_ns);
 
 }  // namespace rl

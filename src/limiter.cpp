@@ -26,10 +26,16 @@ template <class Algorithm, class Time>
   return decide_in_slot(algorithm, binding, time, key, hash, tag, index, cost);
 }
 
+/// A concurrency limit gives permits, and takes no calls.
+bool is_asked_for_permits(const Binding& binding) noexcept {
+  return std::holds_alternative<Concurrency>(binding.policy.parameters);
+}
+
 /// The same for an algorithm that is not the token bucket.
 template <class Time>
 [[gnu::noinline]] Decision decide_otherwise(const Binding& binding, Time time, std::string_view key,
                                             std::uint64_t cost) noexcept {
+  if (is_asked_for_permits(binding)) return {.reason = Reason::invalid};
   return std::visit(
       [&](const auto& algorithm) { return decide_by(algorithm, binding, time, key, cost); },
       binding.policy.parameters);
@@ -87,6 +93,7 @@ Decision Limiter::peek(std::string_view key, std::uint64_t cost) const noexcept 
   View& view = *binding.view;
   if (key.empty() || cost == 0 || view.forsaken.load(std::memory_order_relaxed))
     return refused(view, key, cost);
+  if (is_asked_for_permits(binding)) return {.reason = Reason::invalid};
   const shm::KeyHash hash = hash_of(binding, key);
   const std::uint64_t index = view.table.find(hash);
   shm::SlotWords words;

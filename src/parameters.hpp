@@ -5,6 +5,7 @@
 
 #include <variant>
 
+#include "src/concurrency.hpp"
 #include "src/fixed_window.hpp"
 #include "src/leaky.hpp"
 #include "src/sliding_window.hpp"
@@ -12,7 +13,7 @@
 
 namespace rl {
 
-using Parameters = std::variant<TokenBucket, LeakyBucket, FixedWindow, SlidingWindow>;
+using Parameters = std::variant<TokenBucket, LeakyBucket, FixedWindow, SlidingWindow, Concurrency>;
 
 constexpr Verdict acquire(const Parameters& parameters, std::uint64_t state, std::uint64_t now_ns,
                           std::uint64_t cost) noexcept {

@@ -17,6 +17,7 @@ constexpr std::uint64_t ns_of(std::chrono::nanoseconds duration) noexcept {
 /// that charges after the fact and reservations may add: as much again, and at least an hour's.
 std::uint64_t horizon_of(const Limit& limit) noexcept {
   constexpr std::uint64_t kDebtNs = 3'600'000'000'000;
+  if (limit.algorithm() == Algorithm::concurrency) return ns_of(limit.lease());
   if (counts_by_windows(limit.algorithm())) return 2 * ns_of(limit.period());
   const std::uint64_t tolerance_ns = ns_of(limit.interval()) * limit.burst();
   return std::min(tolerance_ns + std::max(tolerance_ns, kDebtNs), TokenBucket::kToleranceMax);
@@ -33,6 +34,8 @@ Parameters parameters_of(const Limit& limit, std::uint64_t phase_ns) noexcept {
       return FixedWindow::of(ns_of(limit.period()), limit.count(), phase_ns);
     case Algorithm::sliding_window:
       return SlidingWindow::of(ns_of(limit.period()), limit.count(), phase_ns);
+    case Algorithm::concurrency:
+      return Concurrency{limit.count(), ns_of(limit.lease())};
   }
   return TokenBucket::of(ns_of(limit.interval()), limit.burst()).with_horizon(horizon_of(limit));
 }
@@ -40,6 +43,7 @@ Parameters parameters_of(const Limit& limit, std::uint64_t phase_ns) noexcept {
 /// Throws for numbers that make no limit.
 Limit limit_from(const shm::PolicyConstants& c) {
   const std::chrono::nanoseconds period(static_cast<std::int64_t>(c.period_ns));
+  const std::chrono::nanoseconds lease(static_cast<std::int64_t>(c.lease_ns));
   switch (static_cast<Algorithm>(c.algorithm)) {
     case Algorithm::token_bucket:
       break;
@@ -49,6 +53,8 @@ Limit limit_from(const shm::PolicyConstants& c) {
       return Limit::fixed_window(c.count, period);
     case Algorithm::sliding_window:
       return Limit::sliding_window(c.count, period);
+    case Algorithm::concurrency:
+      return Limit::concurrency(c.count, lease);
   }
   return Limit::per(c.count, period).burst(c.burst);
 }
@@ -64,7 +70,8 @@ shm::PolicyConstants constants_of(const Limit& limit, const PolicyTimes& times) 
   c.burst = limit.burst();
   c.queue = limit.queue();
   c.delay = limit.delay();
-  c.phase_ns = times.epoch_unix_ns % c.period_ns;
+  c.phase_ns = c.period_ns != 0 ? times.epoch_unix_ns % c.period_ns : 0;
+  c.lease_ns = ns_of(limit.lease());
   c.horizon_ns = horizon_of(limit);
   c.when_full = static_cast<std::uint32_t>(limit.when_full());
   c.creator_uid = ::geteuid();
@@ -74,12 +81,16 @@ shm::PolicyConstants constants_of(const Limit& limit, const PolicyTimes& times) 
 }
 
 std::optional<Policy> policy_from(const shm::PolicyConstants& c) noexcept try {
-  if (c.algorithm < 1 || c.algorithm > static_cast<std::uint32_t>(Algorithm::sliding_window))
+  if (c.algorithm < 1 || c.algorithm > static_cast<std::uint32_t>(Algorithm::concurrency))
     return std::nullopt;
   if (c.when_full > static_cast<std::uint32_t>(WhenFull::deny)) return std::nullopt;
   if (c.period_ns > TokenBucket::kToleranceMax) return std::nullopt;
+  if (c.lease_ns > Concurrency::kLeaseMax) return std::nullopt;
   const Limit limit = limit_from(c).when_full(static_cast<WhenFull>(c.when_full));
-  if (ns_of(limit.interval()) != c.interval_ns || limit.burst() != c.burst) return std::nullopt;
+  const bool as_written = ns_of(limit.period()) == c.period_ns &&
+                          ns_of(limit.interval()) == c.interval_ns && limit.burst() == c.burst &&
+                          ns_of(limit.lease()) == c.lease_ns;
+  if (!as_written) return std::nullopt;
   return Policy{limit, parameters_of(limit, c.phase_ns)};
 } catch (...) {
   return std::nullopt;  // numbers that Limit refuses, or no memory to say so

@@ -180,6 +180,13 @@ TEST_CASE("a_cost_above_the_burst_gets_no_retry_after") {
   CHECK(ratelimit("api", api.limit(), never) == "\"api\";r=2;t=0");
 }
 
+TEST_CASE("a_concurrency_limit_is_no_quota_and_is_not_told") {
+  std::array<char, 64> buffer{};
+  const Limit limit = Limit::concurrency(20);
+  CHECK(http::ratelimit_policy("uploads", limit, buffer).empty());
+  CHECK(http::ratelimit("uploads", limit, {.allowed = true, .limit = 20}, buffer).empty());
+}
+
 TEST_CASE("a_name_cannot_break_out_of_its_quotes") {
   const Limit limit = Limit::per_second(1);
   const auto name = [&](std::string_view text) {

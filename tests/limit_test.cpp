@@ -41,6 +41,10 @@ TEST_CASE("a_limit_is_read_as_written") {
       {"window 700M/s", Limit::fixed_window(700'000'000, 1s)},
       {"sliding 100/m", Limit::sliding_window(100, 1min)},
       {"sliding_window 31621/s", Limit::sliding_window(31'621, 1s)},
+      {"concurrency 20", Limit::concurrency(20)},
+      {" concurrency  4k lease=90s ", Limit::concurrency(4'000, 90s)},
+      {"concurrency 1 lease=1500ms", Limit::concurrency(1, 1500ms)},
+      {"concurrency 4096 lease=1d", Limit::concurrency(4'096, 24h)},
   };
   for (const Row& row : rows) {
     CAPTURE(row.text);
@@ -63,6 +67,8 @@ TEST_CASE("a_limit_prints_in_its_shortest_form") {
   CHECK(Limit::fixed_window(1'000, 1h).when_full(WhenFull::allow).to_string() ==
         "window 1k/h when_full=allow");
   CHECK(Limit::sliding_window(100, 1min).to_string() == "sliding 100/m");
+  CHECK(Limit::concurrency(20, 30s).to_string() == "concurrency 20");
+  CHECK(Limit::concurrency(2'000, 60s).to_string() == "concurrency 2k lease=1m");
 }
 
 TEST_CASE("each_algorithm_says_the_most_that_may_pass_at_once") {
@@ -70,6 +76,20 @@ TEST_CASE("each_algorithm_says_the_most_that_may_pass_at_once") {
   CHECK(Limit::leaky(10, 1s, 50).burst() == 51);
   CHECK(Limit::fixed_window(1'000, 1h).burst() == 1'000);
   CHECK(Limit::sliding_window(100, 1min).burst() == 100);
+  CHECK(Limit::concurrency(20).burst() == 20);
+}
+
+TEST_CASE("a_concurrency_limit_has_a_lease_and_no_period") {
+  const Limit limit = Limit::concurrency(20, 45s);
+  CHECK(limit.algorithm() == Algorithm::concurrency);
+  CHECK(limit.count() == 20);
+  CHECK(limit.lease() == 45s);
+  CHECK(limit.interval() == 45s);
+  CHECK(limit.period() == 0s);
+  CHECK(limit.when_full() == WhenFull::deny);
+  CHECK(limit.when_full(WhenFull::deny) == limit);
+  CHECK(Limit::concurrency(20).lease() == 30s);
+  CHECK(Limit::per_second(20).lease() == 0s);
 }
 
 TEST_CASE("what_is_printed_reads_back_to_the_same") {
@@ -82,18 +102,22 @@ TEST_CASE("what_is_printed_reads_back_to_the_same") {
     try {
       const auto drawn = [&] {
         const std::uint64_t queue = random() % 1'000;
-        switch (random() % 4) {
+        switch (random() % 5) {
           case 0:
             return Limit::leaky(count, period, queue, random() % (queue + 1));
           case 1:
             return Limit::fixed_window(count, period);
           case 2:
             return Limit::sliding_window(count, period);
+          case 3:
+            return Limit::concurrency(1 + count % 5'000, 1s + period % 90'000'000ms);
           default:
             return Limit::per(count, period).burst(1 + random() % 1'000);
         }
       };
-      const Limit limit = drawn().when_full(static_cast<WhenFull>(random() % 3));
+      const Limit bare = drawn();
+      const bool can_choose = bare.algorithm() != Algorithm::concurrency;
+      const Limit limit = can_choose ? bare.when_full(static_cast<WhenFull>(random() % 3)) : bare;
       CAPTURE(limit.to_string());
       REQUIRE(Limit::parse(limit.to_string()) == limit);
       ++tried;
@@ -142,8 +166,29 @@ TEST_CASE("what_cannot_be_represented_is_refused_with_the_nearest_that_can") {
   CHECK(refusal([] {
           return Limit::sliding_window(1, 1s).burst(2);
         }).find("only a token bucket has a burst") != std::string::npos);
+  CHECK(refusal([] { return Limit::concurrency(0); }).find("give at least 1") != std::string::npos);
+  CHECK(refusal([] { return Limit::concurrency(4'097); }).find("at most 4096 fit") !=
+        std::string::npos);
+  CHECK(refusal([] { return Limit::concurrency(2).burst(1); }).find("only a token bucket") !=
+        std::string::npos);
+  CHECK(refusal([] {
+          return Limit::concurrency(2).when_full(WhenFull::evict);
+        }).find("a permit that finds no room is denied") != std::string::npos);
+  struct Lease {
+    std::chrono::nanoseconds asked;
+    const char* nearest;
+  };
+  for (const Lease& row :
+       {Lease{-1s, "lease=1s"}, Lease{0s, "lease=1s"}, Lease{999'999us, "lease=1s"},
+        Lease{1'000'400us, "lease=1s"}, Lease{1'000'500us, "lease=1001ms"},
+        Lease{24h + 1ns, "lease=1d"}, Lease{std::chrono::nanoseconds::max(), "lease=1d"}}) {
+    CAPTURE(row.asked.count());
+    const std::string said = refusal([&] { return Limit::concurrency(2, row.asked); });
+    CHECK_MESSAGE(said.ends_with(std::string("fits is ") + row.nearest), said);
+  }
   for (const char* nearest : {"250M/s", "500M/s", "1000M/s", "1/d burst=26687", "sliding 31621/s",
-                              "leaky 1/d queue=26686", "window 999999/ms"}) {
+                              "leaky 1/d queue=26686", "window 999999/ms", "concurrency 4096",
+                              "concurrency 2 lease=1s", "concurrency 2 lease=1d"}) {
     CAPTURE(nearest);
     CHECK_NOTHROW(Limit::parse(nearest));
   }
@@ -210,6 +255,20 @@ TEST_CASE("a_limit_that_cannot_be_read_says_where_it_stopped") {
       {"sliding 1/s burst=2", "at \"burst=2\": the options of a sliding window are when_full"},
       {"leaky 1/s queue=1 queue=1", "queue= is given twice"},
       {"leaky 1/s delay=1", "a delay above the queue"},
+      {"concurrency", "at the end: after concurrency goes a space and a count"},
+      {"concurrency 20/s", "at \"/s\""},
+      {"concurrency x", "at \"x\": the count is a number"},
+      {"concurrency 20 lease=", "at the end"},
+      {"concurrency 20 lease=s", "at \"s\": lease= is a number"},
+      {"concurrency 20 lease=30", "at the end: a time is a number and ms, s, m, h or d"},
+      {"concurrency 20 lease=30s lease=30s", "lease= is given twice"},
+      {"concurrency 20 lease=10ms", "the nearest that fits is lease=1s"},
+      {"concurrency 20 lease=99999999999999999d", "too large"},
+      {"concurrency 0", "a concurrency of 0"},
+      {"concurrency 5000", "at most 4096 fit"},
+      {"concurrency 20 when_full=deny",
+       "at \"when_full=deny\": the options of a concurrency limit are lease=D"},
+      {"20/s lease=30s", "at \"lease=30s\""},
   };
   for (const Row& row : rows) {
     CAPTURE(row.text);

@@ -395,6 +395,21 @@ TEST_CASE("idle_keys_of_every_algorithm_make_room_for_new_ones") {
   }
 }
 
+TEST_CASE("a_concurrency_limit_takes_no_calls") {
+  test::Scratch segment(by_hand());
+  Limiter uploads = segment->limiter("uploads", Limit::concurrency(20, 45s));
+  CHECK_FALSE(uploads.differs());
+  CHECK(segment->limiter("uploads").limit() == Limit::concurrency(20, 45s));
+  for (const Decision& d : {uploads.try_acquire("user:42"), uploads.peek("user:42"),
+                            uploads.try_acquire_at(segment->now(), "user:42")}) {
+    CHECK_FALSE(d);
+    CHECK(d.reason == Reason::invalid);
+  }
+  Decision never_made{.allowed = true, .policy = 1, .charged = 1};
+  CHECK_FALSE(uploads.refund("user:42", never_made));
+  CHECK(segment->info().live == 0);
+}
+
 TEST_CASE("without_labels_keys_have_no_text") {
   test::Scratch segment({.keys = 100, .labels = false});
   (void)segment->limiter("api", Limit::per_second(10)).try_acquire("secret");

@@ -445,6 +445,19 @@ TEST_CASE("explain_says_in_plain_words_what_a_limit_allows") {
                R"({"window_ns":3600000000000,"cost":6100},)"
                R"({"window_ns":86400000000000,"cost":144100}]})"
                "\n");
+  check_answer(rlctl({"explain", "concurrency 20 lease=30s"}), 0,
+               "concurrency 20: a concurrency limit for each key\n"
+               "permits     at most 20 are out at any instant; a holder that dies gives its own "
+               "back\n"
+               "lease       30 s: a permit that is not given back by then is free again\n"
+               "when full   deny: a key that finds no room is denied\n"
+               "worst case  a holder that is stopped past its lease may still be working when its "
+               "permit is out again: up to 20 more of those; a permit's fencing number tells the "
+               "later holder from the earlier\n");
+  check_answer(rlctl({"explain", "concurrency 2 lease=5m", "--json"}), 0,
+               R"({"policy_limit":"concurrency 2 lease=5m","algorithm":"concurrency","count":2,)"
+               R"("limit":2,"lease_ns":300000000000,"when_full":"deny","worst_case":[]})"
+               "\n");
 }
 
 TEST_CASE("version_and_help_exit_0") {

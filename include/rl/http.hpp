@@ -48,7 +48,7 @@ inline constexpr std::size_t kFieldMax = (2 + 2 * kPolicyNameMax) + (3 + 15) + (
                                                      std::span<char> buffer) noexcept;
 
 /// Returns the value of RateLimit-Policy, such as "api";q=200;w=2, which says what a limit is.
-/// There is always something to say.
+/// There is something to say of every limit but of concurrency, which is no quota.
 ///
 /// q  the burst B: the most at once. Above 15 digits it is cut to 999999999999999.
 /// w  B x T, T being the interval: the seconds in which an empty bucket fills. Rounded up, so that

@@ -26,6 +26,7 @@ enum class Algorithm : std::uint8_t {
   leaky = 2,           ///< evenly, and a queue whose calls are told how long to wait
   fixed_window = 3,    ///< so many in each window of the clock
   sliding_window = 4,  ///< the same, with the window before counted as it fades
+  concurrency = 5,     ///< so many permits out at any instant
 };
 
 /// Says whether an algorithm gives calls back a window at a time, and not one by one.
@@ -33,14 +34,24 @@ constexpr bool counts_by_windows(Algorithm algorithm) noexcept {
   return algorithm == Algorithm::fixed_window || algorithm == Algorithm::sliding_window;
 }
 
+/// Says whether an algorithm gives calls back one by one, an interval apart.
+constexpr bool counts_evenly(Algorithm algorithm) noexcept {
+  return algorithm == Algorithm::token_bucket || algorithm == Algorithm::leaky;
+}
+
+/// How long a permit is good if nobody says otherwise.
+inline constexpr std::chrono::nanoseconds kUsualLease = std::chrono::seconds(30);
+
 /// A limit: an algorithm with its parameters.
 ///
-///     limit     = [ algorithm ] COUNT "/" [ N ] ( "ms" | "s" | "m" | "h" | "d" ) { option }
+///     limit     = [ algorithm ] COUNT "/" [ N ] UNIT { option }
+///               | "concurrency" COUNT [ "lease=" N UNIT ]
 ///     algorithm = "token_bucket" | "leaky" | "fixed_window" | "window" | "sliding_window" | "sliding"
 ///     option    = "burst=" N                        of a token bucket; COUNT if not given
 ///               | "queue=" N | "delay=" N           of a leaky bucket; 0 if not given
 ///               | "when_full=" ( "evict" | "allow" | "deny" )
 ///     COUNT     = digits, or digits with "k" or "M"
+///     UNIT      = "ms" | "s" | "m" | "h" | "d"
 ///
 /// Token bucket: a key may make `count` calls per `period`, evenly, and up to `burst` of them back
 /// to back from idle. Leaky bucket: evenly, with `queue` more that are admitted and told to wait for
@@ -49,14 +60,17 @@ constexpr bool counts_by_windows(Algorithm algorithm) noexcept {
 /// `period`, aligned to the Unix epoch in UTC as it stood when the segment was made; up to twice
 /// that in a period that spans two windows. Sliding window: the window before counts, too, by the
 /// share of it that lies within the last `period`; exact if its calls came evenly, and at worst
-/// 2 x count - 1 in a period.
+/// 2 x count - 1 in a period. Concurrency: at most `count` permits of a key are out at any instant; a
+/// permit is free again when it is given back, when its holder dies, or when its lease is over (30 s
+/// if not given). A key that finds no room in a full table is denied.
 ///
 /// Errors: every function that makes a Limit throws Error (bad_limit) for one that is not
 /// representable: a count or burst of 0, a period that is not whole milliseconds, an interval whose
 /// rounding would change the rate by more than 0.1 %, burst x interval above 73 years, a delay above
 /// the queue, a window above 36 years, or more in a window than its state can count (fixed: fewer
-/// than its nanoseconds; sliding: 999 in 1 ms, 31,621 in 1 s, 244,947 in 1 m). The text names the
-/// nearest that fits.
+/// than its nanoseconds; sliding: 999 in 1 ms, 31,621 in 1 s, 244,947 in 1 m), more than 4,096
+/// permits, or a lease that is not whole milliseconds from 1 s to 1 d. The text names the nearest
+/// that fits.
 class RL_EXPORT Limit {
  public:
   /// Makes a token bucket of n calls per period, with a burst of n.
@@ -71,6 +85,8 @@ class RL_EXPORT Limit {
   /// Makes a limit that counts by windows of the clock.
   static Limit fixed_window(std::uint64_t n, std::chrono::nanoseconds period);
   static Limit sliding_window(std::uint64_t n, std::chrono::nanoseconds period);
+  /// Makes a limit of n permits of a key at once, each good for `lease`.
+  static Limit concurrency(std::uint64_t n, std::chrono::nanoseconds lease = kUsualLease);
 
   /// Reads the grammar above. Errors: Error (bad_limit) that shows the place.
   static Limit parse(std::string_view text);
@@ -78,22 +94,29 @@ class RL_EXPORT Limit {
   /// Returns this limit with another burst: n calls of cost 1 pass back to back from idle. Errors:
   /// only a token bucket has one.
   [[nodiscard]] Limit burst(std::uint64_t n) const;
-  /// Returns this limit with another rule for a full table.
+  /// Returns this limit with another rule for a full table. Errors: a concurrency limit always
+  /// denies then.
   [[nodiscard]] Limit when_full(WhenFull rule) const;
 
   [[nodiscard]] std::uint64_t count() const noexcept { return count_; }
+  /// Returns the time in which `count` calls pass; 0 for concurrency.
   [[nodiscard]] std::chrono::nanoseconds period() const noexcept {
     return std::chrono::nanoseconds(static_cast<std::int64_t>(period_ns_));
   }
   [[nodiscard]] Algorithm algorithm() const noexcept { return algorithm_; }
   /// Returns the most that may pass at once: a token bucket's burst, a leaky bucket's queue and one,
-  /// a window's count.
+  /// a window's count, the permits that may be out.
   [[nodiscard]] std::uint64_t burst() const noexcept { return burst_; }
   /// Returns how many calls may wait, and how many of those need not; 0 but for a leaky bucket.
   [[nodiscard]] std::uint64_t queue() const noexcept { return queue_; }
   [[nodiscard]] std::uint64_t delay() const noexcept { return delay_; }
+  /// Returns how long a permit is good; 0 but for concurrency.
+  [[nodiscard]] std::chrono::nanoseconds lease() const noexcept {
+    return std::chrono::nanoseconds(static_cast<std::int64_t>(lease_ns_));
+  }
   [[nodiscard]] WhenFull when_full() const noexcept { return when_full_; }
-  /// Returns the time between two tokens: period / count, rounded up.
+  /// Returns the time between two tokens: period / count, rounded up. Permits do not come back by
+  /// time but for their lease, which is returned for concurrency.
   [[nodiscard]] std::chrono::nanoseconds interval() const noexcept;
 
   /// Prints the shortest text that parse() reads back to an equal Limit.
@@ -111,6 +134,7 @@ class RL_EXPORT Limit {
   std::uint64_t burst_ = 0;
   std::uint64_t queue_ = 0;
   std::uint64_t delay_ = 0;
+  std::uint64_t lease_ns_ = 0;
   Algorithm algorithm_ = Algorithm::token_bucket;
   WhenFull when_full_ = WhenFull::evict;
 };

@@ -34,7 +34,8 @@ class RL_EXPORT Limiter {
   /// Charges `cost` to `key` if the limit allows it. A denial changes nothing.
   ///
   /// Errors: none is thrown; an empty key, a cost of 0 or a read-only segment is denied with
-  /// Reason::invalid, a cost above the burst with Reason::never.
+  /// Reason::invalid, a cost above the burst with Reason::never. A concurrency limit is asked with
+  /// permit(): here it denies with Reason::invalid.
   Decision try_acquire(std::string_view key, std::uint64_t cost = 1) noexcept;
 
   /// Decides many keys at once, in their order, each as try_acquire would: `decisions[i]` answers

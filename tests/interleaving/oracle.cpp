@@ -173,7 +173,7 @@ void Oracle::on_member_written(int actor, SlotWords from, SlotWords to) {
   }
   const std::uint64_t at_ns = decides_at(a);
   if (is_beyond(from, a, a.read_ns)) {  // no call can have charged it: from now on, the most
-    owed.tat_ns = horizon(bucket_, std::max(a.read_ns, a.callers_ns));
+    owed.tat_ns = std::max(a.read_ns, a.callers_ns) + bucket_.tolerance_ns;
     ++seen.cuts;
   }
   if (a.proposes_charge) {

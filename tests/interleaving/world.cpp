@@ -182,7 +182,7 @@ void World::furnish(std::uint64_t slot) {
 
 /// A state that no call can have left; or just not so far ahead, or not for long.
 std::uint64_t World::damaged_state() {
-  const std::uint64_t edge = horizon(scene.bucket, scene.now_ns) + kHealSlackNs;
+  const std::uint64_t edge = scene.now_ns + scene.bucket.horizon_ns + kHealSlackNs;
   const std::uint64_t states[] = {edge, edge + 1, edge + draw_time(), std::uint64_t{1} << 63};
   return states[random_.below(4)];
 }

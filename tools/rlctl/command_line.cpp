@@ -26,7 +26,8 @@ constexpr std::array<Spec, kArgCount> kSpecs{{
     {"SEGMENT", "", "a name such as web (POSIX shared memory), or an absolute path on a tmpfs"},
     {"NAME", "", "the policy's name"},
     {"LIMIT", "",
-     "such as 100/s, 1000/h burst=50, leaky 10/s queue=50, window 1000/h or sliding 100/m"},
+     "such as 100/s, 1000/h burst=50, leaky 10/s queue=50, window 1000/h, sliding 100/m or "
+     "concurrency 20"},
     {"KEY", "", "who is limited; put -- before a key that begins with a dash"},
     {"--key-file", "FILE", "read the key's bytes from a file, - for standard input, whole"},
     {"--cost", "N", "how much the call costs (1)"},

@@ -21,6 +21,8 @@ std::string_view name_of(Algorithm algorithm) {
       return "fixed_window";
     case Algorithm::sliding_window:
       return "sliding_window";
+    case Algorithm::concurrency:
+      return "concurrency";
   }
   return "token_bucket";
 }
@@ -40,7 +42,7 @@ std::string_view meaning_of(WhenFull rule) {
 /// The most that a key gets in a length of time, wherever that begins: the bounds of the heads of
 /// src/token_bucket.hpp, leaky.hpp, fixed_window.hpp and sliding_window.hpp.
 std::uint64_t most_in(const Limit& limit, nanoseconds length) {
-  if (!counts_by_windows(limit.algorithm()))
+  if (counts_evenly(limit.algorithm()))
     return limit.burst() + static_cast<std::uint64_t>(length / limit.interval());
   if (limit.algorithm() == Algorithm::sliding_window && length <= limit.period()) {
     __extension__ using Wide = unsigned __int128;
@@ -63,6 +65,12 @@ std::string bound_of(const Limit& limit) {
     case Algorithm::sliding_window:
       return "count + floor(count x T / window) for T below a window; beyond, the count for each "
              "window that T fills and one more:";
+    case Algorithm::concurrency:
+      return fmt::format(
+          "a holder that is stopped past its lease may still be working when its "
+          "permit is out again: up to {} more of those; a permit's fencing number "
+          "tells the later holder from the earlier",
+          limit.count());
   }
   return "burst + floor(T / interval) calls of cost 1 in any window of length T:";
 }
@@ -72,9 +80,10 @@ struct Window {
   std::uint64_t cost;  ///< the most that a key gets in it
 };
 
-/// For a second, a minute, an hour, a day and the limit's own period.
+/// For a second, a minute, an hour, a day and the limit's own period. Permits have no such numbers.
 std::vector<Window> worst_case(const Limit& limit) {
   using namespace std::chrono_literals;
+  if (limit.algorithm() == Algorithm::concurrency) return {};
   std::vector<nanoseconds> lengths{1s, 1min, 1h, 24h, limit.period()};
   std::sort(lengths.begin(), lengths.end());
   lengths.erase(std::unique(lengths.begin(), lengths.end()), lengths.end());
@@ -124,6 +133,14 @@ Pairs sliding_window(const Limit& limit) {
                                  human_duration(limit.period()), limit.count())}};
 }
 
+Pairs concurrency(const Limit& limit) {
+  return {{"permits", fmt::format("at most {} are out at any instant; a holder that dies gives its "
+                                  "own back",
+                                  limit.count())},
+          {"lease", fmt::format("{}: a permit that is not given back by then is free again",
+                                human_duration(limit.lease()))}};
+}
+
 std::pair<std::string_view, Pairs> described(const Limit& limit) {
   switch (limit.algorithm()) {
     case Algorithm::token_bucket:
@@ -134,6 +151,8 @@ std::pair<std::string_view, Pairs> described(const Limit& limit) {
       return {"fixed windows", fixed_window(limit)};
     case Algorithm::sliding_window:
       return {"a sliding window", sliding_window(limit)};
+    case Algorithm::concurrency:
+      return {"a concurrency limit", concurrency(limit)};
   }
   return {"a token bucket", token_bucket(limit)};
 }
@@ -160,15 +179,16 @@ Json explained_in_json(const Limit& limit) {
       {"policy_limit", limit.to_string()},
       {"algorithm", name_of(limit.algorithm())},
       {"count", limit.count()},
-      {"period_ns", limit.period().count()},
   };
-  if (!counts_by_windows(limit.algorithm())) object["interval_ns"] = limit.interval().count();
+  if (limit.period().count() != 0) object["period_ns"] = limit.period().count();
+  if (counts_evenly(limit.algorithm())) object["interval_ns"] = limit.interval().count();
   object["limit"] = limit.burst();
   if (limit.algorithm() == Algorithm::leaky) {
     object["queue"] = limit.queue();
     object["delay"] = limit.delay();
   }
-  if (!counts_by_windows(limit.algorithm())) object["refill_ns"] = refill(limit).count();
+  if (limit.lease().count() != 0) object["lease_ns"] = limit.lease().count();
+  if (counts_evenly(limit.algorithm())) object["refill_ns"] = refill(limit).count();
   object["when_full"] = name_of(limit.when_full());
   object["worst_case"] = std::move(windows);
   return object;
@@ -181,8 +201,9 @@ void explain_in_text(const Limit& limit) {
                                             meaning_of(limit.when_full()))});
   pairs.push_back({"worst case", bound_of(limit)});
   put_pairs(pairs);
-  Table table({{"T", Table::right}, {"calls", Table::right}});
   const std::vector<Window> windows = worst_case(limit);
+  if (windows.empty()) return;
+  Table table({{"T", Table::right}, {"calls", Table::right}});
   const auto cells = [](const Window& w) -> Cells {
     return {human_duration(w.length), fmt::format("{}", w.cost)};
   };

@@ -32,9 +32,9 @@ std::string number(std::uint64_t n) {
   return fmt::format("{}", n);
 }
 
-/// A limit that counts by windows gives nothing back in between.
+/// Windows and permits give nothing back in between.
 std::string interval_of(const Limit& limit) {
-  return counts_by_windows(limit.algorithm()) ? "-" : human_duration(limit.interval());
+  return counts_evenly(limit.algorithm()) ? human_duration(limit.interval()) : "-";
 }
 
 /// A policy's name is a byte string of the segment; none when its entry cannot be read.
@@ -186,7 +186,7 @@ Json json_of(const PolicyInfo& policy) {
   };
   if (policy.limit) {
     object["limit"] = policy.limit->burst();
-    if (!counts_by_windows(policy.limit->algorithm()))
+    if (counts_evenly(policy.limit->algorithm()))
       object["interval_ns"] = policy.limit->interval().count();
     object["when_full"] = name_of(policy.limit->when_full());
   }

@@ -23,15 +23,18 @@ std::string quoted(std::string_view text) {
 
 /// Whether this is an error of a text that can be read to its end, or that is empty.
 bool is_about_the_whole(std::string_view text, std::string_view sentence) {
-  constexpr std::array<std::string_view, 6> kOfTheText{
+  constexpr std::array<std::string_view, 7> kOfTheText{
       "a period of 0; ",         "a number in it is too large",
       "burst= is given twice; ", "when_full= is given twice; ",
-      "queue= is given twice; ", "delay= is given twice; "};
-  constexpr std::array<std::string_view, 4> kOfTheLimit{
+      "queue= is given twice; ", "delay= is given twice; ",
+      "lease= is given twice; "};
+  constexpr std::array<std::string_view, 5> kOfTheLimit{
       "a limit of 0 calls; ", "a burst of 0 lets ", "a count above 9 x 10^18; ",
-      "a period above 73 years; "};
-  constexpr std::array<std::string_view, 6> kOfItsQuota{
+      "a period above 73 years; ", "a concurrency of 0 "};
+  constexpr std::array<std::string_view, 8> kOfItsQuota{
       ": a delay above the queue; ",
+      ": more permits than a key can have; ",
+      ": a lease is a whole number of milliseconds, from 1s to 1d; ",
       ": the last of the queue would wait for more than 73 years; ",
       ": a window above 36 years; ",
       ": a window of that length counts at most ",
