@@ -76,7 +76,12 @@ Decision decision_of(const CallRules<Time, Operation>& rules, std::uint64_t cost
   return d;
 }
 
-/// The call makes no sense, or the segment takes none.
+/// A concurrency limit gives permits, and takes no calls.
+inline bool is_asked_for_permits(const Binding& binding) noexcept {
+  return std::holds_alternative<Concurrency>(binding.policy.parameters);
+}
+
+/// The call makes no sense, or the segment or the policy takes none.
 [[gnu::cold]] inline Decision refused(const View& view, std::string_view key,
                                       std::uint64_t cost) noexcept {
   const bool sound = !key.empty() && cost != 0 && view.forsaken.load(std::memory_order_relaxed);

@@ -26,11 +26,6 @@ template <class Algorithm, class Time>
   return decide_in_slot(algorithm, binding, time, key, hash, tag, index, cost);
 }
 
-/// A concurrency limit gives permits, and takes no calls.
-bool is_asked_for_permits(const Binding& binding) noexcept {
-  return std::holds_alternative<Concurrency>(binding.policy.parameters);
-}
-
 /// The same for an algorithm that is not the token bucket.
 template <class Time>
 [[gnu::noinline]] Decision decide_otherwise(const Binding& binding, Time time, std::string_view key,

@@ -70,6 +70,8 @@ TEST_CASE("a_batch_that_makes_no_sense_is_denied_key_by_key") {
   Limiter api = segment->limiter("api", Limit::per_hour(2));
   for (const Decision& d : batch(api, {"a", "", "b"}, 0)) CHECK(d.reason == Reason::invalid);
   for (const Decision& d : batch(api, {"a", "b"}, 3)) CHECK(d.reason == Reason::never);
+  Limiter permits = segment->limiter("permits", Limit::concurrency(3));
+  for (const Decision& d : batch(permits, {"a", "b"})) CHECK(d.reason == Reason::invalid);
   CHECK(segment->info().live == 0);
   Segment reader = Segment::open_read_only(segment.name());
   Limiter looking = reader.limiter("api");
