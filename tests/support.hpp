@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -146,6 +147,18 @@ class Shared {
  private:
   T* items_;
   std::size_t bytes_;
+};
+
+/// Lets all children begin at the same instant.
+class StartingGun {
+ public:
+  void fire() { go_[0].store(true); }
+  void wait() {
+    while (!go_[0].load()) ::sched_yield();
+  }
+
+ private:
+  Shared<std::atomic<bool>> go_;
 };
 
 /// How a command ended and what it wrote.
