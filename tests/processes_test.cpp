@@ -18,6 +18,8 @@
 namespace rl {
 namespace {
 
+using test::StartingGun;
+
 using namespace std::chrono_literals;
 using test::StartingGun;
 
