@@ -15,6 +15,7 @@
 
 namespace rl {
 
+class AskedTogether;
 class LimiterCore;
 
 /// Decides for the keys of one policy. Made by Segment::limiter().
@@ -82,6 +83,7 @@ class RL_EXPORT Limiter {
   [[nodiscard]] bool differs() const noexcept;
 
  private:
+  friend class AskedTogether;
   friend class Segment;
   explicit Limiter(std::shared_ptr<LimiterCore> core) noexcept : core_(std::move(core)) {}
   std::shared_ptr<LimiterCore> core_;
