@@ -134,10 +134,12 @@ static_assert(sizeof(Seat) == 64);
 
 inline constexpr std::size_t kPolicyNameMax = 63;
 
+inline constexpr std::uint32_t kPolicyShadow = 1;  ///< it only watches
+
 /// What is fixed when a policy is published: one half of its entry, plus the name.
 struct PolicyConstants {
   std::uint32_t algorithm;
-  std::uint32_t flags;
+  std::uint32_t flags;  ///< kPolicyShadow; any other is of a library to come
   std::uint64_t count;
   std::uint64_t period_ns;
   std::uint64_t interval_ns;
@@ -151,12 +153,17 @@ struct PolicyConstants {
   std::uint64_t delay;       ///< of a leaky bucket
   std::uint64_t phase_ns;    ///< of windows: Unix time at the segment's time 0, modulo the period
   std::uint64_t lease_ns;    ///< of permits
-  std::uint64_t reserved[6];
+  std::uint32_t floor_percent;
+  std::uint32_t ban_after;      ///< denials; 0 = never
+  std::uint64_t ban_within_ns;  ///< the time in which they count
+  std::uint64_t ban_ns;
+  std::uint64_t reserved[3];
   std::uint8_t name_bytes;
   char name[kPolicyNameMax];
 };
 static_assert(sizeof(PolicyConstants) == 216);
 static_assert(offsetof(PolicyConstants, lease_ns) == 96);
+static_assert(offsetof(PolicyConstants, ban_ns) == 120);
 static_assert(offsetof(PolicyConstants, name_bytes) == 152);
 
 /// A policy: immutable once it hangs on the published list; only the three links change, once each.

@@ -259,7 +259,7 @@ std::unique_ptr<Binding> LimiterCore::bind(View& view, const std::optional<Limit
                     segment_->path(), policy_name_, id));
   }
   return std::make_unique<Binding>(
-      Binding{&view, id, *policy, hasher_for(view.mapping, policy_name_), nullptr});
+      Binding{&view, id, hasher_for(view.mapping, policy_name_), *policy, nullptr});
 }
 
 const Binding& LimiterCore::rebind() noexcept {

@@ -81,8 +81,8 @@ class SegmentCore {
 struct Binding {
   View* view;
   std::uint16_t id;
-  Policy policy;
   shm::Hasher hasher;  ///< keyed with secret and policy name: two policies never share a bucket
+  Policy policy;
   Binding* previous;
 };
 

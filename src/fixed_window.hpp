@@ -29,6 +29,7 @@ namespace rl {
 struct FixedWindow {
   Windows windows;
   std::uint64_t limit = 0;  ///< L
+  std::uint64_t floor = 0;  ///< of which calls of low priority leave so many
 
   /// Returns the largest limit that a window can hold.
   static constexpr std::uint64_t limit_max(std::uint64_t window_ns) noexcept {
@@ -106,6 +107,11 @@ constexpr Verdict peek(const FixedWindow& window, std::uint64_t state, std::uint
   verdict.remaining = use.left;
   verdict.reset_after_ns = use.reset_after_ns();
   return verdict;
+}
+
+/// The window as a call of low priority sees it: without the tokens that it leaves.
+constexpr FixedWindow floored(const FixedWindow& window) noexcept {
+  return {window.windows, window.limit - window.floor};
 }
 
 /// Counts a call that has already happened, also above the limit, up to W - 1. The next window

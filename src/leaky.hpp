@@ -41,6 +41,7 @@ struct LeakyBucket {
   std::uint64_t tolerance_ns = 1;  ///< tau
   std::uint64_t horizon_ns = 1;    ///< no TAT is further ahead: tau, or what charges may add to it
   std::uint64_t reciprocal = 0;    ///< divides by T without a division
+  std::uint64_t floor = 0;         ///< places that calls of low priority leave
 
   static constexpr std::uint64_t kToleranceMax = std::uint64_t{1} << 61;  // 73 years
 
@@ -115,6 +116,15 @@ constexpr Verdict peek(const LeakyBucket& bucket, std::uint64_t tat_ns, std::uin
     verdict.reset_after_ns -= cost * bucket.interval_ns;
   }
   return verdict;
+}
+
+/// The bucket as a call of low priority sees it: without the places that it leaves free.
+constexpr LeakyBucket floored(const LeakyBucket& bucket) noexcept {
+  LeakyBucket low = bucket;
+  low.places -= bucket.floor;
+  low.tolerance_ns -= bucket.floor * bucket.interval_ns;
+  low.floor = 0;
+  return low;
 }
 
 /// Counts a call that has already happened: later ones queue behind it. The debt stays within the

@@ -72,21 +72,26 @@ void check_window(std::string_view algorithm, uint64_t count, uint64_t period_ns
                   algorithm, quota, most));
 }
 
+/// Throws unless a time is whole milliseconds within a range.
+void check_time(std::string_view what, std::string_view option, std::chrono::nanoseconds time,
+                uint64_t least, uint64_t most) {
+  const auto ns = static_cast<uint64_t>(std::max(time.count(), std::int64_t{0}));
+  const uint64_t rounded = (ns + kPeriodUnitNs / 2) / kPeriodUnitNs * kPeriodUnitNs;
+  const uint64_t nearest = std::clamp(rounded, least, most);
+  if (ns == nearest) return;
+  throw bad_limit(fmt::format(
+      "{} is a whole number of milliseconds, from {} to {}; the nearest that fits is {}{}", what,
+      duration_text(least), duration_text(most), option, duration_text(nearest)));
+}
+
 void check_concurrency(uint64_t count, std::chrono::nanoseconds lease) {
   if (count == 0) throw bad_limit("a concurrency of 0 lets nothing pass; give at least 1");
   if (count > Concurrency::kLimitMax) {
     throw bad_limit(fmt::format("concurrency {}: more permits than a key can have; at most {} fit",
                                 count, Concurrency::kLimitMax));
   }
-  const auto lease_ns = static_cast<uint64_t>(std::max(lease.count(), std::int64_t{0}));
-  const uint64_t whole =
-      (lease_ns / kPeriodUnitNs + lease_ns % kPeriodUnitNs * 2 / kPeriodUnitNs) * kPeriodUnitNs;
-  const uint64_t nearest = std::clamp(whole, Concurrency::kLeaseMin, Concurrency::kLeaseMax);
-  if (lease_ns == nearest) return;
-  throw bad_limit(
-      fmt::format("concurrency {}: a lease is a whole number of milliseconds, from 1s to 1d; the "
-                  "nearest that fits is lease={}",
-                  count_text(count), duration_text(nearest)));
+  check_time(fmt::format("concurrency {}: a lease", count_text(count)), "lease=", lease,
+             Concurrency::kLeaseMin, Concurrency::kLeaseMax);
 }
 
 }  // namespace
@@ -171,7 +176,10 @@ Limit Limit::per_day(uint64_t n) {
 Limit Limit::burst(uint64_t n) const {
   if (algorithm_ != Algorithm::token_bucket)
     throw bad_limit(fmt::format("{}: only a token bucket has a burst", to_string()));
-  return make(algorithm_, count_, period(), n, 0, 0);
+  check_token_bucket(count_, period_ns_, n);
+  Limit limit = *this;
+  limit.burst_ = n;
+  return limit;
 }
 Limit Limit::when_full(WhenFull rule) const {
   if (algorithm_ == Algorithm::concurrency && rule != WhenFull::deny) {
@@ -183,6 +191,46 @@ Limit Limit::when_full(WhenFull rule) const {
   return limit;
 }
 
+Limit Limit::floor(uint64_t percent) const {
+  if (algorithm_ == Algorithm::concurrency)
+    throw bad_limit(fmt::format("{}: only a limit of calls has a floor", to_string()));
+  if (percent < 1 || percent > kFloorMax) {
+    throw bad_limit(
+        fmt::format("{}: a floor is from 1 to {} percent of what may pass at once; the "
+                    "nearest that fits is floor={}",
+                    to_string(), kFloorMax, percent < 1 ? 1 : kFloorMax));
+  }
+  Limit limit = *this;
+  limit.floor_percent_ = percent;
+  return limit;
+}
+Limit Limit::shadow(bool watches) const {
+  Limit limit = *this;
+  limit.shadow_ = watches;
+  return limit;
+}
+Limit Limit::ban_after(uint64_t n, std::chrono::nanoseconds within,
+                       std::chrono::nanoseconds length) const {
+  if (algorithm_ == Algorithm::concurrency)
+    throw bad_limit(fmt::format("{}: only a limit of calls bans keys", to_string()));
+  if (n < 1 || n > kBanAfterMax) {
+    throw bad_limit(
+        fmt::format("{}: a ban comes after 1 to {} denials; the nearest that fits is {}",
+                    to_string(), kBanAfterMax, n < 1 ? 1 : kBanAfterMax));
+  }
+  check_time("the time in which denials lead to a ban", "", within, kPeriodUnitNs, kBanTimeMax);
+  check_time("a ban", "ban=", length, kPeriodUnitNs, kBanTimeMax);
+  Limit limit = *this;
+  limit.ban_after_ = n;
+  limit.ban_within_ = within;
+  limit.ban_ = length;
+  return limit;
+}
+
+uint64_t Limit::floor_calls() const noexcept {
+  // In parts: burst x percent need not fit.
+  return burst_ / 100 * floor_percent_ + divide_up(burst_ % 100 * floor_percent_, 100);
+}
 std::chrono::nanoseconds Limit::interval() const noexcept {
   if (algorithm_ == Algorithm::concurrency) return lease();
   return std::chrono::nanoseconds(static_cast<std::int64_t>(divide_up(period_ns_, count_)));

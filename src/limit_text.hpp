@@ -1,16 +1,44 @@
 /// \file
-/// What the making of limits and their grammar share.
+/// What the making of limits, their reader (limit_parser.cpp) and their writer (limit_text.cpp) share.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include <rl/error.hpp>
+#include <rl/limit.hpp>
 
 namespace rl {
 
 inline constexpr std::uint64_t kCountMax = 9'000'000'000'000'000'000;  // fits a signed count of ns
 inline constexpr std::uint64_t kPeriodUnitNs = 1'000'000;  // the smallest that is written
+inline constexpr std::uint64_t kFloorMax = 99;
+inline constexpr std::uint64_t kBanAfterMax = 1'000'000;
+inline constexpr std::uint64_t kBanTimeMax =
+    26'687 * std::uint64_t{86'400'000'000'000};  // 73 years
+
+/// A unit of time, and a rule for a full table, as the grammar has them.
+struct Unit {
+  std::string_view text;
+  std::uint64_t ns;
+};
+struct Rule {
+  std::string_view text;
+  WhenFull rule;
+};
+
+/// Ascending; printing takes the largest that divides a time.
+inline constexpr std::array<Unit, 5> kUnits{{{"ms", 1'000'000},
+                                             {"s", 1'000'000'000},
+                                             {"m", 60'000'000'000},
+                                             {"h", 3'600'000'000'000},
+                                             {"d", 86'400'000'000'000}}};
+static_assert(kUnits.front().ns == kPeriodUnitNs);
+
+inline constexpr std::array<Rule, 3> kRules{
+    {{"evict", WhenFull::evict}, {"allow", WhenFull::allow}, {"deny", WhenFull::deny}}};
 
 /// Returns the Error (bad_limit) that says why.
 Error bad_limit(const std::string& why);

@@ -44,6 +44,37 @@ template <class Time>
                            : decide_otherwise(binding, time, key, cost);
 }
 
+/// A call of low priority, always by the whole protocol: only the others are in a hurry.
+[[gnu::noinline]] Decision decide_low(const Binding& binding, std::string_view key,
+                                      std::uint64_t cost) noexcept {
+  View& view = *binding.view;
+  if (key.empty() || cost == 0 || !view.decides.load(std::memory_order_relaxed))
+    return refused(view, key, cost);
+  if (is_asked_for_permits(binding)) return {.reason = Reason::invalid};
+  return decide_with_retries(binding, OwnTime{&view.clock}, key, hash_of(binding, key),
+                             AcquireLow{cost});
+}
+
+/// Says what an operation would decide, and changes nothing.
+template <class Operation>
+Decision look(const Binding& binding, std::string_view key, const Operation& operation) noexcept {
+  View& view = *binding.view;
+  if (key.empty() || operation.cost == 0 || view.forsaken.load(std::memory_order_relaxed))
+    return refused(view, key, operation.cost);
+  if (is_asked_for_permits(binding)) return {.reason = Reason::invalid};
+  const shm::KeyHash hash = hash_of(binding, key);
+  const std::uint64_t index = view.table.find(hash);
+  shm::SlotWords words;
+  if (index != view.table.kNowhere) words = view.table.settled(view.table.slot(index));
+  const bool has_slot = shm::is_member_of(words.tag, hash.identity);
+
+  CallRules<OwnTime, Operation> rules(binding, OwnTime{&view.clock}, operation);
+  rules.look(has_slot ? shm::policy_of(words.tag) : binding.id, has_slot ? words.state : 0);
+  Decision seen = decision_of(rules, operation.cost, view.clock);
+  seen.charged = 0;
+  return seen;
+}
+
 }  // namespace
 
 std::string_view to_string(Reason reason) noexcept {
@@ -75,6 +106,12 @@ Decision Limiter::try_acquire(std::string_view key, std::uint64_t cost) noexcept
   return decide(binding, OwnTime{&binding.view->clock}, key, cost);
 }
 
+Decision Limiter::try_acquire(std::string_view key, std::uint64_t cost,
+                              Priority priority) noexcept {
+  if (priority != Priority::low) return try_acquire(key, cost);
+  return decide_low(core_->binding(), key, cost);
+}
+
 Decision Limiter::try_acquire_at(Instant now, std::string_view key, std::uint64_t cost) noexcept {
   const Binding& binding = core_->binding();
   const std::uint64_t ns = to_ns(now);
@@ -84,22 +121,12 @@ Decision Limiter::try_acquire_at(Instant now, std::string_view key, std::uint64_
 }
 
 Decision Limiter::peek(std::string_view key, std::uint64_t cost) const noexcept {
-  const Binding& binding = core_->binding();
-  View& view = *binding.view;
-  if (key.empty() || cost == 0 || view.forsaken.load(std::memory_order_relaxed))
-    return refused(view, key, cost);
-  if (is_asked_for_permits(binding)) return {.reason = Reason::invalid};
-  const shm::KeyHash hash = hash_of(binding, key);
-  const std::uint64_t index = view.table.find(hash);
-  shm::SlotWords words;
-  if (index != view.table.kNowhere) words = view.table.settled(view.table.slot(index));
-  const bool has_slot = shm::is_member_of(words.tag, hash.identity);
+  return look(core_->binding(), key, Acquire{cost});
+}
 
-  CallRules<OwnTime> rules(binding, OwnTime{&view.clock}, Acquire{cost});
-  rules.look(has_slot ? shm::policy_of(words.tag) : binding.id, has_slot ? words.state : 0);
-  Decision seen = decision_of(rules, cost, view.clock);
-  seen.charged = 0;
-  return seen;
+Decision Limiter::peek(std::string_view key, std::uint64_t cost, Priority priority) const noexcept {
+  return priority == Priority::low ? look(core_->binding(), key, AcquireLow{cost})
+                                   : look(core_->binding(), key, Acquire{cost});
 }
 
 bool Limiter::refund(std::string_view key, Decision& decision) noexcept {

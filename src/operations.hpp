@@ -30,4 +30,31 @@ struct Acquire {
   }
 };
 
+/// The same of low priority: it leaves the floor to others.
+struct AcquireLow {
+  std::uint64_t cost;
+
+  template <class Algorithm>
+  [[nodiscard]] constexpr Verdict act(const Algorithm& parameters, std::uint64_t state,
+                                      std::uint64_t now_ns) const noexcept {
+    return acquire(floored(parameters), state, now_ns, cost);
+  }
+  template <class Algorithm>
+  [[nodiscard]] constexpr Verdict look(const Algorithm& parameters, std::uint64_t state,
+                                       std::uint64_t now_ns) const noexcept {
+    return peek(floored(parameters), state, now_ns, cost);
+  }
+};
+
+/// The most that may pass at once, as far as an operation may use it.
+template <class Operation>
+[[nodiscard]] constexpr std::uint64_t most_for(const Operation&,
+                                               const Parameters& parameters) noexcept {
+  return most_at_once(parameters);
+}
+[[nodiscard]] constexpr std::uint64_t most_for(const AcquireLow&,
+                                               const Parameters& parameters) noexcept {
+  return most_at_once(floored(parameters));
+}
+
 }  // namespace rl

@@ -60,4 +60,13 @@ constexpr std::uint64_t most_at_once(const Parameters& parameters) noexcept {
   return std::visit([](const auto& p) { return most_at_once(p); }, parameters);
 }
 
+/// All permits are alike.
+constexpr Concurrency floored(const Concurrency& permits) noexcept {
+  return permits;
+}
+
+constexpr Parameters floored(const Parameters& parameters) noexcept {
+  return std::visit([](const auto& p) { return Parameters(floored(p)); }, parameters);
+}
+
 }  // namespace rl

@@ -6,6 +6,8 @@
 
 #include <rl/error.hpp>
 
+#include "src/limit_text.hpp"
+
 namespace rl {
 namespace {
 
@@ -23,7 +25,7 @@ std::uint64_t horizon_of(const Limit& limit) noexcept {
   return std::min(tolerance_ns + std::max(tolerance_ns, kDebtNs), TokenBucket::kToleranceMax);
 }
 
-Parameters parameters_of(const Limit& limit, std::uint64_t phase_ns) noexcept {
+Parameters without_floor(const Limit& limit, std::uint64_t phase_ns) noexcept {
   switch (limit.algorithm()) {
     case Algorithm::token_bucket:
       break;
@@ -40,10 +42,24 @@ Parameters parameters_of(const Limit& limit, std::uint64_t phase_ns) noexcept {
   return TokenBucket::of(ns_of(limit.interval()), limit.burst()).with_horizon(horizon_of(limit));
 }
 
-/// Throws for numbers that make no limit.
-Limit limit_from(const shm::PolicyConstants& c) {
-  const std::chrono::nanoseconds period(static_cast<std::int64_t>(c.period_ns));
-  const std::chrono::nanoseconds lease(static_cast<std::int64_t>(c.lease_ns));
+Parameters parameters_of(const Limit& limit, std::uint64_t phase_ns) noexcept {
+  Parameters parameters = without_floor(limit, phase_ns);
+  const auto set_floor = [&](auto& algorithm) {
+    if constexpr (requires { algorithm.floor; }) algorithm.floor = limit.floor_calls();
+  };
+  std::visit(set_floor, parameters);
+  return parameters;
+}
+
+/// Throws for a number that is no time that a limit can have.
+std::chrono::nanoseconds time_from(std::uint64_t ns) {
+  if (ns > TokenBucket::kToleranceMax) throw bad_limit("a time above 73 years");
+  return std::chrono::nanoseconds(static_cast<std::int64_t>(ns));
+}
+
+/// Throws for numbers that make no limit, as do those below.
+Limit quota_from(const shm::PolicyConstants& c) {
+  const std::chrono::nanoseconds period = time_from(c.period_ns);
   switch (static_cast<Algorithm>(c.algorithm)) {
     case Algorithm::token_bucket:
       break;
@@ -54,9 +70,19 @@ Limit limit_from(const shm::PolicyConstants& c) {
     case Algorithm::sliding_window:
       return Limit::sliding_window(c.count, period);
     case Algorithm::concurrency:
-      return Limit::concurrency(c.count, lease);
+      return Limit::concurrency(c.count, time_from(c.lease_ns));
   }
   return Limit::per(c.count, period).burst(c.burst);
+}
+
+Limit limit_from(const shm::PolicyConstants& c) {
+  Limit limit = quota_from(c)
+                    .when_full(static_cast<WhenFull>(c.when_full))
+                    .shadow((c.flags & shm::kPolicyShadow) != 0);
+  if (c.floor_percent != 0) limit = limit.floor(c.floor_percent);
+  const bool bans = c.ban_after != 0 || c.ban_within_ns != 0 || c.ban_ns != 0;
+  return bans ? limit.ban_after(c.ban_after, time_from(c.ban_within_ns), time_from(c.ban_ns))
+              : limit;
 }
 
 }  // namespace
@@ -64,6 +90,7 @@ Limit limit_from(const shm::PolicyConstants& c) {
 shm::PolicyConstants constants_of(const Limit& limit, const PolicyTimes& times) noexcept {
   shm::PolicyConstants c{};
   c.algorithm = static_cast<std::uint32_t>(limit.algorithm());
+  c.flags = limit.shadow() ? shm::kPolicyShadow : 0;
   c.count = limit.count();
   c.period_ns = ns_of(limit.period());
   c.interval_ns = ns_of(limit.interval());
@@ -72,6 +99,10 @@ shm::PolicyConstants constants_of(const Limit& limit, const PolicyTimes& times) 
   c.delay = limit.delay();
   c.phase_ns = c.period_ns != 0 ? times.epoch_unix_ns % c.period_ns : 0;
   c.lease_ns = ns_of(limit.lease());
+  c.floor_percent = static_cast<std::uint32_t>(limit.floor());
+  c.ban_after = static_cast<std::uint32_t>(limit.ban_after());
+  c.ban_within_ns = ns_of(limit.ban_within());
+  c.ban_ns = ns_of(limit.ban());
   c.horizon_ns = horizon_of(limit);
   c.when_full = static_cast<std::uint32_t>(limit.when_full());
   c.creator_uid = ::geteuid();
@@ -84,14 +115,13 @@ std::optional<Policy> policy_from(const shm::PolicyConstants& c) noexcept try {
   if (c.algorithm < 1 || c.algorithm > static_cast<std::uint32_t>(Algorithm::concurrency))
     return std::nullopt;
   if (c.when_full > static_cast<std::uint32_t>(WhenFull::deny)) return std::nullopt;
-  if (c.period_ns > TokenBucket::kToleranceMax) return std::nullopt;
-  if (c.lease_ns > Concurrency::kLeaseMax) return std::nullopt;
-  const Limit limit = limit_from(c).when_full(static_cast<WhenFull>(c.when_full));
+  if ((c.flags & ~shm::kPolicyShadow) != 0) return std::nullopt;  // of a newer library
+  const Limit limit = limit_from(c);
   const bool as_written = ns_of(limit.period()) == c.period_ns &&
                           ns_of(limit.interval()) == c.interval_ns && limit.burst() == c.burst &&
                           ns_of(limit.lease()) == c.lease_ns;
   if (!as_written) return std::nullopt;
-  return Policy{limit, parameters_of(limit, c.phase_ns)};
+  return Policy{parameters_of(limit, c.phase_ns), limit};
 } catch (...) {
   return std::nullopt;  // numbers that Limit refuses, or no memory to say so
 }

@@ -14,8 +14,8 @@ namespace rl {
 
 /// A policy, read and checked, in private memory.
 struct Policy {
+  Parameters parameters;  // first, as every decision reads them
   Limit limit;
-  Parameters parameters;
 };
 
 /// The instants that go into a policy's entry.

@@ -179,7 +179,7 @@ class CallRules {
       if (!found) policy = binding_.id;
     }
     decided_by_ = policy;
-    limit_ = most_at_once(*parameters);
+    limit_ = most_for(operation_, *parameters);
     return parameters;
   }
 

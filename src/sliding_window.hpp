@@ -45,6 +45,7 @@ struct SlidingWindow {
   std::uint64_t limit = 0;  ///< L
   std::uint64_t radix = 1;  ///< R: counts are below it
   std::uint64_t radix_reciprocal = ~std::uint64_t{0};
+  std::uint64_t floor = 0;  ///< tokens that calls of low priority leave
 
   /// Returns floor(sqrt(W)), bit by bit, for W at most Windows::kWindowMax.
   static constexpr std::uint64_t radix_of(std::uint64_t window_ns) noexcept {
@@ -179,6 +180,11 @@ constexpr Verdict peek(const SlidingWindow& window, std::uint64_t state, std::ui
   verdict.remaining = use.left;
   verdict.reset_after_ns = reset_after_ns(window, use);
   return verdict;
+}
+
+/// The window as a call of low priority sees it: without the tokens that it leaves.
+constexpr SlidingWindow floored(const SlidingWindow& window) noexcept {
+  return {window.windows, window.limit - window.floor, window.radix, window.radix_reciprocal};
 }
 
 /// Counts a call that has already happened, also above the limit, up to R - 1.

@@ -29,6 +29,7 @@ struct TokenBucket {
   std::uint64_t tolerance_ns = 1;  ///< tau
   std::uint64_t horizon_ns = 1;    ///< no TAT is further ahead: tau, or what charges may add to it
   std::uint64_t reciprocal = 0;    ///< divides by T without a division
+  std::uint64_t floor = 0;         ///< tokens that calls of low priority leave; at most B
 
   static constexpr std::uint64_t kToleranceMax = std::uint64_t{1} << 61;  // 73 years
 
@@ -82,6 +83,16 @@ constexpr Verdict peek(const TokenBucket& bucket, std::uint64_t tat_ns, std::uin
     verdict.reset_after_ns -= cost * bucket.interval_ns;
   }
   return verdict;
+}
+
+/// The bucket as a call of low priority sees it: without the tokens that it leaves. It only decides
+/// there, and by the same debt; what a key can owe, all else says of the whole bucket.
+constexpr TokenBucket floored(const TokenBucket& bucket) noexcept {
+  TokenBucket low = bucket;
+  low.burst -= bucket.floor;
+  low.tolerance_ns -= bucket.floor * bucket.interval_ns;
+  low.floor = 0;
+  return low;
 }
 
 /// Says whether a TAT lies further ahead than any call of this policy could have put it.

@@ -14,6 +14,8 @@
 ///     is_beyond_horizon(params, state, now)    -> bool        no call can have written that
 ///     cut(params, state, now)                  -> state       if so, all used that passes at once
 ///     most_at_once(params)                     -> tokens      no larger cost ever passes
+///     floored(params)                          -> params      by which calls of low priority are
+///                                                             decided, and nothing else
 ///
 /// A state is one 64-bit word. 0 is a key never seen; bit 63 is never set (nonces have it); calls
 /// that pass, charges and idle stamps never make it less, so a word that a slow caller has read

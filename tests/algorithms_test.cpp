@@ -36,6 +36,8 @@ concept Algorithm = requires(const P& params, std::uint64_t word) {
   noexcept->std::same_as<std::uint64_t>;
   { most_at_once(params) }
   noexcept->std::same_as<std::uint64_t>;
+  { floored(params) }
+  noexcept->std::same_as<P>;
 };
 
 using Random = std::mt19937_64;
@@ -117,7 +119,8 @@ TEST_CASE_TEMPLATE("any_bytes_get_an_answer_in_range", P, TokenBucket, LeakyBuck
   std::uint64_t allowed = 0;
   for (std::uint64_t run = 0; run < 100'000; ++run) {
     Random random(test::seed() + run);
-    const P params = Kind<P>::any(random, Kind<P>::kMax);
+    P params = Kind<P>::any(random, Kind<P>::kMax);
+    params.floor = any_up_to(random, most_at_once(params));
     const std::uint64_t scale = Kind<P>::scale(params);
     const std::uint64_t now = any_up_to(random, ~std::uint64_t{0} >> 1);
     const std::uint64_t raw = any_state(random, now, scale);
@@ -145,6 +148,17 @@ TEST_CASE_TEMPLATE("any_bytes_get_an_answer_in_range", P, TokenBucket, LeakyBuck
     REQUIRE((v.allowed || v.state == state));
     REQUIRE((v.allowed || v.never) == (v.retry_after_ns == 0));
     allowed += v.allowed ? 1 : 0;
+
+    const Verdict low = acquire(floored(params), state, when, cost);
+    REQUIRE((v.allowed || !low.allowed));
+    REQUIRE((!low.allowed || low.state == v.state));
+    REQUIRE((low.allowed || low.state == state));
+    const std::uint64_t left = peek(params, state, when, 1).remaining;
+    REQUIRE(peek(floored(params), state, when, 1).remaining == left - std::min(params.floor, left));
+    REQUIRE(low.allowed == (left >= params.floor && left - params.floor >= cost));
+    REQUIRE(low.never == (cost > most - params.floor));
+    REQUIRE((low.allowed || low.never) == (low.retry_after_ns == 0));
+    REQUIRE(low.retry_after_ns <= far);
 
     REQUIRE(tokens_owed(params, state, when) <= most);
     REQUIRE((tokens_owed(params, state, when) == 0) == is_idle(params, state, when));
@@ -234,6 +248,55 @@ TEST_CASE_TEMPLATE("A_waiting_exactly_retry_after_succeeds_and_a_nanosecond_less
     }
   }
   CHECK(denied > 1'000);
+}
+
+// Also where calls of normal priority, or charges, have gone below the floor.
+TEST_CASE_TEMPLATE(
+    "A_calls_of_low_priority_leave_the_floor_and_are_denied_no_longer_than_they_must", P,
+    TokenBucket, LeakyBucket, FixedWindow, SlidingWindow) {
+  INFO("RL_TEST_SEED=" << test::seed());
+  std::uint64_t passed = 0;
+  std::uint64_t denied = 0;
+  std::uint64_t below = 0;
+  for (std::uint64_t run = 0; run < 10'000; ++run) {
+    Life<P> key(test::seed() + run);
+    const std::uint64_t most = most_at_once(key.params);
+    key.params.floor = key.random() % (most + 1);
+    const P low = floored(key.params);
+    const auto left = [&](std::uint64_t state) {
+      return peek(key.params, state, key.now, 1).remaining;
+    };
+    std::uint64_t state = 0;
+    for (int call = 0; call < 40; ++call) {
+      const bool steps_back = key.random() % 8 == 0;
+      const std::uint64_t step = key.random() % (key.scale / 4 + 2);
+      key.now = steps_back ? key.now - std::min(key.now, step) : key.now + step;
+      if (key.random() % 8 == 0) state = charge(key.params, state, key.now, key.cost());
+      const std::uint64_t cost = key.cost();
+      if (key.random() % 2 == 0) {
+        state = acquire(key.params, state, key.now, cost).state;
+        continue;
+      }
+      const std::uint64_t before = left(state);
+      const Verdict v = acquire(low, state, key.now, cost);
+      REQUIRE(v.allowed == (before >= cost + key.params.floor));
+      REQUIRE(v.never == (cost + key.params.floor > most));
+      if (v.allowed) {
+        ++passed;
+        REQUIRE(left(v.state) == before - cost);
+        REQUIRE(v.remaining == before - cost - key.params.floor);
+      } else if (!v.never) {
+        ++denied;
+        below += before < key.params.floor ? 1 : 0;
+        REQUIRE(acquire(low, state, key.now + v.retry_after_ns, cost).allowed);
+        REQUIRE_FALSE(acquire(low, state, key.now + v.retry_after_ns - 1, cost).allowed);
+      }
+      state = v.state;
+    }
+  }
+  CHECK(passed > 1'000);
+  CHECK(denied > 1'000);
+  CHECK(below > 1'000);
 }
 
 TEST_CASE_TEMPLATE("a_key_is_idle_exactly_after_reset_after_and_then_as_good_as_never_seen", P,

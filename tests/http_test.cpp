@@ -180,6 +180,13 @@ TEST_CASE("a_cost_above_the_burst_gets_no_retry_after") {
   CHECK(ratelimit("api", api.limit(), never) == "\"api\";r=2;t=0");
 }
 
+TEST_CASE("what_is_left_for_calls_of_low_priority_is_not_told_as_what_is_left") {
+  test::Scratch segment;
+  Limiter api = segment->limiter("api", Limit::per_hour(10).floor(50));
+  CHECK(ratelimit("api", api.limit(), api.try_acquire("key", 1, Priority::low)) == "");
+  CHECK(ratelimit("api", api.limit(), api.try_acquire("key", 1, Priority::normal)) != "");
+}
+
 TEST_CASE("a_concurrency_limit_is_no_quota_and_is_not_told") {
   std::array<char, 64> buffer{};
   const Limit limit = Limit::concurrency(20);

@@ -3,8 +3,10 @@
 #include <doctest/doctest.h>
 
 #include <random>
+#include <vector>
 
 #include <rl/error.hpp>
+#include <rl/limits.hpp>
 
 #include "tests/support.hpp"
 
@@ -45,6 +47,20 @@ TEST_CASE("a_limit_is_read_as_written") {
       {" concurrency  4k lease=90s ", Limit::concurrency(4'000, 90s)},
       {"concurrency 1 lease=1500ms", Limit::concurrency(1, 1500ms)},
       {"concurrency 4096 lease=1d", Limit::concurrency(4'096, 24h)},
+      {"concurrency 20 shadow lease=1m", Limit::concurrency(20, 1min).shadow(true)},
+      {"100/s floor=20", Limit::per_second(100).floor(20)},
+      {"leaky 10/s queue=9 floor=99", Limit::leaky(10, 1s, 9).floor(99)},
+      {"window 10/s shadow", Limit::fixed_window(10, 1s).shadow(true)},
+      {"sliding 10/s ban=10m ban_after=20/m",
+       Limit::sliding_window(10, 1s).ban_after(20, 1min, 10min)},
+      {"9/s ban_after=1k/1m ban=1ms", Limit::per_second(9).ban_after(1'000, 1min, 1ms)},
+      {"5/m ban=2h shadow floor=1 ban_after=3/90s when_full=deny burst=7",
+       Limit::per_minute(5)
+           .ban_after(3, 90s, 2h)
+           .shadow(true)
+           .floor(1)
+           .when_full(WhenFull::deny)
+           .burst(7)},
   };
   for (const Row& row : rows) {
     CAPTURE(row.text);
@@ -69,6 +85,15 @@ TEST_CASE("a_limit_prints_in_its_shortest_form") {
   CHECK(Limit::sliding_window(100, 1min).to_string() == "sliding 100/m");
   CHECK(Limit::concurrency(20, 30s).to_string() == "concurrency 20");
   CHECK(Limit::concurrency(2'000, 60s).to_string() == "concurrency 2k lease=1m");
+  CHECK(Limit::concurrency(20).shadow(true).to_string() == "concurrency 20 shadow");
+  CHECK(Limit::per_minute(5)
+            .ban_after(1'000, 60s, 90s)
+            .shadow(true)
+            .floor(20)
+            .when_full(WhenFull::deny)
+            .burst(7)
+            .to_string() == "5/m burst=7 when_full=deny floor=20 shadow ban_after=1k/m ban=90s");
+  CHECK(Limit::per_minute(5).shadow(true).shadow(false).to_string() == "5/m");
 }
 
 TEST_CASE("each_algorithm_says_the_most_that_may_pass_at_once") {
@@ -92,40 +117,80 @@ TEST_CASE("a_concurrency_limit_has_a_lease_and_no_period") {
   CHECK(Limit::per_second(20).lease() == 0s);
 }
 
+TEST_CASE("the_floor_in_calls_is_rounded_up") {
+  CHECK(Limit::per_second(100).floor_calls() == 0);
+  CHECK(Limit::per_second(100).floor(20).floor_calls() == 20);
+  CHECK(Limit::per_second(7).floor(1).floor_calls() == 1);
+  CHECK(Limit::per_second(7).floor(50).floor_calls() == 4);
+  CHECK(Limit::per_second(1).floor(1).floor_calls() == 1);
+  CHECK(Limit::leaky(10, 1s, 9).floor(25).floor_calls() == 3);
+  const std::uint64_t most = Limit::parse("1000M/s burst=2305843009213693951").burst();
+  CHECK(Limit::parse("1000M/s burst=2305843009213693951 floor=99").floor_calls() ==
+        most / 100 * 99 + 51);  // the last 51 x 0.99 = 50.49
+}
+
+/// A limit with all its options, or an Error for numbers that make none.
+Limit any_limit(std::mt19937_64& random) {
+  const std::uint64_t count = 1 + (random() >> (random() % 44 + 20));
+  const auto period = std::chrono::milliseconds(1 + (random() >> (random() % 36 + 28)));
+  const std::uint64_t queue = random() % 1'000;
+  Limit limit = Limit::per_second(1);
+  switch (random() % 5) {
+    case 0:
+      limit = Limit::leaky(count, period, queue, random() % (queue + 1));
+      break;
+    case 1:
+      limit = Limit::fixed_window(count, period);
+      break;
+    case 2:
+      limit = Limit::sliding_window(count, period);
+      break;
+    case 3:
+      return Limit::concurrency(1 + count % 5'000, 1s + period % 90'000'000ms)
+          .shadow(random() % 2 == 0);
+    default:
+      limit = Limit::per(count, period).burst(1 + random() % 1'000);
+  }
+  limit = limit.when_full(static_cast<WhenFull>(random() % 3)).shadow(random() % 2 == 0);
+  if (random() % 2 == 0) limit = limit.floor(1 + random() % 99);
+  if (random() % 2 == 0) limit = limit.ban_after(1 + random() % 1'000'000, period, period * 2);
+  return limit;
+}
+
 TEST_CASE("what_is_printed_reads_back_to_the_same") {
   INFO("RL_TEST_SEED=" << test::seed());
   std::mt19937_64 random(test::seed());
   int tried = 0;
+  std::vector<Limit> limits;
   for (int i = 0; i < 20'000; ++i) {
-    const std::uint64_t count = 1 + (random() >> (random() % 44 + 20));
-    const auto period = std::chrono::milliseconds(1 + (random() >> (random() % 36 + 28)));
     try {
-      const auto drawn = [&] {
-        const std::uint64_t queue = random() % 1'000;
-        switch (random() % 5) {
-          case 0:
-            return Limit::leaky(count, period, queue, random() % (queue + 1));
-          case 1:
-            return Limit::fixed_window(count, period);
-          case 2:
-            return Limit::sliding_window(count, period);
-          case 3:
-            return Limit::concurrency(1 + count % 5'000, 1s + period % 90'000'000ms);
-          default:
-            return Limit::per(count, period).burst(1 + random() % 1'000);
-        }
-      };
-      const Limit bare = drawn();
-      const bool can_choose = bare.algorithm() != Algorithm::concurrency;
-      const Limit limit = can_choose ? bare.when_full(static_cast<WhenFull>(random() % 3)) : bare;
+      const Limit limit = any_limit(random);
       CAPTURE(limit.to_string());
       REQUIRE(Limit::parse(limit.to_string()) == limit);
+      REQUIRE(Limit::parse(limit.to_string()).to_string() == limit.to_string());
       ++tried;
+      if (limits.size() == Limits::kMax || random() % 4 == 0) limits.clear();
+      limits.push_back(limit);
+      const Limits list(limits);
+      REQUIRE(Limits::parse(list.to_string()) == list);
     } catch (const Error& e) {
       REQUIRE(e.code() == Errc::bad_limit);
     }
   }
   CHECK(tried > 1'000);
+}
+
+TEST_CASE("a_list_of_limits_keeps_their_order") {
+  const Limits limits = Limits::parse(" 100/s burst=200,1k/h ,  concurrency 20 lease=30s");
+  REQUIRE(limits.size() == 3);
+  CHECK(limits[0] == Limit::per_second(100).burst(200));
+  CHECK(limits[1] == Limit::per_hour(1'000));
+  CHECK(limits[2] == Limit::concurrency(20));
+  CHECK(limits.to_string() == "100/s burst=200, 1k/h, concurrency 20");
+  CHECK(limits == Limits(std::vector<Limit>(limits.begin(), limits.end())));
+  CHECK(limits != Limits::parse("100/s burst=200, concurrency 20, 1k/h"));
+  CHECK(Limits::parse("5/m").size() == 1);
+  CHECK(Limits::parse("1/s,2/s,3/s,4/s,5/s,6/s,7/s,8/s").size() == 8);
 }
 
 TEST_CASE("the_interval_is_rounded_up") {
@@ -174,6 +239,28 @@ TEST_CASE("what_cannot_be_represented_is_refused_with_the_nearest_that_can") {
   CHECK(refusal([] {
           return Limit::concurrency(2).when_full(WhenFull::evict);
         }).find("a permit that finds no room is denied") != std::string::npos);
+  CHECK(refusal([] { return Limit::per_second(1).floor(0); }).ends_with("fits is floor=1"));
+  CHECK(refusal([] { return Limit::per_second(1).floor(100); }).ends_with("fits is floor=99"));
+  CHECK(refusal([] {
+          return Limit::concurrency(2).floor(1);
+        }).find("only a limit of calls has a floor") != std::string::npos);
+  CHECK(refusal([] {
+          return Limit::concurrency(2).ban_after(1, 1s, 1s);
+        }).find("only a limit of calls bans keys") != std::string::npos);
+  const auto ban = [](std::uint64_t n, std::chrono::nanoseconds within,
+                      std::chrono::nanoseconds length) {
+    return refusal([&] { return Limit::per_second(1).ban_after(n, within, length); });
+  };
+  CHECK(ban(0, 1s, 1s).ends_with("the nearest that fits is 1"));
+  CHECK(ban(1'000'001, 1s, 1s).ends_with("the nearest that fits is 1000000"));
+  CHECK(ban(1, 0s, 1s).ends_with("the nearest that fits is 1ms"));
+  CHECK(ban(1, 1s, -1s).ends_with("the nearest that fits is ban=1ms"));
+  CHECK(ban(1, 1s, 1500us).ends_with("the nearest that fits is ban=2ms"));
+  CHECK(ban(1, 1s, 24h * 26'688).ends_with("the nearest that fits is ban=26687d"));
+  CHECK(ban(1, 24h * 26'687, 24h * 26'687) == "not refused");
+  CHECK(refusal([] { return Limits({}); }) == "a list of 0 limits; give from 1 to 8");
+  CHECK(refusal([] { return Limits(std::vector<Limit>(9, Limit::per_second(1))); }) ==
+        "a list of 9 limits; give from 1 to 8");
   struct Lease {
     std::chrono::nanoseconds asked;
     const char* nearest;
@@ -267,12 +354,55 @@ TEST_CASE("a_limit_that_cannot_be_read_says_where_it_stopped") {
       {"concurrency 0", "a concurrency of 0"},
       {"concurrency 5000", "at most 4096 fit"},
       {"concurrency 20 when_full=deny",
-       "at \"when_full=deny\": the options of a concurrency limit are lease=D"},
+       "at \"when_full=deny\": the options of a concurrency limit are lease=D and shadow"},
+      {"concurrency 20 floor=5", "at \"floor=5\""},
+      {"concurrency 20 ban_after=1/s ban=1s", "at \"ban_after=1/s ban=1s\""},
+      {"20/s floor=", "at the end: floor= is a number"},
+      {"20/s floor=20%", "at \"%\": a space"},
+      {"20/s floor=0", "from 1 to 99 percent"},
+      {"20/s floor=100", "the nearest that fits is floor=99"},
+      {"20/s floor=5 floor=5", "floor= is given twice"},
+      {"20/s shadow shadow", "shadow is given twice"},
+      {"20/s shadow=1", "at \"=1\": a space"},
+      {"20/s shadows", "at \"s\": a space"},
+      {"20/s ban=1m", "ban_after= and ban= go together"},
+      {"20/s ban_after=5/m", "ban_after= and ban= go together"},
+      {"20/s ban_after=5 ban=1m", "at \" ban=1m\": after the count goes a slash"},
+      {"20/s ban_after=5/0s ban=1m", "a period of 0"},
+      {"20/s ban_after=0/m ban=1m", "a ban comes after 1 to 1000000 denials"},
+      {"20/s ban_after=5/m ban=m", "at \"m\": ban= is a number"},
+      {"20/s ban_after=5/m ban=0s", "the nearest that fits is ban=1ms"},
+      {"20/s ban_after=5/m ban=1m ban=1m", "ban= is given twice"},
+      {"20/s ban_after=5/m ban_after=5/m ban=1m", "ban_after= is given twice"},
+      {"20/s, 30/m", "at \", 30/m\": one limit goes here, and no list"},
       {"20/s lease=30s", "at \"lease=30s\""},
   };
   for (const Row& row : rows) {
     CAPTURE(row.text);
     const std::string said = refusal([&] { return Limit::parse(row.text); });
+    CHECK_MESSAGE(said.find(row.says) != std::string::npos, said);
+  }
+}
+
+TEST_CASE("a_list_that_cannot_be_read_says_where_it_stopped") {
+  struct Row {
+    const char* text;
+    const char* says;
+  };
+  const Row rows[] = {
+      {"", "the limit is empty"},
+      {",", "at \",\": the count is a number"},
+      {"100/s,", "at the end: after a comma goes another limit"},
+      {"100/s,,5/m", "at \",5/m\": the count is a number"},
+      {"100/s; 5/m", "at \"; 5/m\""},
+      {"100/s, 5/m burst=x", "at \"x\": burst= is a number"},
+      {"100/s, fast", "at \"fast\": a limit begins with"},
+      {"100/s, window 5/s burst=2, 3/s", "at \"burst=2, 3/s\": the options of a fixed window"},
+      {"1/s,2/s,3/s,4/s,5/s,6/s,7/s,8/s,9/s", "at \"9/s\": a list has at most 8 limits"},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.text);
+    const std::string said = refusal([&] { return Limits::parse(row.text); });
     CHECK_MESSAGE(said.find(row.says) != std::string::npos, said);
   }
 }

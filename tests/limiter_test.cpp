@@ -410,6 +410,96 @@ TEST_CASE("a_concurrency_limit_takes_no_calls") {
   CHECK(segment->info().live == 0);
 }
 
+TEST_CASE("a_call_of_low_priority_leaves_the_floor_to_the_others") {
+  test::Scratch segment(by_hand());
+  Limiter api = segment->limiter("api", Limit::per_second(10).floor(25));  // 3 of 10
+  CHECK(api.peek("k", 1, Priority::low).remaining == 7);
+  CHECK(api.peek("k", 1, Priority::normal).remaining == 10);
+  CHECK(segment->info().live == 0);
+  const Decision d = api.try_acquire("k", 6, Priority::low);
+  CHECK(d);
+  CHECK(d.limit == 7);
+  CHECK(d.remaining == 1);
+  const Decision denied = api.try_acquire("k", 2, Priority::low);
+  CHECK_FALSE(denied);
+  CHECK(denied.reason == Reason::limited);
+  CHECK(denied.retry_after == 100ms);
+  CHECK(denied.remaining == 1);
+  segment->advance_clock(100ms - 1ns);
+  CHECK_FALSE(api.try_acquire("k", 2, Priority::low));
+  segment->advance_clock(1ns);
+  CHECK(api.try_acquire("k", 2, Priority::low));
+  CHECK_FALSE(api.try_acquire("k", 1, Priority::low));
+  CHECK(api.try_acquire("k", 3, Priority::normal));
+  CHECK_FALSE(api.try_acquire("k"));
+  // Below the floor: nothing is healed or cut, and the denial still says truly when to come back.
+  const Decision below = api.try_acquire("k", 1, Priority::low);
+  CHECK(below.remaining == 0);
+  CHECK(below.retry_after == 400ms);
+  CHECK(below.reset_after == 1s);
+  CHECK(segment->info().clamped == 0);
+  segment->advance_clock(400ms - 1ns);
+  CHECK_FALSE(api.try_acquire("k", 1, Priority::low));
+  segment->advance_clock(1ns);
+  CHECK(api.peek("k", 1, Priority::low));
+  CHECK(api.try_acquire("k", 1, Priority::low));
+}
+
+TEST_CASE("what_a_call_of_low_priority_took_can_be_given_back") {
+  test::Scratch segment(by_hand());
+  Limiter api = segment->limiter("api", Limit::per_hour(10).floor(50));
+  Decision d = api.try_acquire("k", 5, Priority::low);
+  REQUIRE(d);
+  CHECK_FALSE(api.try_acquire("k", 1, Priority::low));
+  CHECK(api.refund("k", d));
+  CHECK(api.peek("k").remaining == 10);
+  CHECK(api.try_acquire("k", 5, Priority::low));
+}
+
+TEST_CASE("a_cost_that_would_not_leave_the_floor_is_denied_for_ever_and_takes_no_slot") {
+  for (const char* text : {"10/s", "leaky 10/s queue=9", "window 10/s", "sliding 10/s"}) {
+    CAPTURE(text);
+    test::Scratch segment(by_hand());
+    Limiter api = segment->limiter("api", Limit::parse(text).floor(50));
+    const Decision d = api.try_acquire("k", 6, Priority::low);
+    CHECK_FALSE(d);
+    CHECK(d.reason == Reason::never);
+    CHECK(d.retry_after == kNever);
+    CHECK(segment->info().live == 0);
+    CHECK(api.try_acquire("k", 6));
+    Limiter tight = segment->limiter("tight", Limit::per_second(1).floor(1));
+    CHECK(tight.peek("k", 1, Priority::low).reason == Reason::never);
+    CHECK(tight.try_acquire("k", 1, Priority::low).reason == Reason::never);
+    CHECK(tight.try_acquire("k"));
+  }
+}
+
+TEST_CASE("without_a_floor_all_calls_are_alike") {
+  for (const char* text : {"10/s", "leaky 10/s queue=9", "window 10/s", "sliding 10/s"}) {
+    CAPTURE(text);
+    test::Scratch segment(by_hand());
+    Limiter api = segment->limiter("api", Limit::parse(text));
+    const Decision low = api.try_acquire("a", 4, Priority::low);
+    const Decision normal = api.try_acquire("b", 4);
+    CHECK(low.limit == normal.limit);
+    CHECK(low.remaining == normal.remaining);
+    CHECK(low.reset_after == normal.reset_after);
+    CHECK(api.try_acquire("a", 6, Priority::low));
+    CHECK(api.try_acquire("a", 1, Priority::low).retry_after == api.try_acquire("a").retry_after);
+  }
+}
+
+TEST_CASE("a_senseless_call_of_low_priority_is_denied_as_invalid") {
+  test::Scratch segment(by_hand());
+  Limiter api = segment->limiter("api", Limit::per_second(10).floor(25));
+  Limiter uploads = segment->limiter("uploads", Limit::concurrency(20));
+  CHECK(api.try_acquire("", 1, Priority::low).reason == Reason::invalid);
+  CHECK(api.try_acquire("k", 0, Priority::low).reason == Reason::invalid);
+  CHECK(api.peek("", 1, Priority::low).reason == Reason::invalid);
+  CHECK(uploads.try_acquire("k", 1, Priority::low).reason == Reason::invalid);
+  CHECK(uploads.peek("k", 1, Priority::low).reason == Reason::invalid);
+}
+
 TEST_CASE("without_labels_keys_have_no_text") {
   test::Scratch segment({.keys = 100, .labels = false});
   (void)segment->limiter("api", Limit::per_second(10)).try_acquire("secret");

@@ -19,18 +19,7 @@ namespace rl {
 namespace {
 
 using namespace std::chrono_literals;
-
-/// Lets all children begin at the same instant.
-class StartingGun {
- public:
-  void fire() { go_[0].store(true); }
-  void wait() {
-    while (!go_[0].load()) std::this_thread::yield();
-  }
-
- private:
-  test::Shared<std::atomic<bool>> go_;
-};
+using test::StartingGun;
 
 TEST_CASE("A_eight_processes_on_one_key_get_exactly_the_limit_200_times") {
   for (int repeat = 0; repeat < 200; ++repeat) {

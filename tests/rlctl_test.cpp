@@ -460,6 +460,24 @@ TEST_CASE("explain_says_in_plain_words_what_a_limit_allows") {
                "\n");
 }
 
+TEST_CASE("explain_says_what_the_options_of_a_limit_do") {
+  const std::string limit = "5/m burst=7 floor=20 shadow ban_after=20/90s ban=1h";
+  const Ran text = rlctl({"explain", limit});
+  CHECK(text.exit_code == 0);
+  for (const char* line :
+       {"floor       20 %: calls of low priority leave 2 of 7 to the others\n",
+        "shadow      to watch only; held in the policy, and not acted upon yet\n",
+        "ban         for 1 h after 20 denials in 1.5 min; held in the policy, and not acted upon "
+        "yet\n"})
+    CHECK_MESSAGE(text.out.find(line) != text.out.npos, text.out);
+  const Ran json = rlctl({"explain", limit, "--json"});
+  CHECK(json.exit_code == 0);
+  CHECK_MESSAGE(json.out.find(R"("when_full":"evict","floor_percent":20,"floor":2,"shadow":true,)"
+                              R"("ban_after":20,"ban_within_ns":90000000000,)"
+                              R"("ban_ns":3600000000000,"worst_case":)") != json.out.npos,
+                json.out);
+}
+
 TEST_CASE("version_and_help_exit_0") {
   check_answer(rlctl({"--version"}), 0, "rlctl " RL_VERSION "\n");
   check_answer(rlctl({"--version", "--json"}), 0, "{\"version\":\"" RL_VERSION "\"}\n");

@@ -16,6 +16,7 @@
 #include <exception>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -187,5 +188,17 @@ template <class T>
 Shared<T>::~Shared() {
   ::munmap(items_, bytes_);
 }
+
+/// Lets all children begin at the same instant.
+class StartingGun {
+ public:
+  void fire() { go_[0].store(true); }
+  void wait() {
+    while (!go_[0].load()) std::this_thread::yield();
+  }
+
+ private:
+  Shared<std::atomic<bool>> go_;
+};
 
 }  // namespace rl::test

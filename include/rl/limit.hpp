@@ -45,11 +45,14 @@ inline constexpr std::chrono::nanoseconds kUsualLease = std::chrono::seconds(30)
 /// A limit: an algorithm with its parameters.
 ///
 ///     limit     = [ algorithm ] COUNT "/" [ N ] UNIT { option }
-///               | "concurrency" COUNT [ "lease=" N UNIT ]
+///               | "concurrency" COUNT { "lease=" N UNIT | "shadow" }
 ///     algorithm = "token_bucket" | "leaky" | "fixed_window" | "window" | "sliding_window" | "sliding"
 ///     option    = "burst=" N                        of a token bucket; COUNT if not given
 ///               | "queue=" N | "delay=" N           of a leaky bucket; 0 if not given
 ///               | "when_full=" ( "evict" | "allow" | "deny" )
+///               | "floor=" PERCENT                  from 1 to 99; 0 if not given
+///               | "shadow"
+///               | "ban_after=" COUNT "/" [ N ] UNIT | "ban=" N UNIT     both or neither
 ///     COUNT     = digits, or digits with "k" or "M"
 ///     UNIT      = "ms" | "s" | "m" | "h" | "d"
 ///
@@ -64,13 +67,18 @@ inline constexpr std::chrono::nanoseconds kUsualLease = std::chrono::seconds(30)
 /// permit is free again when it is given back, when its holder dies, or when its lease is over (30 s
 /// if not given). A key that finds no room in a full table is denied.
 ///
+/// Floor: calls of low priority leave that share of what may pass at once to the others (Priority in
+/// rl/limiter.hpp). Shadow: the policy only watches. Ban: a key that is denied so often in such a time
+/// is banned for a while. Shadow and ban are held in the policy, and not acted upon yet.
+///
 /// Errors: every function that makes a Limit throws Error (bad_limit) for one that is not
 /// representable: a count or burst of 0, a period that is not whole milliseconds, an interval whose
 /// rounding would change the rate by more than 0.1 %, burst x interval above 73 years, a delay above
 /// the queue, a window above 36 years, or more in a window than its state can count (fixed: fewer
 /// than its nanoseconds; sliding: 999 in 1 ms, 31,621 in 1 s, 244,947 in 1 m), more than 4,096
-/// permits, or a lease that is not whole milliseconds from 1 s to 1 d. The text names the nearest
-/// that fits.
+/// permits, a lease that is not whole milliseconds from 1 s to 1 d, a floor above 99 %, a ban after
+/// more than a million denials, or one whose times are not whole milliseconds up to 73 years. The
+/// text names the nearest that fits.
 class RL_EXPORT Limit {
  public:
   /// Makes a token bucket of n calls per period, with a burst of n.
@@ -97,6 +105,15 @@ class RL_EXPORT Limit {
   /// Returns this limit with another rule for a full table. Errors: a concurrency limit always
   /// denies then.
   [[nodiscard]] Limit when_full(WhenFull rule) const;
+  /// Returns this limit with a floor, in percent of burst(), below which calls of low priority do not
+  /// go. Errors: a concurrency limit has none.
+  [[nodiscard]] Limit floor(std::uint64_t percent) const;
+  /// Returns this limit as one that only watches, or as one that denies.
+  [[nodiscard]] Limit shadow(bool watches) const;
+  /// Returns this limit with a ban of `length` for a key that is denied n times within a time. Errors:
+  /// a concurrency limit has none.
+  [[nodiscard]] Limit ban_after(std::uint64_t n, std::chrono::nanoseconds within,
+                                std::chrono::nanoseconds length) const;
 
   [[nodiscard]] std::uint64_t count() const noexcept { return count_; }
   /// Returns the time in which `count` calls pass; 0 for concurrency.
@@ -115,6 +132,16 @@ class RL_EXPORT Limit {
     return std::chrono::nanoseconds(static_cast<std::int64_t>(lease_ns_));
   }
   [[nodiscard]] WhenFull when_full() const noexcept { return when_full_; }
+  /// Returns the floor in percent, and in calls, rounded up: what calls of low priority leave. Both 0
+  /// if none was given.
+  [[nodiscard]] std::uint64_t floor() const noexcept { return floor_percent_; }
+  [[nodiscard]] std::uint64_t floor_calls() const noexcept;
+  [[nodiscard]] bool shadow() const noexcept { return shadow_; }
+  /// Returns after how many denials, within what time, a key is banned, and for how long; all 0 if
+  /// never.
+  [[nodiscard]] std::uint64_t ban_after() const noexcept { return ban_after_; }
+  [[nodiscard]] std::chrono::nanoseconds ban_within() const noexcept { return ban_within_; }
+  [[nodiscard]] std::chrono::nanoseconds ban() const noexcept { return ban_; }
   /// Returns the time between two tokens: period / count, rounded up. Permits do not come back by
   /// time but for their lease, which is returned for concurrency.
   [[nodiscard]] std::chrono::nanoseconds interval() const noexcept;
@@ -135,8 +162,13 @@ class RL_EXPORT Limit {
   std::uint64_t queue_ = 0;
   std::uint64_t delay_ = 0;
   std::uint64_t lease_ns_ = 0;
+  std::uint64_t floor_percent_ = 0;
+  std::uint64_t ban_after_ = 0;
+  std::chrono::nanoseconds ban_within_{0};
+  std::chrono::nanoseconds ban_{0};
   Algorithm algorithm_ = Algorithm::token_bucket;
   WhenFull when_full_ = WhenFull::evict;
+  bool shadow_ = false;
 };
 
 }  // namespace rl

@@ -18,6 +18,13 @@ namespace rl {
 class AskedTogether;
 class LimiterCore;
 
+/// Says how much a call may use of a limit that has a floor (Limit::floor). Of one that has none, all
+/// calls may use all.
+enum class Priority : std::uint8_t {
+  normal,  ///< all of it
+  low,     ///< only while the floor is left to the others: batches, retries, crawlers
+};
+
 /// Decides for the keys of one policy. Made by Segment::limiter().
 ///
 /// A key is any sequence of bytes of any length; it is hashed whole. Two policies never share a
@@ -59,9 +66,17 @@ class RL_EXPORT Limiter {
   /// for as long. For the times of a replay, create the segment with ClockSource::manual.
   Decision try_acquire_at(Instant now, std::string_view key, std::uint64_t cost = 1) noexcept;
 
+  /// As try_acquire, for a call of that priority. One of low priority passes only while, after it, the limit's
+  /// floor is left (Limit::floor_calls); Decision::limit and ::remaining are what is there for such
+  /// calls, so a cost above burst - floor is denied with Reason::never. `retry_after` is true while no
+  /// other call comes in between.
+  Decision try_acquire(std::string_view key, std::uint64_t cost, Priority priority) noexcept;
+
   /// Says what try_acquire would answer, and charges nothing. Works on a read-only segment.
   /// `remaining` is what is left now, before any call.
   [[nodiscard]] Decision peek(std::string_view key, std::uint64_t cost = 1) const noexcept;
+  [[nodiscard]] Decision peek(std::string_view key, std::uint64_t cost,
+                              Priority priority) const noexcept;
 
   /// Gives back what an admitted call charged to `key`: at most what that decision still owes, as
   /// time may have given it back already. A leaky bucket takes back only the last place in line, a

@@ -108,7 +108,9 @@ inline constexpr std::array kPolicyConstantsFields{
     RL_FIELD(PolicyConstants, creator_uid), RL_FIELD(PolicyConstants, created_unix_ns),
     RL_FIELD(PolicyConstants, created_ns),  RL_FIELD(PolicyConstants, queue),
     RL_FIELD(PolicyConstants, delay),       RL_FIELD(PolicyConstants, phase_ns),
-    RL_FIELD(PolicyConstants, lease_ns),    RL_RESERVED(PolicyConstants, reserved),
+    RL_FIELD(PolicyConstants, lease_ns),    RL_FIELD(PolicyConstants, floor_percent),
+    RL_FIELD(PolicyConstants, ban_after),   RL_FIELD(PolicyConstants, ban_within_ns),
+    RL_FIELD(PolicyConstants, ban_ns),      RL_RESERVED(PolicyConstants, reserved),
     RL_FIELD(PolicyConstants, name_bytes),  RL_FIELD(PolicyConstants, name),
 };
 static_assert(cover(kPolicyConstantsFields, sizeof(shm::PolicyConstants)));

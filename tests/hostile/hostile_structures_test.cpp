@@ -111,6 +111,25 @@ TEST_CASE("SP_policies_that_no_limit_can_be_are_refused_or_passed_by") {
       {"algorithm 0", [](Forged& f) { f.policy(1).constants.algorithm = 0; }},
       {"algorithm of tomorrow", [](Forged& f) { f.policy(1).constants.algorithm = 2; }},
       {"flags of tomorrow", [](Forged& f) { f.policy(1).constants.flags = ~0U; }},
+      {"a floor of more than all", [](Forged& f) { f.policy(1).constants.floor_percent = ~0U; }},
+      {"a floor of almost all", [](Forged& f) { f.policy(1).constants.floor_percent = 99; }},
+      {"a ban half given", [](Forged& f) { f.policy(1).constants.ban_after = ~0U; }},
+      {"a ban without end",
+       [](Forged& f) {
+         f.policy(1).constants.ban_after = 1;
+         f.policy(1).constants.ban_within_ns = kMost;
+         f.policy(1).constants.ban_ns = kMost;
+       }},
+      {"a lease of calls", [](Forged& f) { f.policy(1).constants.lease_ns = kMost; }},
+      {"a concurrency limit over keys that calls have charged",
+       [](Forged& f) {
+         shm::PolicyConstants& c = f.policy(1).constants;
+         c.algorithm = 5;
+         c.period_ns = 0;
+         c.lease_ns = c.interval_ns = 30'000'000'000;
+         c.burst = c.count;
+         c.when_full = 2;
+       }},
       {"when_full unknown", [](Forged& f) { f.policy(1).constants.when_full = 3; }},
       {"name without end", [](Forged& f) { f.policy(1).constants.name_bytes = 64; }},
       {"name of 255 bytes", [](Forged& f) { f.policy(1).constants.name_bytes = 255; }},

@@ -27,7 +27,8 @@ constexpr std::array<Spec, kArgCount> kSpecs{{
     {"NAME", "", "the policy's name"},
     {"LIMIT", "",
      "such as 100/s, 1000/h burst=50, leaky 10/s queue=50, window 1000/h, sliding 100/m or "
-     "concurrency 20"},
+     "concurrency 20 lease=30s; options for any rate: when_full=, floor=, shadow, ban_after= with "
+     "ban="},
     {"KEY", "", "who is limited; put -- before a key that begins with a dash"},
     {"--key-file", "FILE", "read the key's bytes from a file, - for standard input, whole"},
     {"--cost", "N", "how much the call costs (1)"},

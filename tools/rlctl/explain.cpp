@@ -157,6 +157,42 @@ std::pair<std::string_view, Pairs> described(const Limit& limit) {
   return {"a token bucket", token_bucket(limit)};
 }
 
+/// What any limit may have beside its numbers.
+Pairs options(const Limit& limit) {
+  Pairs pairs{{"when full", fmt::format("{}: {}", ctl::name_of(limit.when_full()),
+                                        meaning_of(limit.when_full()))}};
+  if (limit.floor() != 0) {
+    pairs.emplace_back("floor",
+                       fmt::format("{} %: calls of low priority leave {} of {} to the others",
+                                   limit.floor(), limit.floor_calls(), limit.burst()));
+  }
+  if (limit.shadow())
+    pairs.emplace_back("shadow", "to watch only; held in the policy, and not acted upon yet");
+  if (limit.ban_after() != 0) {
+    pairs.emplace_back("ban",
+                       fmt::format("for {} after {} denials in {}; held in the policy, and not "
+                                   "acted upon yet",
+                                   human_duration(limit.ban()), limit.ban_after(),
+                                   human_duration(limit.ban_within())));
+  }
+  return pairs;
+}
+
+/// The same for programs.
+void add_options(Json& object, const Limit& limit) {
+  object["when_full"] = ctl::name_of(limit.when_full());
+  if (limit.floor() != 0) {
+    object["floor_percent"] = limit.floor();
+    object["floor"] = limit.floor_calls();
+  }
+  if (limit.shadow()) object["shadow"] = true;
+  if (limit.ban_after() != 0) {
+    object["ban_after"] = limit.ban_after();
+    object["ban_within_ns"] = limit.ban_within().count();
+    object["ban_ns"] = limit.ban().count();
+  }
+}
+
 }  // namespace
 
 std::string_view name_of(WhenFull rule) {
@@ -189,7 +225,7 @@ Json explained_in_json(const Limit& limit) {
   }
   if (limit.lease().count() != 0) object["lease_ns"] = limit.lease().count();
   if (counts_evenly(limit.algorithm())) object["refill_ns"] = refill(limit).count();
-  object["when_full"] = name_of(limit.when_full());
+  add_options(object, limit);
   object["worst_case"] = std::move(windows);
   return object;
 }
@@ -197,8 +233,7 @@ Json explained_in_json(const Limit& limit) {
 void explain_in_text(const Limit& limit) {
   auto [what, pairs] = described(limit);
   put(fmt::format("{}: {} for each key\n", limit.to_string(), what));
-  pairs.push_back({"when full", fmt::format("{}: {}", name_of(limit.when_full()),
-                                            meaning_of(limit.when_full()))});
+  for (auto& pair : options(limit)) pairs.push_back(std::move(pair));
   pairs.push_back({"worst case", bound_of(limit)});
   put_pairs(pairs);
   const std::vector<Window> windows = worst_case(limit);

@@ -1,5 +1,5 @@
 /// \file
-/// The grammar of limits, for libFuzzer: what parses is printed, and what is printed parses to the
+/// The grammar of limits and of lists of them, for libFuzzer: what parses is printed, and what is printed parses to the
 /// same limit and the same text; what does not parse says where, with a piece of the text itself, or
 /// is one of the few sentences about what the numbers come to.
 #include <fmt/format.h>
@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -23,17 +24,26 @@ std::string quoted(std::string_view text) {
 
 /// Whether this is an error of a text that can be read to its end, or that is empty.
 bool is_about_the_whole(std::string_view text, std::string_view sentence) {
-  constexpr std::array<std::string_view, 7> kOfTheText{
+  constexpr std::array<std::string_view, 12> kOfTheText{
       "a period of 0; ",         "a number in it is too large",
       "burst= is given twice; ", "when_full= is given twice; ",
       "queue= is given twice; ", "delay= is given twice; ",
-      "lease= is given twice; "};
-  constexpr std::array<std::string_view, 5> kOfTheLimit{
-      "a limit of 0 calls; ", "a burst of 0 lets ", "a count above 9 x 10^18; ",
-      "a period above 73 years; ", "a concurrency of 0 "};
-  constexpr std::array<std::string_view, 8> kOfItsQuota{
+      "lease= is given twice; ", "floor= is given twice; ",
+      "shadow is given twice; ", "ban_after= is given twice; ",
+      "ban= is given twice; ",   "ban_after= and ban= go together; "};
+  constexpr std::array<std::string_view, 7> kOfTheLimit{
+      "a limit of 0 calls; ",
+      "a burst of 0 lets ",
+      "a count above 9 x 10^18; ",
+      "a period above 73 years; ",
+      "a concurrency of 0 ",
+      "the time in which denials lead to a ban is ",
+      "a ban is a whole number of milliseconds, "};
+  constexpr std::array<std::string_view, 10> kOfItsQuota{
       ": a delay above the queue; ",
       ": more permits than a key can have; ",
+      ": a floor is from 1 to 99 percent ",
+      ": a ban comes after 1 to ",
       ": a lease is a whole number of milliseconds, from 1s to 1d; ",
       ": the last of the queue would wait for more than 73 years; ",
       ": a window above 36 years; ",
@@ -69,19 +79,32 @@ void check_error(std::string_view text, std::string_view sentence) {
          "the place of the error is not in the text");
 }
 
+/// What parses is printed, and what is printed parses to the same; returns nothing for an error.
+template <class What>
+std::optional<What> round_trip(std::string_view text) {
+  try {
+    const What parsed = What::parse(text);
+    const std::string printed = parsed.to_string();
+    demand(What::parse(printed) == parsed, "printed, it parses to another limit");
+    demand(What::parse(printed).to_string() == printed, "printed again, it is another text");
+    return parsed;
+  } catch (const rl::Error& e) {
+    demand(e.code() == rl::Errc::bad_limit, "another error than bad_limit");
+    check_error(text, e.what());
+    return std::nullopt;
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
-  try {
-    const rl::Limit limit = rl::Limit::parse(text);
-    const std::string printed = limit.to_string();
-    demand(rl::Limit::parse(printed) == limit, "printed, it parses to another limit");
-    demand(rl::Limit::parse(printed).to_string() == printed, "printed again, it is another text");
-    demand(limit.interval().count() >= 1 && limit.burst() >= 1, "a limit of nothing");
-  } catch (const rl::Error& e) {
-    demand(e.code() == rl::Errc::bad_limit, "another error than bad_limit");
-    check_error(text, e.what());
-  }
+  const auto list = round_trip<rl::Limits>(text);
+  const auto limit = round_trip<rl::Limit>(text);
+  demand(limit.has_value() == (list && list->size() == 1), "it is no list of one");
+  if (!limit) return 0;
+  demand((*list)[0] == *limit, "it is another list of one");
+  demand(limit->interval().count() >= 1 && limit->burst() >= 1, "a limit of nothing");
+  demand(limit->floor_calls() <= limit->burst(), "a floor above all");
   return 0;
 }
