@@ -16,6 +16,7 @@
 
 namespace rl {
 
+class AskedTogether;
 class LimiterCore;
 
 /// Says how much a call may use of a limit that has a floor (Limit::floor). Of one that has none, all
@@ -163,6 +164,7 @@ class RL_EXPORT Limiter {
   [[nodiscard]] bool differs() const noexcept;
 
  private:
+  friend class AskedTogether;
   friend class Segment;
   explicit Limiter(std::shared_ptr<LimiterCore> core) noexcept : core_(std::move(core)) {}
   std::shared_ptr<LimiterCore> core_;
