@@ -53,6 +53,25 @@ constexpr Verdict peek(const Concurrency& permits, std::uint64_t state, std::uin
   return acquire(permits, state, now_ns, cost);
 }
 
+constexpr Verdict reserve(const Concurrency& permits, std::uint64_t state, std::uint64_t now_ns,
+                          std::uint64_t cost, std::uint64_t) noexcept {
+  return acquire(permits, state, now_ns, cost);
+}
+
+constexpr std::uint64_t charge(const Concurrency&, std::uint64_t state, std::uint64_t,
+                               std::uint64_t) noexcept {
+  return state;
+}
+
+constexpr std::uint64_t charge_room(const Concurrency&, std::uint64_t, std::uint64_t) noexcept {
+  return 0;
+}
+
+constexpr std::uint64_t with_remaining(const Concurrency&, std::uint64_t state, std::uint64_t,
+                                       std::uint64_t) noexcept {
+  return state;
+}
+
 constexpr std::uint64_t refund(const Concurrency&, std::uint64_t state, std::uint64_t,
                                std::uint64_t, std::uint64_t) noexcept {
   return state;

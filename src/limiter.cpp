@@ -1,16 +1,9 @@
 #include <rl/limiter.hpp>
 
 #include "src/decide.hpp"
-#include "src/permit_slots.hpp"
 
 namespace rl {
 namespace {
-
-/// Clips a caller's instant to what the algorithms accept.
-std::uint64_t to_ns(Instant instant) noexcept {
-  const std::int64_t ns = instant.time_since_epoch().count();
-  return ns < 0 ? 0 : std::min(static_cast<std::uint64_t>(ns), std::uint64_t{1} << 62);
-}
 
 /// A decision, whole: hash, find, clock, one CAS, count. Most calls end here.
 template <class Algorithm, class Time>
@@ -18,27 +11,12 @@ template <class Algorithm, class Time>
                                                  Time time, std::string_view key,
                                                  std::uint64_t cost) noexcept {
   View& view = *binding.view;
-  if (key.empty() || cost == 0 || !view.decides.load(std::memory_order_relaxed)) [[unlikely]] {
+  if (!can_ask(view, key, cost)) [[unlikely]]
     return refused(view, key, cost);
-  }
   const shm::KeyHash hash = hash_of(binding, key);
   const std::uint64_t tag = shm::make_tag(hash.identity, binding.id);
   const std::uint64_t index = view.table.find_at_home(hash, tag);
-  Verdict verdict{};
-  const bool decided =
-      index != view.table.kNowhere &&
-      view.table.try_step(index, tag, [&](std::uint16_t policy, std::uint64_t state) noexcept {
-        return first_step(algorithm, time, policy, state, cost, verdict);
-      });
-  if (!decided) [[unlikely]]
-    return decide_with_retries(binding, time, key, hash, Acquire{cost});
-  count(view, index, hash.identity, verdict.allowed);
-  return decision_of(verdict, binding.id, most_at_once(algorithm), cost, view.clock);
-}
-
-/// A concurrency limit gives permits, and takes no calls.
-bool is_asked_for_permits(const Binding& binding) noexcept {
-  return std::holds_alternative<Concurrency>(binding.policy.parameters);
+  return decide_in_slot(algorithm, binding, time, key, hash, tag, index, cost);
 }
 
 /// The same for an algorithm that is not the token bucket.
@@ -63,9 +41,7 @@ template <class Time>
 [[gnu::noinline]] Decision decide_low(const Binding& binding, std::string_view key,
                                       std::uint64_t cost) noexcept {
   View& view = *binding.view;
-  if (key.empty() || cost == 0 || !view.decides.load(std::memory_order_relaxed))
-    return refused(view, key, cost);
-  if (is_asked_for_permits(binding)) return {.reason = Reason::invalid};
+  if (!can_ask(binding, key, cost)) return refused(view, key, cost);
   return decide_with_retries(binding, OwnTime{&view.clock}, key, hash_of(binding, key),
                              AcquireLow{cost});
 }
@@ -76,7 +52,7 @@ Decision look(const Binding& binding, std::string_view key, const Operation& ope
   View& view = *binding.view;
   if (key.empty() || operation.cost == 0 || view.forsaken.load(std::memory_order_relaxed))
     return refused(view, key, operation.cost);
-  if (is_asked_for_permits(binding)) return look_at_permits(binding, key);
+  if (is_asked_for_permits(binding)) return {.reason = Reason::invalid};
   const shm::KeyHash hash = hash_of(binding, key);
   const std::uint64_t index = view.table.find(hash);
   shm::SlotWords words;
@@ -145,23 +121,9 @@ Decision Limiter::peek(std::string_view key, std::uint64_t cost, Priority priori
 }
 
 bool Limiter::refund(std::string_view key, Decision& decision) noexcept {
-  const std::uint64_t charged = std::exchange(decision.charged, 0);
   const Binding& binding = core_->binding();
-  View& view = *binding.view;
-  const bool is_ours = decision.allowed && charged != 0 && decision.policy == binding.id;
-  if (!is_ours || key.empty() || !view.decides.load(std::memory_order_relaxed)) return false;
-  const shm::KeyHash hash = hash_of(binding, key);
-  bool given = false;
-  // (h), as any decision: the clock is read after the slot.
-  const auto give_back = [&](std::uint16_t policy, std::uint64_t state) noexcept {
-    const std::uint64_t now = view.clock.now();
-    const bool can = policy == binding.id && now != shm::Clock::kNoTime;
-    const std::uint64_t after =
-        can ? rl::refund(binding.policy.parameters, state, charged, decision.cost, now) : state;
-    given = after != state;
-    return shm::Transition{given ? shm::Transition::store : shm::Transition::keep, policy, after};
-  };
-  return view.table.step_member(hash, give_back) && given;
+  const std::uint64_t charged = take_charge(binding, key, decision);
+  return charged != 0 && give_back(binding, key, decision, charged, decision.cost);
 }
 
 bool Limiter::reset(std::string_view key) noexcept {

@@ -19,6 +19,8 @@
 namespace rl {
 namespace {
 
+using test::StartingGun;
+
 using namespace std::chrono_literals;
 using test::StartingGun;
 

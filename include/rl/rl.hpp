@@ -7,6 +7,7 @@
 #ifndef RL_RL_HPP
 #define RL_RL_HPP
 
+#include <rl/all_of.hpp>
 #include <rl/decision.hpp>
 #include <rl/error.hpp>
 #include <rl/http.hpp>

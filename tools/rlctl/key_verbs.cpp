@@ -223,7 +223,8 @@ int peek(const Arguments& arguments) {
   const std::uint64_t cost = cost_of(arguments);
   Segment segment = open_to_read(arguments);
   const Limiter limiter = segment.limiter(arguments.text(Arg::policy));
-  return answer(arguments, limiter.peek(key, cost), cost, "would be ");
+  const Decision seen = gives_permits(limiter) ? limiter.peek_permit(key) : limiter.peek(key, cost);
+  return answer(arguments, seen, cost, "would be ");
 }
 
 int show(const Arguments& arguments) {
@@ -235,7 +236,7 @@ int show(const Arguments& arguments) {
   KeyRow row{found ? *found : never_seen(arguments, key, limit, segment.info().labels),
              limit.to_string()};
   if (gives_permits(limiter)) {  // all of the key's, not the slot that has its own name
-    const Decision seen = limiter.peek(key);
+    const Decision seen = limiter.peek_permit(key);
     row.key.part = SlotPart::key;
     row.key.remaining = seen.remaining;
     row.key.reset_after = seen.reset_after;
