@@ -1,6 +1,7 @@
 #include <rl/limiter.hpp>
 
 #include "src/decide.hpp"
+#include "src/permit_slots.hpp"
 
 namespace rl {
 namespace {
@@ -52,7 +53,7 @@ Decision look(const Binding& binding, std::string_view key, const Operation& ope
   View& view = *binding.view;
   if (key.empty() || operation.cost == 0 || view.forsaken.load(std::memory_order_relaxed))
     return refused(view, key, operation.cost);
-  if (is_asked_for_permits(binding)) return {.reason = Reason::invalid};
+  if (is_asked_for_permits(binding)) return look_at_permits(binding, key);
   const shm::KeyHash hash = hash_of(binding, key);
   const std::uint64_t index = view.table.find(hash);
   shm::SlotWords words;
@@ -129,7 +130,7 @@ bool Limiter::refund(std::string_view key, Decision& decision) noexcept {
 bool Limiter::reset(std::string_view key) noexcept {
   const Binding& binding = core_->binding();
   View& view = *binding.view;
-  if (key.empty() || !view.mapping.writable()) return false;
+  if (key.empty() || !view.mapping.writable() || is_asked_for_permits(binding)) return false;
   const shm::KeyHash hash = hash_of(binding, key);
   const std::uint64_t index = view.table.find(hash);
   if (index == view.table.kNowhere) return false;

@@ -55,6 +55,11 @@ template <class Time>
   return {time.clock};
 }
 
+/// Returns where the holder of a permit sat.
+constexpr shm::Sitter sitter_of(const PermitWord& word) noexcept {
+  return {word.holder - 1, word.generation};
+}
+
 /// The step of a key under the policy that is asked, with nothing odd about state or clock; all
 /// else is passed on to CallRules. The clock is read AFTER the table has read the slot: see there.
 template <class Algorithm, class Time>
@@ -169,7 +174,14 @@ class CallRules {
  private:
   [[nodiscard]] shm::Standing standing(const Parameters& parameters,
                                        std::uint64_t state) const noexcept {
-    return is_idle(parameters, state, judged_at_) ? shm::Standing::idle : shm::Standing::owing;
+    if (is_idle(parameters, state, judged_at_)) return shm::Standing::idle;
+    if (!std::holds_alternative<Concurrency>(parameters)) return shm::Standing::owing;
+    // What is out stays where it is: a permit that is taken twice is worse than a call without room.
+    // But not for a holder that is known to be dead.
+    const PermitWord word = PermitWord::of(state);
+    const bool is_lost =
+        word.holder != 0 && binding_.view->participant.has_successor(sitter_of(word));
+    return is_lost ? shm::Standing::idle : shm::Standing::sticky;
   }
 
   /// Returns the parameters of the policy that the slot is under, and notes it as the one that

@@ -12,6 +12,7 @@
 #include <rl/decision.hpp>
 #include <rl/export.hpp>
 #include <rl/limit.hpp>
+#include <rl/permit.hpp>
 #include <rl/time.hpp>
 
 namespace rl {
@@ -74,10 +75,25 @@ class RL_EXPORT Limiter {
   Decision try_acquire(std::string_view key, std::uint64_t cost, Priority priority) noexcept;
 
   /// Says what try_acquire would answer, and charges nothing. Works on a read-only segment.
-  /// `remaining` is what is left now, before any call.
+  /// `remaining` is what is left now, before any call. Of a concurrency limit: how many permits are
+  /// free, and what permit() would answer; the permits of the dead count as out until their lease is
+  /// over or somebody takes them.
   [[nodiscard]] Decision peek(std::string_view key, std::uint64_t cost = 1) const noexcept;
   [[nodiscard]] Decision peek(std::string_view key, std::uint64_t cost,
                               Priority priority) const noexcept;
+
+  /// Takes a permit of `key` if one is free: tried once, without waiting. For a concurrency limit, whose
+  /// count says how many of a key may be out at once; it is given back at the end of the Permit's life,
+  /// or by Permit::release.
+  ///
+  /// Errors: none is thrown; the decision tells: Reason::limited when all are out; full when the table
+  /// has no room for another, or when others were faster again and again; unavailable for a process
+  /// without a seat, of which nobody could tell whether it lives; invalid for an empty key, a read-only
+  /// segment, or a policy that is not a concurrency limit. Progress: at most 16 looks at all permits; a
+  /// look asks the kernel once for each process that has some. Accuracy: never more are out than the
+  /// limit, of leases that are not over. Those of a dead process are had again within half a second.
+  /// A process that closed all its descriptors is taken for dead until its next look, a second later.
+  Permit permit(std::string_view key) noexcept;
 
   /// Gives back what an admitted call charged to `key`: at most what that decision still owes, as
   /// time may have given it back already. A leaky bucket, and a reservation that had to wait, gives
@@ -153,7 +169,8 @@ class RL_EXPORT Limiter {
   /// Accuracy: what it gives comes on top of guarantee A, like a reset.
   bool set_remaining(std::string_view key, std::uint64_t tokens) noexcept;
 
-  /// Forgets what the key has consumed. Returns whether there was anything to forget.
+  /// Forgets what the key has consumed. Returns whether there was anything to forget: never of a
+  /// concurrency limit, whose permits are out until they are given back.
   bool reset(std::string_view key) noexcept;
 
   /// Returns the limit in force, which is the segment's: an operator's word stands above the

@@ -15,6 +15,7 @@
 #include <rl/limit.hpp>
 #include <rl/limiter.hpp>
 #include <rl/limits.hpp>
+#include <rl/permit.hpp>
 #include <rl/segment.hpp>
 #include <rl/time.hpp>
 #include <rl/version.hpp>

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "shm/mapping.hpp"
+#include "src/policy.hpp"
 #include "tests/hostile/forge.hpp"
 #include "tools/rlctl/selftest/table_check.hpp"
 
@@ -172,7 +173,7 @@ void check_valid(const std::string& path) {
 void copy(const std::string& path) {
   const std::string to = path + "-copy";
   const shm::Mapping mapping = shm::Mapping::attach(path, shm::Access::read_write, false);
-  (void)shm::Mapping::recreate(to, mapping);
+  (void)shm::Mapping::recreate(to, mapping, state_in_copy);
   check_valid(to);
   (void)Segment::remove(to);
 }
