@@ -38,6 +38,7 @@ class KeyText {
  public:
   static constexpr std::size_t kBytes = 11;
 
+  KeyText() noexcept : KeyText(0) {}
   explicit KeyText(std::uint32_t number) noexcept {
     // The six nibbles, the highest first, one to a byte.
     std::uint64_t n = number & 0xff'ffffU;

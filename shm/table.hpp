@@ -65,7 +65,8 @@
 ///   policy's when_full and is counted (gave_up).
 /// A (exactness) is the algorithm's, held by (g) and (h): one charge, one CAS, on the one slot of the
 ///   key. The clock is read after the slot for (h), and after the last scan for (g), so what was
-///   charged before, in any slot the key ever had, lies before that instant.
+///   charged before, in any slot the key ever had, lies before that instant. (A batch reads it before
+///   the slots, once for many keys: such a reading admits, but never denies; SharedTime, src/rules.hpp.)
 ///
 /// # Evidence
 ///

@@ -1,6 +1,7 @@
 /// \file
-/// From a verdict to what the caller is told, and the way that every call goes that does not end at
-/// its key's home line. For the sources behind include/rl/limiter.hpp.
+/// How a key is decided: by a first look at its slot, where most calls end, and else by the whole
+/// protocol; and from a verdict to what the caller is told. For the sources behind
+/// include/rl/limiter.hpp.
 #pragma once
 
 #include <rl/decision.hpp>
@@ -75,7 +76,12 @@ Decision decision_of(const CallRules<Time, Operation>& rules, std::uint64_t cost
   return d;
 }
 
-/// The call makes no sense, or the segment takes none.
+/// A concurrency limit gives permits, and takes no calls.
+inline bool is_asked_for_permits(const Binding& binding) noexcept {
+  return std::holds_alternative<Concurrency>(binding.policy.parameters);
+}
+
+/// The call makes no sense, or the segment or the policy takes none.
 [[gnu::cold]] inline Decision refused(const View& view, std::string_view key,
                                       std::uint64_t cost) noexcept {
   const bool sound = !key.empty() && cost != 0 && view.forsaken.load(std::memory_order_relaxed);
@@ -97,6 +103,27 @@ template <class Time, class Operation>
     count(view, update.slot_index, hash.identity, rules.verdict().allowed);
   if (rules.healed()) view.mapping.header().health.clamped.fetch_add(1, std::memory_order_relaxed);
   return decision_of(rules, operation.cost, view.clock);
+}
+
+/// A call on the slot with this tag that was found at `index`, or kNowhere: clock, one CAS, count. Most
+/// calls end here; what does not is decided anew.
+template <class Algorithm, class Time>
+[[gnu::always_inline]] inline Decision decide_in_slot(const Algorithm& algorithm,
+                                                      const Binding& binding, Time time,
+                                                      std::string_view key, const shm::KeyHash hash,
+                                                      std::uint64_t tag, std::uint64_t index,
+                                                      std::uint64_t cost) noexcept {
+  View& view = *binding.view;
+  Verdict verdict{};
+  const bool decided =
+      index != view.table.kNowhere &&
+      view.table.try_step(index, tag, [&](std::uint16_t policy, std::uint64_t state) noexcept {
+        return first_step(algorithm, time, policy, state, cost, verdict);
+      });
+  if (!decided) [[unlikely]]
+    return decide_with_retries(binding, time_of_retries(time), key, hash, Acquire{cost});
+  count(view, index, hash.identity, verdict.allowed);
+  return decision_of(verdict, binding.id, most_at_once(algorithm), cost, view.clock);
 }
 
 }  // namespace rl

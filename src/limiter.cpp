@@ -23,21 +23,7 @@ template <class Algorithm, class Time>
   const shm::KeyHash hash = hash_of(binding, key);
   const std::uint64_t tag = shm::make_tag(hash.identity, binding.id);
   const std::uint64_t index = view.table.find_at_home(hash, tag);
-  Verdict verdict{};
-  const bool decided =
-      index != view.table.kNowhere &&
-      view.table.try_step(index, tag, [&](std::uint16_t policy, std::uint64_t state) noexcept {
-        return first_step(algorithm, time, policy, state, cost, verdict);
-      });
-  if (!decided) [[unlikely]]
-    return decide_with_retries(binding, time, key, hash, Acquire{cost});
-  count(view, index, hash.identity, verdict.allowed);
-  return decision_of(verdict, binding.id, most_at_once(algorithm), cost, view.clock);
-}
-
-/// A concurrency limit gives permits, and takes no calls.
-bool is_asked_for_permits(const Binding& binding) noexcept {
-  return std::holds_alternative<Concurrency>(binding.policy.parameters);
+  return decide_in_slot(algorithm, binding, time, key, hash, tag, index, cost);
 }
 
 /// The same for an algorithm that is not the token bucket.

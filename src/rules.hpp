@@ -16,6 +16,7 @@ namespace rl {
 template <class Clock>
 struct OwnTimeOn {
   const Clock* clock;
+  static constexpr bool kMayDeny = true;
   [[nodiscard]] std::uint64_t now() const noexcept { return clock->now(); }
   [[nodiscard]] std::uint64_t latest() const noexcept { return clock->now(); }
 };
@@ -27,10 +28,30 @@ template <class Clock>
 struct CallersTimeOn {
   const Clock* clock;
   std::uint64_t ns;
+  static constexpr bool kMayDeny = true;
   [[nodiscard]] std::uint64_t now() const noexcept { return ns; }
   [[nodiscard]] std::uint64_t latest() const noexcept { return std::max(ns, clock->now()); }
 };
 using CallersTime = CallersTimeOn<shm::Clock>;
+
+/// One reading of the segment's clock for many keys, made before their slots were read. To admit by
+/// it is as if each call had read the clock and was stopped then. A denial by it might be about what
+/// came later, so it is none: the call reads the clock for itself.
+struct SharedTime {
+  const shm::Clock* clock;
+  std::uint64_t ns;
+  static constexpr bool kMayDeny = false;
+  [[nodiscard]] std::uint64_t now() const noexcept { return ns; }
+};
+
+/// Returns the time of a call whose first look decided nothing.
+template <class Time>
+[[nodiscard]] Time time_of_retries(Time time) noexcept {
+  return time;
+}
+[[nodiscard]] inline OwnTime time_of_retries(SharedTime time) noexcept {
+  return {time.clock};
+}
 
 /// The step of a key under the policy that is asked, with nothing odd about state or clock; all
 /// else is passed on to CallRules. The clock is read AFTER the table has read the slot: see there.
@@ -44,7 +65,8 @@ template <class Algorithm, class Time>
     return {shm::Transition::pass, policy, state};
   }
   verdict = acquire(algorithm, state, now, cost);
-  return {verdict.allowed ? shm::Transition::store : shm::Transition::keep, policy, verdict.state};
+  constexpr auto kDenied = Time::kMayDeny ? shm::Transition::keep : shm::Transition::pass;
+  return {verdict.allowed ? shm::Transition::store : kDenied, policy, verdict.state};
 }
 
 /// Drives the table through one call, whatever the algorithm of its policy (shm::Rules).

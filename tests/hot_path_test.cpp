@@ -51,6 +51,9 @@ TEST_CASE("a_decision_allocates_nothing_whether_it_inserts_allows_denies_or_evic
       const std::string_view text(key.data(), static_cast<std::size_t>(size));
       (void)api.try_acquire(text);
       (void)api.try_acquire_at(Instant{}, text);
+      const std::array<std::string_view, 3> texts{text, "a", text};
+      std::array<Decision, 3> decisions;
+      api.try_acquire_batch(texts, decisions);
       (void)api.peek(text);
       if (i % 10 == 0) (void)api.reset(text);
     }

@@ -9,6 +9,7 @@
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <set>
@@ -155,6 +156,10 @@ TEST_CASE("A_P_S_threads_decide_evict_reset_publish_and_read_all_at_once") {
         const std::string key = "user:" + std::to_string((i * 7 + static_cast<int>(thread)) % 500);
         (void)churn.try_acquire(key);
         (void)flash.try_acquire_at(segment->now(), key);
+        const std::array<std::string_view, 3> keys{key, "hot", "hot"};
+        std::array<Decision, 3> decisions;
+        if (i % 16 == 0) hot.try_acquire_batch(keys, decisions);
+        admitted += decisions[1].allowed + decisions[2].allowed;
         if (i % 1'000 == 0) (void)segment->limiter("late-" + std::to_string(i), thousand());
       }
     });

@@ -1,0 +1,92 @@
+/// \file
+/// What a decision costs when many keys are asked at once, beside one by one.
+#include <fmt/format.h>
+
+#include <array>
+#include <stdexcept>
+
+#include "bench/common.hpp"
+#include "bench/loops.hpp"
+#include "bench/rounds.hpp"
+#include "bench/scratch.hpp"
+
+namespace rl::bench {
+namespace {
+
+/// Limiter::try_acquire, one call a step.
+struct OneByOne {
+  Limiter limiter;
+  RandomKeys keys;
+  void start(unsigned round) { keys.start(round); }
+  bool operator()() { return limiter.try_acquire(KeyText(keys.next()).view()).allowed; }
+};
+
+/// Limiter::try_acquire_batch: a step makes one key, and every so many steps all are decided.
+template <std::size_t kKeys>
+struct Batches {
+  Limiter limiter;
+  RandomKeys keys;
+  std::array<KeyText, kKeys> texts = {};
+  std::array<std::string_view, kKeys> views = {};
+  std::array<Decision, kKeys> decisions = {};
+  std::size_t made = 0;
+
+  void start(unsigned round) {
+    keys.start(round);
+    made = 0;
+  }
+  bool operator()() {
+    const KeyText& text = texts[made] = KeyText(keys.next());
+    views[made] = text.view();
+    if (++made < kKeys) return true;
+    made = 0;
+    limiter.try_acquire_batch(views, decisions);
+    return decisions[0].allowed;
+  }
+};
+
+/// Rows on so many keys at random, which all live in a table that promises room for just them.
+void random_rows(Report& report, std::uint32_t count, double seconds) {
+  Scratch segment({.keys = count});
+  Limiter limiter = segment->limiter("generous", Limit::per_second(1'000'000'000));
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (!limiter.try_acquire(KeyText(i).view()))
+      throw std::runtime_error("a row is not what it says it is");
+  }
+  const RandomKeys keys(count);
+  const Contender one_by_one = contender("one by one", OneByOne{limiter, keys});
+  const auto row = [&](Contender batches) {
+    const std::string name = fmt::format("{} of {} keys at random", batches.name, count);
+    batches.name = "batch";
+    report.add(compare(name, {batches, one_by_one}, report.options(), seconds));
+  };
+  row(contender("8", Batches<8>{limiter, keys}));
+  row(contender("32", Batches<32>{limiter, keys}));
+  row(contender("1024", Batches<1024>{limiter, keys}));
+}
+
+}  // namespace
+
+int run(int argc, char** argv) {
+  CLI::App app("Times one decision of a batch beside one by one.");
+  Options options;
+  bool deep = false;
+  add_options(app, options);
+  app.add_flag("--deep", deep, "16,000,000 keys, too: 1.8 GiB of /dev/shm");
+  CLI11_PARSE(app, argc, argv);
+  Report report(options, "One decision in a batch: CPU time, beside one by one, in turns", "ns");
+  const auto rows = [&](std::uint32_t count, double seconds) {
+    try {
+      random_rows(report, count, seconds);
+    } catch (const Error& e) {
+      report.skip(fmt::format("{} keys at random", count), e.what());
+    }
+  };
+  rows(1'000, 0.05);
+  rows(options.quick ? 20'000 : 1'000'000, 0.25);
+  if (deep) rows(16'000'000, 0.25);
+  report.finish();
+  return 0;
+}
+
+}  // namespace rl::bench
