@@ -36,11 +36,6 @@ struct CallersTimeOn {
 };
 using CallersTime = CallersTimeOn<shm::Clock>;
 
-/// Returns where the holder of a permit sat.
-constexpr shm::Sitter sitter_of(const PermitWord& word) noexcept {
-  return {word.holder - 1, word.generation};
-}
-
 /// One reading of the segment's clock for many keys, made before their slots were read. To admit by
 /// it is as if each call had read the clock and was stopped then. A denial by it might be about what
 /// came later, so it is none: the call reads the clock for itself.
@@ -58,6 +53,11 @@ template <class Time>
 }
 [[nodiscard]] inline OwnTime time_of_retries(SharedTime time) noexcept {
   return {time.clock};
+}
+
+/// Returns where the holder of a permit sat.
+constexpr shm::Sitter sitter_of(const PermitWord& word) noexcept {
+  return {word.holder - 1, word.generation};
 }
 
 /// The step of a key under the policy that is asked, with nothing odd about state or clock; all
@@ -216,10 +216,10 @@ class CallRules {
   std::uint64_t heal(const Parameters& parameters, std::uint64_t state,
                      std::uint64_t& now) noexcept {
     constexpr std::uint64_t kDebtMax = std::uint64_t{1} << 62;
-    const std::uint64_t latest = std::min(time_.latest(), kTimeMax);
+    const std::uint64_t latest = time_.latest();
     healed_ = is_beyond_horizon(parameters, state, latest);
     if (healed_) state = cut(parameters, state, latest);
-    if constexpr (!Time::kIsCallers) now = latest;
+    if constexpr (!Time::kIsCallers) now = std::min(latest, kTimeMax);
     is_behind_ = Time::kIsCallers && !healed_ && !std::holds_alternative<TokenBucket>(parameters);
     return debt_ns(state, now) > kDebtMax ? now + kDebtMax : state;
   }
