@@ -57,7 +57,7 @@ shm::Table<Cell> watched_table(const View& view) noexcept {
 inline Binding bind(View& view, std::string_view policy_name) {
   const std::uint16_t id = view.policies.find(policy_name);
   const auto constants = view.policies.read(id);
-  return {&view, id, policy_from(constants.value()).value(), hasher_for(view.mapping, policy_name),
+  return {&view, id, hasher_for(view.mapping, policy_name), policy_from(constants.value()).value(),
           nullptr};
 }
 
