@@ -126,8 +126,8 @@ TEST_CASE("a_list_of_limits_is_set_asked_shown_and_reset_as_one") {
   CHECK(never.err.find("policy \"api\" and can never pass; ask for at most 3") != never.err.npos);
   check_answer(rlctl({"show", name, "api", "k"}), 0,
                "policy  key  allowed  denied  remaining  limit  full in  state  policy limit\n"
-               "api     k          1       0          3      3      now  idle   2/s burst=3\n"
-               "api#2   k          1       0          2      5   36 min  live   5/h\n");
+               "api     k          1       2          3      3      now  idle   2/s burst=3\n"
+               "api#2   k          1       1          2      5   36 min  live   5/h\n");
   check_answer(rlctl({"reset", name, "api", "k"}), 0, "forgot what the key had consumed\n");
   check_answer(rlctl({"reset", name, "api", "k"}), 0, "the key had consumed nothing\n");
   check_answer(rlctl(ask("peek", "1")), 0, "would be allowed: 3 of 3 left of api, full now\n");
