@@ -54,6 +54,8 @@ TEST_CASE("a_decision_allocates_nothing_whether_it_inserts_allows_denies_or_evic
       const std::array<std::string_view, 3> texts{text, "a", text};
       std::array<Decision, 3> decisions;
       api.try_acquire_batch(texts, decisions);
+      AllOf all = all_of({{api, text}, {api, "a"}});
+      (void)refund({{api, text}, {api, "a"}}, all);
       (void)api.peek(text);
       if (i % 10 == 0) (void)api.reset(text);
     }

@@ -7,6 +7,7 @@
 #ifndef RL_RL_HPP
 #define RL_RL_HPP
 
+#include <rl/all_of.hpp>
 #include <rl/decision.hpp>
 #include <rl/error.hpp>
 #include <rl/http.hpp>
@@ -14,6 +15,7 @@
 #include <rl/limit.hpp>
 #include <rl/limiter.hpp>
 #include <rl/limits.hpp>
+#include <rl/permit.hpp>
 #include <rl/segment.hpp>
 #include <rl/time.hpp>
 #include <rl/version.hpp>

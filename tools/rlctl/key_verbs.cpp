@@ -187,6 +187,26 @@ KeyInfo never_seen(const Arguments& arguments, std::string key, const Limit& lim
   return row;
 }
 
+/// Takes a permit and gives it back: that one could be had is what is to be known. Returns the exit
+/// code.
+int take_permit(const Arguments& arguments, Limiter& limiter, const std::string& key) {
+  if (arguments.has(Arg::cost)) {
+    throw Error(
+        Errc::bad_option,
+        fmt::format("policy \"{}\" gives permits, and a permit has no cost; leave --cost out",
+                    arguments.text(Arg::policy)));
+  }
+  Permit permit = limiter.permit(key);
+  if (!permit || arguments.has(Arg::json)) return answer(arguments, permit.decision(), 1, "");
+  put(fmt::format("took a permit, one of {}, for up to {}; it is given back now\n",
+                  permit.decision().limit, human_duration(limiter.limit().lease())));
+  return 0;
+}
+
+bool gives_permits(const Limiter& limiter) {
+  return limiter.limit().algorithm() == Algorithm::concurrency;
+}
+
 }  // namespace
 
 int acquire(const Arguments& arguments) {
@@ -194,6 +214,7 @@ int acquire(const Arguments& arguments) {
   const std::uint64_t cost = cost_of(arguments);
   Segment segment = open_to_write(arguments);
   Limiter limiter = segment.limiter(arguments.text(Arg::policy));
+  if (gives_permits(limiter)) return take_permit(arguments, limiter, key);
   return answer(arguments, limiter.try_acquire(key, cost), cost, "");
 }
 
@@ -208,10 +229,18 @@ int peek(const Arguments& arguments) {
 int show(const Arguments& arguments) {
   const std::string key = key_of(arguments);
   Segment segment = open_to_read(arguments);
-  const Limit limit = segment.limiter(arguments.text(Arg::policy)).limit();
+  const Limiter limiter = segment.limiter(arguments.text(Arg::policy));
+  const Limit limit = limiter.limit();
   const auto found = segment.find(arguments.text(Arg::policy), key);
-  const KeyRow row{found ? *found : never_seen(arguments, key, limit, segment.info().labels),
-                   limit.to_string()};
+  KeyRow row{found ? *found : never_seen(arguments, key, limit, segment.info().labels),
+             limit.to_string()};
+  if (gives_permits(limiter)) {  // all of the key's, not the slot that has its own name
+    const Decision seen = limiter.peek(key);
+    row.key.part = SlotPart::key;
+    row.key.remaining = seen.remaining;
+    row.key.reset_after = seen.reset_after;
+    row.key.idle = seen.remaining == limit.count();
+  }
   put_rows<KeyRow>([&](const auto& visit) { visit(row); }, arguments.has(Arg::json));
   return 0;
 }
