@@ -19,9 +19,10 @@
 ///
 /// Both write, then read what the other wrote, with a full barrier in between (a compare-and-swap:
 /// slot.hpp). So either 2 on the left sees the permit, or 2 on the right sees the mark: then 3 fails,
-/// and the looker looks again. If 3 succeeds, nobody has given a permit back since 1 but those who are
-/// still at it, and permits of leases that ended are few and known: so all were out, and they are until
-/// the hint is cleared, the first lease ends, or half a second has passed, as the dead clear nothing.
+/// and the looker looks again. If 3 succeeds, nobody has finished giving one back since 1: all permits
+/// were out at that instant, or just being given back. And so they are until the hint is cleared, or the
+/// first lease ends, or half a second has passed: the dead clear nothing. (Nor does who is killed
+/// between its two steps; its permit is free, and nobody knows, for that long.)
 /// Within that a denial is a look at the hint and at two permits. That no mark ever comes back with
 /// another meaning, so that 3 cannot succeed wrongly, stands at is_recent (src/permit_words.hpp).
 ///

@@ -28,6 +28,10 @@ struct Step {
                     ///< free one of its list
     publish,        ///< makes a policy, named after the key
     refund,         ///< gives back the first call on the key that was admitted, of cost `amount`
+    charge,
+    reserve,  ///< with all patience
+    settle,   ///< of the first call on the key that was admitted, which cost `amount` in truth
+    set_remaining,
   } kind;
   char key = 'k';
   std::uint64_t amount = 1;
@@ -40,6 +44,11 @@ struct Outcome {
   std::uint64_t remaining = 0;
   friend bool operator==(const Outcome&, const Outcome&) = default;
 };
+
+/// Whether a step is told how it was decided.
+bool decides(const Step& step);
+/// Whether a step may give its key a slot.
+bool inserts(const Step& step);
 
 std::string to_string(const Step& step);
 std::string to_string(const Outcome& outcome);
@@ -92,9 +101,19 @@ class Model {
   [[nodiscard]] const std::map<char, std::uint64_t>& keys() const noexcept { return tat_ns_; }
 
  private:
+  /// The first call on a key that was admitted.
+  struct First {
+    std::uint64_t cost_ns;
+    std::uint64_t charged_ns;  ///< the TAT after it; 0 when its window is over
+  };
+  Outcome decide(const Step& step);
+  void give_back(char key, std::uint64_t most_ns);
+  [[nodiscard]] std::uint64_t debt_ns(char key) const;
+  [[nodiscard]] std::uint64_t left(char key) const;
+
   std::uint64_t now_ns_ = 0;
   std::map<char, std::uint64_t> tat_ns_;
-  std::map<char, std::uint64_t> charged_ns_;  ///< the TAT after the first call that was admitted
+  std::map<char, First> first_;
 };
 
 }  // namespace rl::test
