@@ -9,9 +9,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string_view>
-
-#include <rl/decision.hpp>
 
 #include "src/core.hpp"
 #include "src/rules.hpp"
@@ -36,10 +33,6 @@ inline shm::KeyHash hash_of_permit(const shm::Hasher& hasher, shm::Hash128 key,
 inline shm::KeyHash hash_of_fence(const shm::Hasher& hasher, shm::Hash128 key) noexcept {
   return hash_of_part(hasher, key, WordKind::fence, 0);
 }
-
-/// Says how many permits of a key are free, and what a taker would be told. The kernel is not asked
-/// who is dead. For a binding of a concurrency limit, and a key that is not empty.
-Decision look_at_permits(const Binding& binding, std::string_view key) noexcept;
 
 /// Decides nothing where a caller's clock cannot explain the state: no word of ours is beyond a
 /// horizon, so the slot is another policy's, by bytes gone wrong.

@@ -227,7 +227,9 @@ int peek(const Arguments& arguments) {
   const std::uint64_t cost = cost_of(arguments);
   Segment segment = open_to_read(arguments);
   const Limiters limiters = segment.limiters(arguments.text(Arg::policy));
-  return answer(arguments, limiters, limiters.peek(key, cost), cost, "would be ");
+  const AllOf seen = gives_permits(limiters) ? AllOf{.decision = limiters[0].peek_permit(key)}
+                                             : limiters.peek(key, cost);
+  return answer(arguments, limiters, seen, cost, "would be ");
 }
 
 int show(const Arguments& arguments) {
@@ -243,7 +245,7 @@ int show(const Arguments& arguments) {
                     limit.to_string()});
   }
   if (gives_permits(limiters)) {  // all of the key's, not the slot that has its own name
-    const Decision seen = limiters[0].peek(key);
+    const Decision seen = limiters[0].peek_permit(key);
     KeyInfo& row = rows.front().key;
     row.part = SlotPart::key;
     row.remaining = seen.remaining;
