@@ -50,6 +50,7 @@ TEST_CASE_FIXTURE(AllOfTest, "a_denial_charges_nothing_and_names_who_denied") {
   CHECK(api.peek("ip").remaining == 10);
   CHECK(daily.peek("other").remaining == 7);
   CHECK(segment->info().live == 1);
+  CHECK(segment->find("daily", "user")->denied_count == 1);
 }
 
 TEST_CASE_FIXTURE(AllOfTest, "of_several_denials_the_longest_is_told_and_it_is_true") {

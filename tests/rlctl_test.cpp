@@ -90,6 +90,49 @@ TEST_CASE("policy_set_makes_a_limit_once_and_refuses_to_change_it") {
               "cannot be changed live yet; ");
 }
 
+TEST_CASE("a_list_of_limits_is_set_asked_shown_and_reset_as_one") {
+  const Made segment;
+  const std::string& name = segment.name();
+  check_answer(rlctl({"policy", "set", name, "api", "2/s burst=3, 5/h"}), 0,
+               "policy api is 2/s burst=3, 5/h\n");
+  check_answer(rlctl({"policy", "set", name, "api", "2/s", "burst=3,", "5/h"}), 0,
+               "policy api is 2/s burst=3, 5/h\n");
+  check_answer(rlctl({"policy", "list", name}), 0,
+               "policy  id  limit  interval  policy limit\n"
+               "api      1      3    500 ms  2/s burst=3\n"
+               "api#2    2      5    12 min  5/h\n");
+  CHECK(rlctl({"policy", "set", name, "api", "2/s burst=3, 5/h", "--json"}).out ==
+        rlctl({"policy", "list", name, "--json"}).out);
+  check_error(rlctl({"policy", "set", name, "api", "2/s burst=3"}),
+              "policy \"api\" is 2/s burst=3, 5/h, not 2/s burst=3, and a limit ");
+  check_error(rlctl({"policy", "set", name, "other", "5/h, concurrency 3"}),
+              "a concurrency limit gives permits and takes no calls; ");
+
+  const auto ask = [&](const char* verb, const char* cost) {
+    return Words{verb, name, "api", "k", "--cost", cost};
+  };
+  check_answer(rlctl(ask("acquire", "3")), 0, "allowed: 0 of 3 left of api, full in 1.5 s\n");
+  check_answer(rlctl(ask("acquire", "2")), 1,
+               "denied by api, come back in 1 s: 0 of 3 left, full in 1.5 s\n");
+  REQUIRE(rlctl({"clock", name, "--advance", "2s"}).exit_code == 0);
+  check_answer(rlctl(ask("peek", "3")), 1,
+               "would be denied by api#2, come back in 12 min: 2 of 5 left, full in 36 min\n");
+  check_answer(rlctl(ask("peek", "1")), 0,
+               "would be allowed: 2 of 5 left of api#2, full in 36 min\n");
+  CHECK(rlctl({"--json", "peek", name, "api", "k", "--cost", "3"})
+            .out.find(R"("wait_ns":0,"policy":"api#2"})") != std::string::npos);
+  const Ran never = rlctl(ask("acquire", "4"));
+  CHECK(never.exit_code == 1);
+  CHECK(never.err.find("policy \"api\" and can never pass; ask for at most 3") != never.err.npos);
+  check_answer(rlctl({"show", name, "api", "k"}), 0,
+               "policy  key  allowed  denied  remaining  limit  full in  state  policy limit\n"
+               "api     k          1       2          3      3      now  idle   2/s burst=3\n"
+               "api#2   k          1       1          2      5   36 min  live   5/h\n");
+  check_answer(rlctl({"reset", name, "api", "k"}), 0, "forgot what the key had consumed\n");
+  check_answer(rlctl({"reset", name, "api", "k"}), 0, "the key had consumed nothing\n");
+  check_answer(rlctl(ask("peek", "1")), 0, "would be allowed: 3 of 3 left of api, full now\n");
+}
+
 TEST_CASE("policy_list_aligns_its_columns") {
   const Made segment;
   segment.policy("api", "100/s burst=200");

@@ -157,7 +157,8 @@ class RL_EXPORT Limiter {
 
   /// Makes of what hold() charged what the work really cost: gives the difference back as refund()
   /// does, at most what is still owed, or charges it as charge() does, also beyond the limit. Returns
-  /// whether the hold is settled now; a second time, or of a denial, it is false and nothing changes.
+  /// whether the hold is settled now; a second time, of a denial, or of a hold that passed uncounted
+  /// for want of room, it is false and nothing changes.
   ///
   /// Errors: false, too, when the key has found no room in the table for a difference to be charged,
   /// and when the decision is another policy's. The decision is emptied by any call. Accuracy: what is

@@ -14,6 +14,7 @@
 #include <rl/keys.hpp>
 #include <rl/limit.hpp>
 #include <rl/limiter.hpp>
+#include <rl/limiters.hpp>
 #include <rl/limits.hpp>
 #include <rl/permit.hpp>
 #include <rl/segment.hpp>

@@ -16,6 +16,8 @@
 #include <rl/export.hpp>
 #include <rl/limit.hpp>
 #include <rl/limiter.hpp>
+#include <rl/limiters.hpp>
+#include <rl/limits.hpp>
 #include <rl/time.hpp>
 
 namespace rl {
@@ -134,6 +136,15 @@ class RL_EXPORT Segment {
   /// Returns the limiter of a policy that exists. Errors: unknown_policy.
   [[nodiscard]] Limiter limiter(std::string_view policy);
 
+  /// Returns the limiters of a list of limits; makes those policies that the segment does not have:
+  /// first `policy`, then `policy`#2, `policy`#3 and so on, so that a list that somebody was killed at
+  /// is completed by who asks next. Those that are there stand, also where they are more: see
+  /// Limiters::differs(). Errors: as limiter(), and bad_limit for a concurrency limit among others.
+  [[nodiscard]] Limiters limiters(std::string_view policy, const Limits& limits);
+  /// Returns the limiters of a list that exists, as far as it is there; of one limit, too. Errors:
+  /// unknown_policy.
+  [[nodiscard]] Limiters limiters(std::string_view policy);
+
   /// Returns the segment's time.
   ///
   /// Progress: no system call on the TSC. Accuracy: all processes of the segment agree to within
@@ -161,6 +172,7 @@ class RL_EXPORT Segment {
 
  private:
   explicit Segment(std::shared_ptr<SegmentCore> core) noexcept : core_(std::move(core)) {}
+  void add_rest(std::string_view policy, std::vector<Limiter>& all);
   std::shared_ptr<SegmentCore> core_;
 };
 

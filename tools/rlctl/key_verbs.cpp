@@ -58,19 +58,21 @@ std::string key_of(const Arguments& arguments) {
   return key;
 }
 
-/// Prints a decision. Returns the exit code.
-int answer(const Arguments& arguments, const Decision& decision, std::uint64_t cost,
-           std::string_view asked) {
-  const std::string& policy = arguments.text(Arg::policy);
+/// Prints what was told of a call, and which policy did where a list was asked. Returns the exit code.
+int answer(const Arguments& arguments, const Limiters& asked_of, const AllOf& all,
+           std::uint64_t cost, std::string_view asked) {
+  const Decision& decision = all.decision;
+  const std::string policy = asked_of.policy(all.which);
+  const std::string_view by = asked_of.size() > 1 ? policy : std::string_view();
   if (decision.reason == Reason::invalid || decision.reason == Reason::unavailable) {
     throw Error(Errc::system,
                 fmt::format("policy \"{}\" of {} cannot decide ({}); see `rlctl info`", policy,
                             arguments.text(Arg::segment), to_string(decision.reason)));
   }
   if (arguments.has(Arg::json)) {
-    put_json(json_of(decision));
+    put_json(json_of(decision, by));
   } else {
-    put(text_of(decision, asked));
+    put(text_of(decision, by, asked));
   }
   if (decision.reason == Reason::never) {
     complain(
@@ -175,9 +177,9 @@ std::vector<KeyInfo> first_rows(const Segment& segment, const Filter& filter, Be
 }
 
 /// A key without a slot, which is the same as an idle one. Its label is what a slot would hold.
-KeyInfo never_seen(const Arguments& arguments, std::string key, const Limit& limit, bool labels) {
+KeyInfo never_seen(std::string policy, std::string key, const Limit& limit, bool labels) {
   KeyInfo row;
-  row.policy = arguments.text(Arg::policy);
+  row.policy = std::move(policy);
   row.limit = row.remaining = limit.burst();
   if (labels) {
     row.key_truncated = key.size() > shm::kLabelTextBytes;
@@ -189,22 +191,24 @@ KeyInfo never_seen(const Arguments& arguments, std::string key, const Limit& lim
 
 /// Takes a permit and gives it back: that one could be had is what is to be known. Returns the exit
 /// code.
-int take_permit(const Arguments& arguments, Limiter& limiter, const std::string& key) {
+int take_permit(const Arguments& arguments, const Limiters& limiters, const std::string& key) {
   if (arguments.has(Arg::cost)) {
     throw Error(
         Errc::bad_option,
         fmt::format("policy \"{}\" gives permits, and a permit has no cost; leave --cost out",
                     arguments.text(Arg::policy)));
   }
-  Permit permit = limiter.permit(key);
-  if (!permit || arguments.has(Arg::json)) return answer(arguments, permit.decision(), 1, "");
+  Limiter limiter = limiters[0];
+  const Permit permit = limiter.permit(key);
+  if (!permit || arguments.has(Arg::json))
+    return answer(arguments, limiters, {.decision = permit.decision()}, 1, "");
   put(fmt::format("took a permit, one of {}, for up to {}; it is given back now\n",
                   permit.decision().limit, human_duration(limiter.limit().lease())));
   return 0;
 }
 
-bool gives_permits(const Limiter& limiter) {
-  return limiter.limit().algorithm() == Algorithm::concurrency;
+bool gives_permits(const Limiters& limiters) {
+  return limiters.size() == 1 && limiters[0].limit().algorithm() == Algorithm::concurrency;
 }
 
 }  // namespace
@@ -213,36 +217,43 @@ int acquire(const Arguments& arguments) {
   const std::string key = key_of(arguments);
   const std::uint64_t cost = cost_of(arguments);
   Segment segment = open_to_write(arguments);
-  Limiter limiter = segment.limiter(arguments.text(Arg::policy));
-  if (gives_permits(limiter)) return take_permit(arguments, limiter, key);
-  return answer(arguments, limiter.try_acquire(key, cost), cost, "");
+  Limiters limiters = segment.limiters(arguments.text(Arg::policy));
+  if (gives_permits(limiters)) return take_permit(arguments, limiters, key);
+  return answer(arguments, limiters, limiters.try_acquire(key, cost), cost, "");
 }
 
 int peek(const Arguments& arguments) {
   const std::string key = key_of(arguments);
   const std::uint64_t cost = cost_of(arguments);
   Segment segment = open_to_read(arguments);
-  const Limiter limiter = segment.limiter(arguments.text(Arg::policy));
-  const Decision seen = gives_permits(limiter) ? limiter.peek_permit(key) : limiter.peek(key, cost);
-  return answer(arguments, seen, cost, "would be ");
+  const Limiters limiters = segment.limiters(arguments.text(Arg::policy));
+  const AllOf seen = gives_permits(limiters) ? AllOf{.decision = limiters[0].peek_permit(key)}
+                                             : limiters.peek(key, cost);
+  return answer(arguments, limiters, seen, cost, "would be ");
 }
 
 int show(const Arguments& arguments) {
   const std::string key = key_of(arguments);
   Segment segment = open_to_read(arguments);
-  const Limiter limiter = segment.limiter(arguments.text(Arg::policy));
-  const Limit limit = limiter.limit();
-  const auto found = segment.find(arguments.text(Arg::policy), key);
-  KeyRow row{found ? *found : never_seen(arguments, key, limit, segment.info().labels),
-             limit.to_string()};
-  if (gives_permits(limiter)) {  // all of the key's, not the slot that has its own name
-    const Decision seen = limiter.peek_permit(key);
-    row.key.part = SlotPart::key;
-    row.key.remaining = seen.remaining;
-    row.key.reset_after = seen.reset_after;
-    row.key.idle = seen.remaining == limit.count();
+  const Limiters limiters = segment.limiters(arguments.text(Arg::policy));
+  std::vector<KeyRow> rows;
+  for (std::size_t i = 0; i < limiters.size(); ++i) {
+    const std::string policy = limiters.policy(i);
+    const Limit limit = limiters[i].limit();
+    const auto found = segment.find(policy, key);
+    rows.push_back({found ? *found : never_seen(policy, key, limit, segment.info().labels),
+                    limit.to_string()});
   }
-  put_rows<KeyRow>([&](const auto& visit) { visit(row); }, arguments.has(Arg::json));
+  if (gives_permits(limiters)) {  // all of the key's, not the slot that has its own name
+    const Decision seen = limiters[0].peek_permit(key);
+    KeyInfo& row = rows.front().key;
+    row.part = SlotPart::key;
+    row.remaining = seen.remaining;
+    row.reset_after = seen.reset_after;
+    row.idle = seen.remaining == limiters[0].limit().count();
+  }
+  put_rows<KeyRow>([&](const auto& visit) { std::for_each(rows.begin(), rows.end(), visit); },
+                   arguments.has(Arg::json));
   return 0;
 }
 
@@ -295,7 +306,7 @@ int reset(const Arguments& arguments) {
   } else {
     const std::string key = key_of(arguments);
     Segment segment = open_to_write(arguments);
-    forgotten = segment.limiter(arguments.text(Arg::policy)).reset(key) ? 1 : 0;
+    forgotten = segment.limiters(arguments.text(Arg::policy)).reset(key) ? 1 : 0;
   }
   if (arguments.has(Arg::json)) {
     put_json(Json{{"forgotten", forgotten}});

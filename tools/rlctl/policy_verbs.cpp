@@ -8,21 +8,25 @@ namespace rl::ctl {
 
 int policy_set(const Arguments& arguments) {
   const std::string& name = arguments.text(Arg::policy);
-  const Limit wanted = Limit::parse(arguments.text(Arg::limit));
+  const Limits wanted = Limits::parse(arguments.text(Arg::limit));
   Segment segment = open_to_write(arguments);
-  const Limiter limiter = segment.limiter(name, wanted);
-  if (limiter.differs()) {
-    throw Error(Errc::exists,
-                fmt::format("{}: policy \"{}\" is {}, not {}, and a limit cannot be changed live "
-                            "yet; set another name, or remove the segment and create it anew",
-                            segment.path(), name, limiter.limit().to_string(), wanted.to_string()));
+  const Limiters limiters = segment.limiters(name, wanted);
+  if (limiters.differs()) {
+    throw Error(
+        Errc::exists,
+        fmt::format("{}: policy \"{}\" is {}, not {}, and a limit cannot be changed live "
+                    "yet; set another name, or remove the segment and create it anew",
+                    segment.path(), name, limiters.limits().to_string(), wanted.to_string()));
   }
   if (!arguments.has(Arg::json)) {
     put(fmt::format("policy {} is {}\n", escape(name), wanted.to_string()));
     return 0;
   }
-  for (const PolicyInfo& policy : segment.policies())
-    if (policy.name == name) put_json(json_of(policy));
+  const std::vector<PolicyInfo> policies = segment.policies();
+  for (std::size_t i = 0; i < limiters.size(); ++i) {
+    for (const PolicyInfo& policy : policies)
+      if (policy.name == limiters.policy(i)) put_json(json_of(policy));
+  }
   return 0;
 }
 

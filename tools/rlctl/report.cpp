@@ -78,8 +78,8 @@ void put_pairs(const std::vector<std::pair<std::string, std::string>>& pairs) {
   for (const auto& [name, value] : pairs) put(table.line({name, value}));
 }
 
-Json json_of(const Decision& d) {
-  return {
+Json json_of(const Decision& d, std::string_view by) {
+  Json json = {
       {"allowed", d.allowed},
       {"reason", to_string(d.reason)},
       {"limit", d.limit},
@@ -88,17 +88,21 @@ Json json_of(const Decision& d) {
       {"reset_after_ns", d.reset_after.count()},
       {"wait_ns", d.wait.count()},
   };
+  if (!by.empty()) json["policy"] = escape(by);
+  return json;
 }
 
-std::string text_of(const Decision& d, std::string_view asked) {
+std::string text_of(const Decision& d, std::string_view by, std::string_view asked) {
   std::string verdict = fmt::format("{}{}", asked, d.allowed ? "allowed" : "denied");
+  if (!by.empty() && !d.allowed) verdict += fmt::format(" by {}", escape(by));
   if (d.reason != Reason::ok && d.reason != Reason::limited)
     verdict += fmt::format(" ({})", to_string(d.reason));
   if (!d.allowed && d.retry_after != kNever)
     verdict += fmt::format(", come back in {}", human_duration(d.retry_after));
   if (d.allowed && d.wait.count() > 0)
     verdict += fmt::format(", to go ahead in {}", human_duration(d.wait));
-  return fmt::format("{}: {} of {} left, full {}{}\n", verdict, d.remaining, d.limit,
+  const std::string of = by.empty() || !d.allowed ? "" : fmt::format(" of {}", escape(by));
+  return fmt::format("{}: {} of {} left{}, full {}{}\n", verdict, d.remaining, d.limit, of,
                      d.reset_after.count() > 0 ? "in " : "", full_in(d.reset_after));
 }
 

@@ -23,9 +23,10 @@ void put_json(const Json& object);
 /// Prints names and values below each other.
 void put_pairs(const std::vector<std::pair<std::string, std::string>>& pairs);
 
-Json json_of(const Decision& decision);
+/// `by` names the policy that decided, where there are several; else it is empty.
+Json json_of(const Decision& decision, std::string_view by);
 /// `asked` is "" for a call that was made, "would be " for one that was only looked at.
-std::string text_of(const Decision& decision, std::string_view asked);
+std::string text_of(const Decision& decision, std::string_view by, std::string_view asked);
 
 Json json_of(const SegmentInfo& info);
 void put_text(const SegmentInfo& info);

@@ -1,0 +1,99 @@
+#include <rl/limiters.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include <rl/segment.hpp>
+
+#include "src/all_of.hpp"
+#include "src/core.hpp"
+
+namespace rl {
+namespace {
+
+std::string name_in_list(std::string_view policy, std::size_t i) {
+  return i == 0 ? std::string(policy) : fmt::format("{}#{}", policy, i + 1);
+}
+
+/// A list has to be one that a call can be asked of.
+void check(const Limits& limits) {
+  const auto gives_permits = [](const Limit& l) { return l.algorithm() == Algorithm::concurrency; };
+  if (limits.size() > 1 && std::any_of(limits.begin(), limits.end(), gives_permits)) {
+    throw Error(Errc::bad_limit,
+                fmt::format("\"{}\": a concurrency limit gives permits and takes no calls; give it "
+                            "a policy of its own",
+                            limits.to_string()));
+  }
+}
+
+}  // namespace
+
+Limiters Segment::limiters(std::string_view policy, const Limits& limits) {
+  check(limits);
+  // Before the first is made: the last has the longest name.
+  shm::PolicyTable::check_name(name_in_list(policy, limits.size() - 1));
+  std::vector<Limiter> all;
+  for (std::size_t i = 0; i < limits.size(); ++i)
+    all.push_back(limiter(name_in_list(policy, i), limits[i]));
+  add_rest(policy, all);
+  return {policy, std::move(all), limits.size()};
+}
+
+Limiters Segment::limiters(std::string_view policy) {
+  std::vector<Limiter> all{limiter(policy)};
+  add_rest(policy, all);
+  return {policy, std::move(all), 0};
+}
+
+/// Adds the limits of a list that the segment has beyond those that are known.
+void Segment::add_rest(std::string_view policy, std::vector<Limiter>& all) {
+  while (all.size() < Limits::kMax) {
+    const std::string name = name_in_list(policy, all.size());
+    if (core_->view().policies.find(name) == 0) return;
+    all.push_back(limiter(name));
+  }
+}
+
+AllOf Limiters::try_acquire(std::string_view key, std::uint64_t cost) noexcept {
+  AskedTogether together;
+  for (Limiter& limiter : limiters_) together.add(limiter, key, cost);
+  return together.decide();
+}
+
+AllOf Limiters::peek(std::string_view key, std::uint64_t cost) const noexcept {
+  AllOf all;
+  for (std::size_t i = 0; i < limiters_.size(); ++i) all.each[i] = limiters_[i].peek(key, cost);
+  conclude(all, limiters_.size());
+  return all;
+}
+
+bool Limiters::refund(std::string_view key, AllOf& all) noexcept {
+  bool given = false;
+  for (std::size_t i = limiters_.size(); i-- > 0;) given |= limiters_[i].refund(key, all.each[i]);
+  return given;
+}
+
+bool Limiters::reset(std::string_view key) noexcept {
+  bool any = false;
+  for (Limiter& limiter : limiters_) any |= limiter.reset(key);
+  return any;
+}
+
+std::string Limiters::policy(std::size_t i) const {
+  return name_in_list(name_, i);
+}
+
+Limits Limiters::limits() const {
+  std::vector<Limit> limits;
+  for (const Limiter& limiter : limiters_) limits.push_back(limiter.limit());
+  return Limits(std::move(limits));
+}
+
+bool Limiters::differs() const noexcept {
+  return (wanted_ != 0 && wanted_ != limiters_.size()) ||
+         std::any_of(limiters_.begin(), limiters_.end(),
+                     [](const Limiter& l) { return l.differs(); });
+}
+
+}  // namespace rl
