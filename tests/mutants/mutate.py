@@ -242,12 +242,12 @@ OF_RULES = [
   }
 """),
     ("OWING_IS_IDLE", "A: a debt of less than a token is not a debt", """\
-    return is_idle(parameters, state, judged_at_) ? shm::Standing::idle : shm::Standing::owing;
+    if (is_idle(parameters, state, judged_at_)) return shm::Standing::idle;
 """, """\
     const auto* const bucket = std::get_if<TokenBucket>(&parameters);
     const bool spares = kMutant == Mutant::OWING_IS_IDLE && bucket != nullptr;
     const std::uint64_t at_ns = judged_at_ + (spares ? bucket->interval_ns - 1 : 0);
-    return is_idle(parameters, state, at_ns) ? shm::Standing::idle : shm::Standing::owing;
+    if (is_idle(parameters, state, at_ns)) return shm::Standing::idle;
 """),
     ("JUDGE_A_NEWER_LIBRARYS", "A: a policy that is not understood is judged all the same", """\
     if (!found) return shm::Standing::sticky;  // of a newer library: not ours to judge
