@@ -55,7 +55,7 @@ struct TakePermit : OnlyActs {
   [[nodiscard]] Verdict act(const Parameters& parameters, std::uint64_t state,
                             std::uint64_t now_ns) const noexcept {
     const auto* const permits = std::get_if<Concurrency>(&parameters);
-    if (permits == nullptr) return look(parameters, state, now_ns);
+    if (permits == nullptr) return out_of_reach(state);
     Verdict verdict{};
     verdict.state = state;
     const PermitWord word = PermitWord::of(state);
@@ -72,6 +72,14 @@ struct TakePermit : OnlyActs {
   }
 
  private:
+  /// Bytes gone wrong put the slot under another policy. It is as good as out; when it will not be,
+  /// nobody can know.
+  [[nodiscard]] static Verdict out_of_reach(std::uint64_t state) noexcept {
+    Verdict verdict{};
+    verdict.state = state;
+    verdict.retry_after_ns = Concurrency::kLeaseMin;
+    return verdict;
+  }
   [[nodiscard]] bool is_dead(const PermitWord& word) const noexcept {
     return liveness != nullptr ? !liveness->is_alive(sitter_of(word))
                                : participant.has_successor(sitter_of(word));
