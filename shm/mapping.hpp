@@ -58,9 +58,12 @@ class Mapping {
   /// Attaches. Errors: not_found, permission, not_a_segment, wrong_version, wrong_host, corrupt.
   static Mapping attach(const std::string& path, Access access, bool any_owner);
 
+  /// What becomes of a member's state in a copy, whose seats are new: for its policy to say.
+  using StateInCopy = std::uint64_t (*)(const PolicyConstants& policy, std::uint64_t state);
+
   /// Creates a segment of the same shape and contents as `old` under `path`, for the processes that
   /// still have `old` mapped after its name was removed. Errors as create.
-  static Mapping recreate(const std::string& path, const Mapping& old);
+  static Mapping recreate(const std::string& path, const Mapping& old, StateInCopy in_copy);
 
   /// Puts private, empty memory in the place of the shared: lets go of a segment that was left,
   /// though a thread that was stopped in the middle of a call may still look at it.
@@ -109,10 +112,14 @@ class Mapping {
     uid_t uid;  ///< -1: as it comes
     gid_t gid;
   };
+  struct Contents {
+    const Mapping& old;
+    StateInCopy in_copy;
+  };
   static Mapping publish(const std::string& path, const HeaderConstants& constants,
-                         const Ownership& ownership, const Mapping* contents);
+                         const Ownership& ownership, const Contents* contents);
   void map(const std::string& path, int fd, Access access, const HeaderConstants& constants);
-  void copy_from(const Mapping& old);
+  void copy_from(const Contents& contents);
 
   template <class T>
   [[nodiscard]] T& at(std::uint64_t offset) const noexcept {

@@ -43,6 +43,8 @@ Participant::~Participant() {
 void Participant::close_file(Holder& holder) const noexcept {
   const int fd = holder.fd.exchange(-1, std::memory_order_acq_rel);  // one thread gets to close it
   if (mapping_.is_shown_by(fd)) ::close(fd);
+  // Not before: a child that is forked in between must not share the lock.
+  if (fd >= 0) forget_for_forks(holder.fork_file);
 }
 
 Participant::Holder& Participant::holder() noexcept {
@@ -73,6 +75,8 @@ void Participant::take_seat(Holder& holder, Holder* inherited) const noexcept {
       inherited != nullptr ? inherited->fd.exchange(-1, std::memory_order_acq_rel) : -1;
   Fd fd = mapping_.reopen(path_, known);
   if (known >= 0 && known != fd.get() && mapping_.is_shown_by(known)) ::close(known);
+  if (known >= 0) forget_for_forks(inherited->fork_file);
+  if (fd) holder.fork_file = note_for_forks(fd.get(), mapping_.device(), mapping_.inode());
   const std::uint32_t capacity = mapping_.geometry().seat_capacity;
   const auto pid = static_cast<std::uint32_t>(::getpid());
   for (std::uint32_t i = 0; fd && i < capacity; ++i) {
@@ -81,7 +85,7 @@ void Participant::take_seat(Holder& holder, Holder* inherited) const noexcept {
     if (::fcntl(fd.get(), F_OFD_SETLK, &lock) != 0) continue;
     Seat& entry = mapping_.seats()[seat];
     // relaxed: that it goes up under the lock is all that is asked of it.
-    entry.generation.fetch_add(1, std::memory_order_relaxed);
+    holder.generation = entry.generation.fetch_add(1, std::memory_order_relaxed) + 1;
     entry.pid.store(pid, std::memory_order_relaxed);
     entry.since_unix_ns.store(read_unix_ns(), std::memory_order_relaxed);
     holder.seat = seat;
@@ -107,6 +111,12 @@ void Participant::renew() noexcept {
     close_file(*mine);
     delete mine;
   }
+}
+
+std::optional<Sitter> Participant::sitter() noexcept {
+  const Holder& h = holder();
+  if (h.seat == kAnonymous) return std::nullopt;
+  return Sitter{h.seat, h.generation};
 }
 
 std::uint64_t Participant::nonce() noexcept {
@@ -143,16 +153,54 @@ Participant::CopyLock::~CopyLock() {
   if (held_ && fd_ >= 0) ::fcntl(fd_, F_OFD_SETLK, &lock);
 }
 
+namespace {
+
+/// Asked on a description that has no lock itself: a lock does not conflict with its own. A read
+/// lock is asked for, as readers of the file may hold those without sitting there. Nothing is known
+/// when the kernel does not tell.
+std::optional<bool> is_seat_locked(const Mapping& mapping, const Fd& fd,
+                                   std::uint32_t seat) noexcept {
+  struct flock lock = seat_lock(mapping, seat, F_RDLCK);
+  if (::fcntl(fd.get(), F_OFD_GETLK, &lock) != 0) return std::nullopt;
+  return lock.l_type != F_UNLCK;
+}
+
+}  // namespace
+
 std::uint32_t Participant::count_attached(const Mapping& mapping,
                                           const std::string& path) noexcept {
   const Fd fd = mapping.reopen(path, -1);
   std::uint32_t held = 0;
   for (std::uint32_t seat = 0; fd && seat < mapping.geometry().seat_capacity; ++seat) {
     if (mapping.seats()[seat].generation.load(std::memory_order_relaxed) == 0) continue;
-    struct flock lock = seat_lock(mapping, seat, F_RDLCK);
-    if (::fcntl(fd.get(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK) ++held;
+    if (is_seat_locked(mapping, fd, seat).value_or(false)) ++held;
   }
   return held;
+}
+
+bool Participant::has_successor(const Sitter& sitter) const noexcept {
+  if (sitter.seat >= mapping_.geometry().seat_capacity) return false;
+  // relaxed: the caller has read what the sitter wrote, with acquire, and the generation went up
+  // before that; a still newer one is what is asked for.
+  const std::uint64_t now =
+      mapping_.seats()[sitter.seat].generation.load(std::memory_order_relaxed);
+  return static_cast<std::uint8_t>(now) != static_cast<std::uint8_t>(sitter.generation);
+}
+
+bool Liveness::is_alive(const Sitter& sitter) noexcept {
+  if (sitter.seat >= participant_.mapping_.geometry().seat_capacity) return true;
+  return !participant_.has_successor(sitter) && may_be_locked(sitter.seat);
+}
+
+bool Liveness::may_be_locked(std::uint32_t seat) noexcept {
+  std::uint64_t& lived = lived_[seat / 64];
+  const std::uint64_t bit = std::uint64_t{1} << seat % 64;
+  if ((lived & bit) != 0) return true;
+  if (!opened_) file_ = participant_.mapping_.reopen(participant_.path_, participant_.file());
+  opened_ = true;
+  if (file_ && !is_seat_locked(participant_.mapping_, file_, seat).value_or(true)) return false;
+  lived |= bit;
+  return true;
 }
 
 }  // namespace rl::shm

@@ -3,9 +3,10 @@
 ///
 /// A seat is held by a lock of the kernel (OFD, one byte of the file) on a description of its own.
 /// It ends with the process, however it ends, and a process id that comes back or lives in another
-/// namespace means nothing to it. A forked child closes the inherited description at its first call
-/// and takes a seat of its own; it never unlocks it, which would unlock the parent's. (A child that
-/// neither calls nor executes another program keeps the seat of a parent that died.)
+/// namespace means nothing to it. A forked child gets a description without the lock before fork()
+/// returns (shm/fork_files.hpp, which names the few that do not), so it keeps no dead parent's seat;
+/// at its first call it closes that one and takes a seat of its own. It never unlocks what it
+/// inherited, which would unlock the parent's.
 ///
 /// Nonces come from a counter IN the seat, fetched and added there and never set back, so that
 /// neither a fork nor a successor on the same seat repeats one: (seat + 1) << 48 | counter, with the
@@ -14,13 +15,23 @@
 /// joins a tentative's tag and a member's state must equal no tentative to come.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <string>
 
+#include "shm/fork_files.hpp"
 #include "shm/mapping.hpp"
 
 namespace rl::shm {
+
+/// Who sits on a seat: the seat, and which of its holders.
+struct Sitter {
+  std::uint32_t seat;
+  std::uint64_t generation;
+  friend bool operator==(const Sitter&, const Sitter&) = default;
+};
 
 /// This process's part in a segment, through forks.
 ///
@@ -44,6 +55,13 @@ class Participant {
 
   /// Returns a number never returned before to anybody, and not 0.
   [[nodiscard]] std::uint64_t nonce() noexcept;
+
+  /// Returns where this process sits; nothing when it found no seat.
+  [[nodiscard]] std::optional<Sitter> sitter() noexcept;
+
+  /// Whether another process has had the seat since: a load, and no system call. Only the low 8 bits
+  /// of the generation count, as a permit has no more. False for a seat that there is not.
+  [[nodiscard]] bool has_successor(const Sitter& sitter) const noexcept;
 
   /// Returns a descriptor of the segment's file, or -1.
   [[nodiscard]] int file() noexcept { return holder().fd.load(std::memory_order_acquire); }
@@ -74,6 +92,8 @@ class Participant {
     std::uint64_t process = 0;  ///< whose: see process_token
     std::atomic<int> fd{-1};
     std::uint32_t seat = kAnonymous;
+    std::uint64_t generation = 0;
+    ForkFile fork_file = kNotNoted;
     Holder* previous = nullptr;  ///< the parent's; kept while another thread may still read it
   };
 
@@ -81,9 +101,36 @@ class Participant {
   void take_seat(Holder& holder, Holder* inherited) const noexcept;
   void close_file(Holder& holder) const noexcept;
 
+  friend class Liveness;
+
   const Mapping& mapping_;
   std::string path_;
   std::atomic<Holder*> holder_{nullptr};
+};
+
+/// Says who of those that sat on seats has died. For one scan: whoever lived when it was asked lives
+/// to the end of it. (The dead are not remembered: their seat may go to a living one meanwhile.)
+///
+/// Progress: one load where the seat has had another holder since; else a few system calls for the
+/// first seat that is asked about, and one for each other. Threads: one at a time.
+class Liveness {
+ public:
+  explicit Liveness(Participant& participant) noexcept : participant_(participant) {}
+
+  /// Whether the process that had this seat still lives. Who cannot be asked about lives: where the
+  /// segment's file cannot be opened, or for a seat that there is not.
+  /// Accuracy: a holder that closed all its descriptors is taken for dead, as its lock is gone; one
+  /// that died is taken for alive while a successor with the same 8 bits sits there, or for the
+  /// instant in which a successor has the lock but has not yet raised the generation.
+  [[nodiscard]] bool is_alive(const Sitter& sitter) noexcept;
+
+ private:
+  [[nodiscard]] bool may_be_locked(std::uint32_t seat) noexcept;
+
+  Participant& participant_;
+  Fd file_;
+  bool opened_ = false;
+  std::array<std::uint64_t, kSeatsMax / 64> lived_{};  ///< a bit for each seat
 };
 
 }  // namespace rl::shm

@@ -170,7 +170,8 @@ Mapping Mapping::create(const std::string& path, const CreateOptions& options) {
                  nullptr);
 }
 
-Mapping Mapping::recreate(const std::string& path, const Mapping& old) {
+Mapping Mapping::recreate(const std::string& path, const Mapping& old, StateInCopy in_copy) {
+  const Contents contents{old, in_copy};
   HeaderConstants c = old.constants_;
   c.generation = random_bits().low;
   c.creator_pid = static_cast<std::uint32_t>(::getpid());
@@ -181,11 +182,11 @@ Mapping Mapping::recreate(const std::string& path, const Mapping& old) {
   return publish(path, c,
                  {old.mode_, ours ? static_cast<uid_t>(-1) : old.uid_,
                   our_group ? static_cast<gid_t>(-1) : old.gid_},
-                 &old);
+                 &contents);
 }
 
 Mapping Mapping::publish(const std::string& path, const HeaderConstants& constants,
-                         const Ownership& ownership, const Mapping* contents) {
+                         const Ownership& ownership, const Contents* contents) {
   struct stat st {};
   if (::lstat(path.c_str(), &st) == 0) {
     throw Error(Errc::exists,
@@ -262,7 +263,8 @@ Mapping Mapping::publish(const std::string& path, const HeaderConstants& constan
 /// belongs to one of these policies, and is its key's only one. (A key is its identity here: of two
 /// keys with the same 48 bits, one pair in 56,000 segments of 100,000 keys, one is forgotten.) All
 /// relaxed: the copy is published by linkat.
-void Mapping::copy_from(const Mapping& old) {
+void Mapping::copy_from(const Contents& contents) {
+  const Mapping& old = contents.old;
   constexpr auto relaxed = std::memory_order_relaxed;
   const PolicyTable from_policies(old);
   const PolicyTable to_policies(*this);
@@ -291,10 +293,10 @@ void Mapping::copy_from(const Mapping& old) {
   std::unordered_map<std::uint64_t, std::uint64_t>
       index_of;  // a key that moved meanwhile is seen twice
   for (std::uint64_t i = 0; i < to.slot_count(); ++i) {
-    const SlotWords words = Table<Slot>::settled(from.slot(i));
-    if (!is_member(words.tag) || policy_of(words.tag) >= copied.size() ||
-        !copied[policy_of(words.tag)])
-      continue;
+    SlotWords words = Table<Slot>::settled(from.slot(i));
+    const std::uint16_t policy = policy_of(words.tag);
+    if (!is_member(words.tag) || policy >= copied.size() || !copied[policy]) continue;
+    words.state = contents.in_copy(policies()[policy - 1].constants, words.state);
     const auto [at, is_new] = index_of.try_emplace(identity_of(words.tag), i);
     if (!is_new) {
       const SlotWords before = to.slot(at->second).words();

@@ -25,7 +25,8 @@
 ///     (f) kill       TENTATIVE, same key       FREE                   its owner notices, restarts
 ///     (g) promote    TENTATIVE                 MEMBER                 own: with the first charge
 ///                                                                     in it; another's: idle
-///     (h) step       MEMBER(s)                 MEMBER(s')             a decision
+///     (h) step       MEMBER(s)                 MEMBER(s')             a decision; a permit taken,
+///                                                                     renewed or given back
 ///     (i) free       MEMBER                    FREE                   reset; reap, when idle
 ///
 /// # The candidate list

@@ -137,14 +137,13 @@ bool SegmentCore::move_over(View& old) {
     } catch (const Error& e) {
       if (e.code() != Errc::not_found || !old.mapping.writable()) throw;
       // One process copies, so that a hundred do not fill the tmpfs with a hundred copies. The lock
-      // is the kernel's, on a byte of the old file; it ends with its holder (and the children that
-      // he forked meanwhile), and nobody waits for it.
+      // is the kernel's, on a byte of the old file; it ends with its holder, and nobody waits for it.
       const shm::Participant::CopyLock lock(old.participant);
       if (!lock) return false;
       // We may have slept since we looked: somebody has copied it, and removed the copy, perhaps.
       if (is_retired(old)) continue;
       try {
-        fresh.emplace(shm::Mapping::recreate(path_, old.mapping));
+        fresh.emplace(shm::Mapping::recreate(path_, old.mapping, state_in_copy));
         retire(old);
       } catch (const Error& second) {
         if (second.code() != Errc::exists) throw;
@@ -227,6 +226,18 @@ std::uint64_t unix_time_at_0(const View& view) noexcept {
   return view.clock.kind() == shm::ClockKind::manual ? 0 : view.mapping.constants().epoch_unix_ns;
 }
 
+/// Every permit needs a slot, and only as many are promised as there are keys.
+void check_room_for_permits(const View& view, const std::string& path, const Limit& limit) {
+  const std::uint64_t keys = view.mapping.geometry().keys;
+  if (limit.algorithm() != Algorithm::concurrency || limit.count() <= keys) return;
+  throw Error(
+      Errc::bad_limit,
+      fmt::format("{}: {} permits of one key, but the segment has room for {} keys, and each "
+                  "permit takes the room of one; allow at most {}, or create it with more "
+                  "keys",
+                  path, limit.count(), keys, keys));
+}
+
 }  // namespace
 
 std::unique_ptr<Binding> LimiterCore::bind(View& view, const std::optional<Limit>& limit) const {
@@ -245,6 +256,7 @@ std::unique_ptr<Binding> LimiterCore::bind(View& view, const std::optional<Limit
                       "writing",
                       segment_->path(), policy_name_));
     }
+    check_room_for_permits(view, segment_->path(), *limit);
     id = view.policies.find_or_publish(
         constants_of(*limit, {view.clock.now(), shm::read_unix_ns(), unix_time_at_0(view)}),
         policy_name_);
@@ -258,6 +270,7 @@ std::unique_ptr<Binding> LimiterCore::bind(View& view, const std::optional<Limit
                     "segment and create it anew",
                     segment_->path(), policy_name_, id));
   }
+  check_room_for_permits(view, segment_->path(), policy->limit);
   return std::make_unique<Binding>(
       Binding{&view, id, hasher_for(view.mapping, policy_name_), *policy, nullptr});
 }

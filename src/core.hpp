@@ -108,6 +108,16 @@ class LimiterCore {
   }
   [[nodiscard]] const std::optional<Limit>& wanted() const noexcept { return wanted_; }
 
+  /// Where this process begins to look for a permit: at the one that it gave back last, or after the
+  /// one that it took last. relaxed, all of it: any place is a good one.
+  static constexpr std::uint32_t kAnyPermit = ~std::uint32_t{0};
+  [[nodiscard]] std::uint32_t first_permit() const noexcept {
+    return first_permit_.load(std::memory_order_relaxed);
+  }
+  void begin_at_permit(std::uint32_t index) noexcept {
+    first_permit_.store(index, std::memory_order_relaxed);
+  }
+
  private:
   std::unique_ptr<Binding> bind(View& view, const std::optional<Limit>& limit) const;
   [[gnu::noinline]] const Binding& rebind() noexcept;
@@ -116,6 +126,7 @@ class LimiterCore {
   std::string policy_name_;
   std::optional<Limit> wanted_;
   std::atomic<Binding*> binding_{nullptr};
+  std::atomic<std::uint32_t> first_permit_{kAnyPermit};
   std::atomic<std::uint64_t> next_try_ns_{0};  ///< after a new segment did not take the policy
 };
 

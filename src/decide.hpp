@@ -16,6 +16,18 @@ inline std::chrono::nanoseconds to_nanoseconds(std::uint64_t ns) noexcept {
   return std::chrono::nanoseconds(static_cast<std::int64_t>(ns));
 }
 
+/// Clips a caller's instant to what the algorithms accept.
+inline std::uint64_t to_ns(Instant instant) noexcept {
+  const std::int64_t ns = instant.time_since_epoch().count();
+  return ns < 0 ? 0 : std::min(static_cast<std::uint64_t>(ns), kTimeMax);
+}
+
+/// Returns a time to wait as the caller's clock has to see it pass.
+[[gnu::always_inline]] inline std::chrono::nanoseconds for_a_waiter(
+    std::uint64_t ns, const shm::Clock& clock) noexcept {
+  return to_nanoseconds(ns + clock.drift_allowance(ns));
+}
+
 /// Returns the hash that names and places a key.
 [[gnu::always_inline]] inline shm::KeyHash hash_of(const Binding& binding,
                                                    std::string_view key) noexcept {
@@ -36,8 +48,7 @@ inline std::chrono::nanoseconds to_nanoseconds(std::uint64_t ns) noexcept {
              .cost = cost,
              .charged = verdict.allowed ? verdict.state : 0};
   if (!verdict.allowed) {
-    d.retry_after =
-        to_nanoseconds(verdict.retry_after_ns + clock.drift_allowance(verdict.retry_after_ns));
+    d.retry_after = for_a_waiter(verdict.retry_after_ns, clock);
     if (verdict.never) [[unlikely]] {
       d.reason = Reason::never;
       d.retry_after = kNever;
@@ -76,33 +87,90 @@ Decision decision_of(const CallRules<Time, Operation>& rules, std::uint64_t cost
   return d;
 }
 
+/// Whether a call makes sense, and the segment takes any.
+[[gnu::always_inline]] inline bool can_ask(const View& view, std::string_view key,
+                                           std::uint64_t cost) noexcept {
+  return !key.empty() && cost != 0 && view.decides.load(std::memory_order_relaxed);
+}
+
 /// A concurrency limit gives permits, and takes no calls.
 inline bool is_asked_for_permits(const Binding& binding) noexcept {
   return std::holds_alternative<Concurrency>(binding.policy.parameters);
 }
 
-/// The call makes no sense, or the segment or the policy takes none.
+/// Both, for a call that is in no hurry.
+inline bool can_ask(const Binding& binding, std::string_view key, std::uint64_t cost) noexcept {
+  return can_ask(*binding.view, key, cost) && !is_asked_for_permits(binding);
+}
+
+/// What is said to a call that cannot ask.
 [[gnu::cold]] inline Decision refused(const View& view, std::string_view key,
                                       std::uint64_t cost) noexcept {
   const bool sound = !key.empty() && cost != 0 && view.forsaken.load(std::memory_order_relaxed);
   return {.reason = sound ? Reason::unavailable : Reason::invalid};
 }
 
-/// What a call asks of the key, by the whole protocol of the table: the key is new, is not at home,
-/// is under another policy, a rival was faster, or the clock is odd.
+/// Does what a call asks of the key by the whole protocol of the table, and decides nothing.
+template <class Time, class Operation>
+shm::Update apply(const Binding& binding, std::string_view key, const shm::KeyHash& hash,
+                  CallRules<Time, Operation>& rules) noexcept {
+  View& view = *binding.view;
+  const shm::Update update = view.table.update(hash, rules);
+  if (update.promoted) view.labels.write(update.slot_index, hash.identity, key);
+  if (rules.healed()) view.mapping.header().health.clamped.fetch_add(1, std::memory_order_relaxed);
+  return update;
+}
+
+/// The same as a decision, counted and told.
+template <class Time, class Operation>
+Decision decide_by_rules(const Binding& binding, std::string_view key, const shm::KeyHash& hash,
+                         CallRules<Time, Operation>& rules) noexcept {
+  View& view = *binding.view;
+  const shm::Update update = apply(binding, key, hash, rules);
+  if (update.outcome != shm::Update::decided) return decision_without_slot(binding, update.outcome);
+  if (update.has_slot && !rules.is_unavailable())
+    count(view, update.slot_index, hash.identity, rules.verdict().allowed);
+  return decision_of(rules, rules.operation().cost, view.clock);
+}
+
+/// A decision for which the key's home line was not enough: the key is new, is not at home, is under
+/// another policy, a rival was faster, or the clock is odd.
 template <class Time, class Operation>
 [[gnu::noinline]] Decision decide_with_retries(const Binding& binding, Time time,
                                                std::string_view key, const shm::KeyHash hash,
                                                const Operation& operation) noexcept {
-  View& view = *binding.view;
   CallRules<Time, Operation> rules(binding, time, operation);
-  const shm::Update update = view.table.update(hash, rules);
-  if (update.outcome != shm::Update::decided) return decision_without_slot(binding, update.outcome);
-  if (update.promoted) view.labels.write(update.slot_index, hash.identity, key);
-  if (update.has_slot && !rules.is_unavailable())
-    count(view, update.slot_index, hash.identity, rules.verdict().allowed);
-  if (rules.healed()) view.mapping.header().health.clamped.fetch_add(1, std::memory_order_relaxed);
-  return decision_of(rules, operation.cost, view.clock);
+  return decide_by_rules(binding, key, hash, rules);
+}
+
+/// Takes the charge out of a decision, so that nobody gives it back again. Returns 0 where there is
+/// nothing of `key` and this policy to give back.
+inline std::uint64_t take_charge(const Binding& binding, std::string_view key,
+                                 Decision& decision) noexcept {
+  const std::uint64_t charged = std::exchange(decision.charged, 0);
+  const bool is_ours = decision.allowed && decision.policy == binding.id;
+  return is_ours && can_ask(binding, key, 1) ? charged : 0;
+}
+
+/// Gives back up to `cost` of what the decision that left the state `charged` still owes. Returns
+/// whether anything was given back. A call that had to wait stands in a line: it leaves only while
+/// nobody stands behind it, who was promised an instant so much after its own.
+inline bool give_back(const Binding& binding, std::string_view key, const Decision& decision,
+                      std::uint64_t charged, std::uint64_t cost) noexcept {
+  View& view = *binding.view;
+  const bool stands_in_line = decision.wait.count() != 0;
+  bool given = false;
+  // (h), as any decision: the clock is read after the slot.
+  const auto step = [&](std::uint16_t policy, std::uint64_t state) noexcept {
+    const std::uint64_t now = view.clock.now();
+    const bool can =
+        policy == binding.id && now != shm::Clock::kNoTime && (!stands_in_line || state == charged);
+    const std::uint64_t after =
+        can ? refund(binding.policy.parameters, state, charged, cost, now) : state;
+    given = after != state;
+    return shm::Transition{given ? shm::Transition::store : shm::Transition::keep, policy, after};
+  };
+  return view.table.step_member(hash_of(binding, key), step) && given;
 }
 
 /// A call on the slot with this tag that was found at `index`, or kNowhere: clock, one CAS, count. Most

@@ -114,6 +114,12 @@ constexpr FixedWindow floored(const FixedWindow& window) noexcept {
   return {window.windows, window.limit - window.floor};
 }
 
+/// A window has no line to stand in: passes now or not at all.
+constexpr Verdict reserve(const FixedWindow& window, std::uint64_t state, std::uint64_t now_ns,
+                          std::uint64_t cost, std::uint64_t) noexcept {
+  return acquire(window, state, now_ns, cost);
+}
+
 /// Counts a call that has already happened, also above the limit, up to W - 1. The next window
 /// begins at 0 all the same.
 constexpr std::uint64_t charge(const FixedWindow& window, std::uint64_t state, std::uint64_t now_ns,
@@ -121,6 +127,18 @@ constexpr std::uint64_t charge(const FixedWindow& window, std::uint64_t state, s
   const FixedWindowUse use = use_of(window, state, now_ns);
   const std::uint64_t room = window.windows.window_ns - 1 - use.count;
   return use.end_ns + use.count + std::min(cost, room);
+}
+
+/// The largest charge that is not forgiven in part.
+constexpr std::uint64_t charge_room(const FixedWindow& window, std::uint64_t state,
+                                    std::uint64_t now_ns) noexcept {
+  return window.windows.window_ns - 1 - use_of(window, state, now_ns).count;
+}
+
+/// Leaves `tokens` of the limit, or all of it, until the window ends.
+constexpr std::uint64_t with_remaining(const FixedWindow& window, std::uint64_t state,
+                                       std::uint64_t now_ns, std::uint64_t tokens) noexcept {
+  return use_of(window, state, now_ns).end_ns + window.limit - std::min(tokens, window.limit);
 }
 
 /// Takes back what a call of `cost` counted, `charged` being the state after it: only while its

@@ -26,6 +26,7 @@
 ///     ahead. With D = 0 a grant is s: grants are distinct and at least T apart.
 ///   Admissions: now <= s <= now + Q x T, so any window of length W has at most
 ///     Q + 1 + floor(W / T), as Guarantee A says for a burst of Q + 1.
+/// A reservation is a call that would rather be denied than wait too long: the same bounds.
 /// Source: ITU-T I.371 (2004), annex A, virtual scheduling; nginx, ngx_http_limit_req_module.
 #pragma once
 
@@ -127,6 +128,20 @@ constexpr LeakyBucket floored(const LeakyBucket& bucket) noexcept {
   return low;
 }
 
+/// Decides a call that does not wait for longer than `patience_ns`. A denial says how long until it
+/// would not have to wait at all.
+constexpr Verdict reserve(const LeakyBucket& bucket, std::uint64_t tat_ns, std::uint64_t now_ns,
+                          std::uint64_t cost, std::uint64_t patience_ns) noexcept {
+  const Verdict verdict = acquire(bucket, tat_ns, now_ns, cost);
+  if (verdict.never || (verdict.allowed && verdict.wait_ns <= patience_ns)) return verdict;
+  const std::uint64_t now = std::min(now_ns, kTimeMax);
+  const std::uint64_t debt = debt_ns(cut(bucket, tat_ns, now), now);
+  const std::uint64_t wait = debt > bucket.delay_ns ? debt - bucket.delay_ns : 0;
+  const std::uint64_t left = bucket.tolerance_ns - std::min(debt, bucket.tolerance_ns);
+  return {false, false, tat_ns, bucket.whole_calls(left), std::max(wait, verdict.retry_after_ns),
+          debt,  0};
+}
+
 /// Counts a call that has already happened: later ones queue behind it. The debt stays within the
 /// horizon; what would lie beyond it is forgiven.
 constexpr std::uint64_t charge(const LeakyBucket& bucket, std::uint64_t tat_ns,
@@ -135,6 +150,22 @@ constexpr std::uint64_t charge(const LeakyBucket& bucket, std::uint64_t tat_ns,
   const std::uint64_t debt = debt_ns(cut(bucket, tat_ns, now), now);
   const std::uint64_t room = bucket.horizon_ns - std::min(debt, bucket.horizon_ns);
   return now + debt + (cost > bucket.whole_calls(room) ? room : cost * bucket.interval_ns);
+}
+
+/// The largest charge that is not forgiven in part.
+constexpr std::uint64_t charge_room(const LeakyBucket& bucket, std::uint64_t tat_ns,
+                                    std::uint64_t now_ns) noexcept {
+  const std::uint64_t now = std::min(now_ns, kTimeMax);
+  const std::uint64_t debt = debt_ns(cut(bucket, tat_ns, now), now);
+  return bucket.whole_calls(bucket.horizon_ns - std::min(debt, bucket.horizon_ns));
+}
+
+/// Leaves `calls` of the places, or all of them, from now on: who waits already keeps its grant, and
+/// who comes next does not stand behind it.
+constexpr std::uint64_t with_remaining(const LeakyBucket& bucket, std::uint64_t,
+                                       std::uint64_t now_ns, std::uint64_t calls) noexcept {
+  const std::uint64_t used = bucket.places - std::min(calls, bucket.places);
+  return std::min(now_ns, kTimeMax) + used * bucket.interval_ns;
 }
 
 /// Gives the place in line back that a call of `cost` took, `charged` being the TAT after it. Only

@@ -1,15 +1,10 @@
 #include <rl/limiter.hpp>
 
 #include "src/decide.hpp"
+#include "src/permit_slots.hpp"
 
 namespace rl {
 namespace {
-
-/// Clips a caller's instant to what the algorithms accept.
-std::uint64_t to_ns(Instant instant) noexcept {
-  const std::int64_t ns = instant.time_since_epoch().count();
-  return ns < 0 ? 0 : std::min(static_cast<std::uint64_t>(ns), std::uint64_t{1} << 62);
-}
 
 /// A decision, whole: hash, find, clock, one CAS, count. Most calls end here.
 template <class Algorithm, class Time>
@@ -17,9 +12,8 @@ template <class Algorithm, class Time>
                                                  Time time, std::string_view key,
                                                  std::uint64_t cost) noexcept {
   View& view = *binding.view;
-  if (key.empty() || cost == 0 || !view.decides.load(std::memory_order_relaxed)) [[unlikely]] {
+  if (!can_ask(view, key, cost)) [[unlikely]]
     return refused(view, key, cost);
-  }
   const shm::KeyHash hash = hash_of(binding, key);
   const std::uint64_t tag = shm::make_tag(hash.identity, binding.id);
   const std::uint64_t index = view.table.find_at_home(hash, tag);
@@ -48,9 +42,7 @@ template <class Time>
 [[gnu::noinline]] Decision decide_low(const Binding& binding, std::string_view key,
                                       std::uint64_t cost) noexcept {
   View& view = *binding.view;
-  if (key.empty() || cost == 0 || !view.decides.load(std::memory_order_relaxed))
-    return refused(view, key, cost);
-  if (is_asked_for_permits(binding)) return {.reason = Reason::invalid};
+  if (!can_ask(binding, key, cost)) return refused(view, key, cost);
   return decide_with_retries(binding, OwnTime{&view.clock}, key, hash_of(binding, key),
                              AcquireLow{cost});
 }
@@ -61,7 +53,7 @@ Decision look(const Binding& binding, std::string_view key, const Operation& ope
   View& view = *binding.view;
   if (key.empty() || operation.cost == 0 || view.forsaken.load(std::memory_order_relaxed))
     return refused(view, key, operation.cost);
-  if (is_asked_for_permits(binding)) return {.reason = Reason::invalid};
+  if (is_asked_for_permits(binding)) return look_at_permits(binding, key);
   const shm::KeyHash hash = hash_of(binding, key);
   const std::uint64_t index = view.table.find(hash);
   shm::SlotWords words;
@@ -130,29 +122,15 @@ Decision Limiter::peek(std::string_view key, std::uint64_t cost, Priority priori
 }
 
 bool Limiter::refund(std::string_view key, Decision& decision) noexcept {
-  const std::uint64_t charged = std::exchange(decision.charged, 0);
   const Binding& binding = core_->binding();
-  View& view = *binding.view;
-  const bool is_ours = decision.allowed && charged != 0 && decision.policy == binding.id;
-  if (!is_ours || key.empty() || !view.decides.load(std::memory_order_relaxed)) return false;
-  const shm::KeyHash hash = hash_of(binding, key);
-  bool given = false;
-  // (h), as any decision: the clock is read after the slot.
-  const auto give_back = [&](std::uint16_t policy, std::uint64_t state) noexcept {
-    const std::uint64_t now = view.clock.now();
-    const bool can = policy == binding.id && now != shm::Clock::kNoTime;
-    const std::uint64_t after =
-        can ? rl::refund(binding.policy.parameters, state, charged, decision.cost, now) : state;
-    given = after != state;
-    return shm::Transition{given ? shm::Transition::store : shm::Transition::keep, policy, after};
-  };
-  return view.table.step_member(hash, give_back) && given;
+  const std::uint64_t charged = take_charge(binding, key, decision);
+  return charged != 0 && give_back(binding, key, decision, charged, decision.cost);
 }
 
 bool Limiter::reset(std::string_view key) noexcept {
   const Binding& binding = core_->binding();
   View& view = *binding.view;
-  if (key.empty() || !view.mapping.writable()) return false;
+  if (key.empty() || !view.mapping.writable() || is_asked_for_permits(binding)) return false;
   const shm::KeyHash hash = hash_of(binding, key);
   const std::uint64_t index = view.table.find(hash);
   if (index == view.table.kNowhere) return false;

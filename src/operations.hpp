@@ -3,11 +3,14 @@
 /// algorithm. CallRules (src/rules.hpp) applies one of them as often as the table needs.
 ///
 ///     act(parameters, state, now)    -> Verdict   the state after it, if it is allowed
-///     look(parameters, state, now)   -> Verdict   what there is to say when it cannot act
+///     look(parameters, state, now)   -> Verdict   what there is to say when it cannot act; only of
+///                                                 what is asked at a caller's time
 ///
-/// Pure functions, no clock, no atomics. Units: as in src/verdict.hpp.
+/// No clock, no atomics. What an operation notes of itself is of the last act: the one that holds.
+/// Units: as in src/verdict.hpp.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "src/parameters.hpp"
@@ -43,6 +46,54 @@ struct AcquireLow {
   [[nodiscard]] constexpr Verdict look(const Algorithm& parameters, std::uint64_t state,
                                        std::uint64_t now_ns) const noexcept {
     return peek(floored(parameters), state, now_ns, cost);
+  }
+};
+
+/// Passes now, or at an instant of its own that is not past the deadline, or does not: reserve.
+struct Reserve {
+  std::uint64_t cost;
+  std::uint64_t deadline_ns;
+  std::uint64_t at_ns = 0;  ///< when it goes ahead; when denied, until when no such call passes
+
+  template <class Algorithm>
+  [[nodiscard]] constexpr Verdict act(const Algorithm& parameters, std::uint64_t state,
+                                      std::uint64_t now_ns) noexcept {
+    const std::uint64_t patience_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+    const Verdict verdict = reserve(parameters, state, now_ns, cost, patience_ns);
+    at_ns = now_ns + (verdict.allowed ? verdict.wait_ns : verdict.retry_after_ns);
+    return verdict;
+  }
+};
+
+/// Has already happened: charge.
+struct Charge {
+  std::uint64_t cost;
+  std::uint64_t booked = 0;  ///< of the cost; the rest is forgiven
+
+  template <class Algorithm>
+  [[nodiscard]] constexpr Verdict act(const Algorithm& parameters, std::uint64_t state,
+                                      std::uint64_t now_ns) noexcept {
+    booked = std::min(cost, charge_room(parameters, state, now_ns));
+    const std::uint64_t after = charge(parameters, state, now_ns, cost);
+    Verdict verdict = peek(parameters, after, now_ns, 1);
+    verdict.allowed = true;
+    verdict.wait_ns = 0;  // that would be another call's
+    return verdict;
+  }
+};
+
+/// Makes so many tokens left: set_remaining. Not allowed where that is so, as nothing was used.
+struct SetRemaining {
+  std::uint64_t tokens;
+
+  template <class Algorithm>
+  [[nodiscard]] constexpr Verdict act(const Algorithm& parameters, std::uint64_t state,
+                                      std::uint64_t now_ns) const noexcept {
+    const bool is_so = tokens >= most_at_once(parameters) && is_idle(parameters, state, now_ns);
+    Verdict verdict{};
+    verdict.allowed = !is_so;
+    verdict.state = is_so ? state : with_remaining(parameters, state, now_ns, tokens);
+    return verdict;
   }
 };
 

@@ -25,6 +25,28 @@ constexpr Verdict peek(const Parameters& parameters, std::uint64_t state, std::u
   return std::visit([=](const auto& p) { return peek(p, state, now_ns, cost); }, parameters);
 }
 
+constexpr Verdict reserve(const Parameters& parameters, std::uint64_t state, std::uint64_t now_ns,
+                          std::uint64_t cost, std::uint64_t patience_ns) noexcept {
+  return std::visit([=](const auto& p) { return reserve(p, state, now_ns, cost, patience_ns); },
+                    parameters);
+}
+
+constexpr std::uint64_t charge(const Parameters& parameters, std::uint64_t state,
+                               std::uint64_t now_ns, std::uint64_t cost) noexcept {
+  return std::visit([=](const auto& p) { return charge(p, state, now_ns, cost); }, parameters);
+}
+
+constexpr std::uint64_t charge_room(const Parameters& parameters, std::uint64_t state,
+                                    std::uint64_t now_ns) noexcept {
+  return std::visit([=](const auto& p) { return charge_room(p, state, now_ns); }, parameters);
+}
+
+constexpr std::uint64_t with_remaining(const Parameters& parameters, std::uint64_t state,
+                                       std::uint64_t now_ns, std::uint64_t tokens) noexcept {
+  return std::visit([=](const auto& p) { return with_remaining(p, state, now_ns, tokens); },
+                    parameters);
+}
+
 constexpr std::uint64_t refund(const Parameters& parameters, std::uint64_t state,
                                std::uint64_t charged, std::uint64_t cost,
                                std::uint64_t now_ns) noexcept {

@@ -111,6 +111,12 @@ shm::PolicyConstants constants_of(const Limit& limit, const PolicyTimes& times) 
   return c;
 }
 
+std::uint64_t state_in_copy(const shm::PolicyConstants& policy, std::uint64_t state) noexcept {
+  const bool of_permits = policy.algorithm == static_cast<std::uint32_t>(Algorithm::concurrency);
+  if (!of_permits || kind_of(state) != WordKind::permit) return state;
+  return copied(PermitWord::of(state)).state();
+}
+
 std::optional<Policy> policy_from(const shm::PolicyConstants& c) noexcept try {
   if (c.algorithm < 1 || c.algorithm > static_cast<std::uint32_t>(Algorithm::concurrency))
     return std::nullopt;

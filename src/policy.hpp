@@ -28,6 +28,10 @@ struct PolicyTimes {
 /// Writes a limit into an entry's constants (all but the name).
 shm::PolicyConstants constants_of(const Limit& limit, const PolicyTimes& times) noexcept;
 
+/// Says what becomes of a state in a copy of its segment (shm::Mapping::StateInCopy): permits stay
+/// out, held by somebody who cannot be asked whether he lives.
+std::uint64_t state_in_copy(const shm::PolicyConstants& policy, std::uint64_t state) noexcept;
+
 /// Reads a policy; nothing when the numbers make no limit that this library can hold.
 std::optional<Policy> policy_from(const shm::PolicyConstants& constants) noexcept;
 

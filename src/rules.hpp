@@ -15,6 +15,7 @@ namespace rl {
 /// The segment's own clock as a decision's time.
 template <class Clock>
 struct OwnTimeOn {
+  static constexpr bool kIsCallers = false;
   const Clock* clock;
   static constexpr bool kMayDeny = true;
   [[nodiscard]] std::uint64_t now() const noexcept { return clock->now(); }
@@ -26,6 +27,7 @@ using OwnTime = OwnTimeOn<shm::Clock>;
 /// A time that the caller read before, possibly long before.
 template <class Clock>
 struct CallersTimeOn {
+  static constexpr bool kIsCallers = true;
   const Clock* clock;
   std::uint64_t ns;
   static constexpr bool kMayDeny = true;
@@ -51,6 +53,11 @@ template <class Time>
 }
 [[nodiscard]] inline OwnTime time_of_retries(SharedTime time) noexcept {
   return {time.clock};
+}
+
+/// Returns where the holder of a permit sat.
+constexpr shm::Sitter sitter_of(const PermitWord& word) noexcept {
+  return {word.holder - 1, word.generation};
 }
 
 /// The step of a key under the policy that is asked, with nothing odd about state or clock; all
@@ -88,15 +95,19 @@ class CallRules {
   shm::Transition step(std::uint16_t policy, std::uint64_t state) noexcept {
     unavailable_ = false;
     const Parameters* const parameters = parameters_of(policy);
-    const std::uint64_t now = time_.now();
+    std::uint64_t now = time_.now();
     if (parameters == nullptr || now == shm::Clock::kNoTime) [[unlikely]]
       return unavailable();
     is_behind_ = false;
     healed_ = is_beyond_horizon(*parameters, state, now);
     if (healed_) [[unlikely]]
       state = heal(*parameters, state, now);
-    verdict_ = is_behind_ ? decide_behind(*parameters, state, now)
-                          : operation_.act(*parameters, state, now);
+    if constexpr (Time::kIsCallers) {
+      verdict_ = is_behind_ ? decide_behind(*parameters, state, now)
+                            : operation_.act(*parameters, state, now);
+    } else {
+      verdict_ = operation_.act(*parameters, state, now);
+    }
     return {verdict_.allowed || healed_ ? shm::Transition::store : shm::Transition::keep, policy,
             verdict_.state};
   }
@@ -104,7 +115,7 @@ class CallRules {
   /// Says what step would decide, without deciding it.
   void look(std::uint16_t policy, std::uint64_t state) noexcept {
     const Parameters* const parameters = parameters_of(policy);
-    const std::uint64_t now = time_.now();
+    std::uint64_t now = time_.now();
     if (parameters == nullptr || now == shm::Clock::kNoTime) return (void)unavailable();
     is_behind_ = false;
     if (is_beyond_horizon(*parameters, state, now)) state = heal(*parameters, state, now);
@@ -158,11 +169,19 @@ class CallRules {
   [[nodiscard]] std::uint64_t limit() const noexcept { return limit_; }
   [[nodiscard]] bool healed() const noexcept { return healed_; }
   [[nodiscard]] bool is_unavailable() const noexcept { return unavailable_; }
+  [[nodiscard]] const Operation& operation() const noexcept { return operation_; }
 
  private:
   [[nodiscard]] shm::Standing standing(const Parameters& parameters,
                                        std::uint64_t state) const noexcept {
-    return is_idle(parameters, state, judged_at_) ? shm::Standing::idle : shm::Standing::owing;
+    if (is_idle(parameters, state, judged_at_)) return shm::Standing::idle;
+    if (!std::holds_alternative<Concurrency>(parameters)) return shm::Standing::owing;
+    // What is out stays where it is: a permit that is taken twice is worse than a call without room.
+    // But not for a holder that is known to be dead.
+    const PermitWord word = PermitWord::of(state);
+    const bool is_lost =
+        word.holder != 0 && binding_.view->participant.has_successor(sitter_of(word));
+    return is_lost ? shm::Standing::idle : shm::Standing::sticky;
   }
 
   /// Returns the parameters of the policy that the slot is under, and notes it as the one that
@@ -190,16 +209,18 @@ class CallRules {
     return {shm::Transition::keep, decided_by_, 0};
   }
 
-  /// Cuts a state that no clock of ours can explain. A caller's time is first checked against the
-  /// clock: if that explains the state, it stays. But the clock's words are input, too, and may put
-  /// `latest` centuries after `now`: the debt is kept within what the algorithm can add to.
+  /// Cuts a state that no clock of ours can explain. The time is first checked against the clock: if
+  /// that explains the state, it stays; and a call that goes by the clock goes by this reading then.
+  /// But the clock's words are input, too, and may put `latest` centuries after a caller's `now`:
+  /// the debt is kept within what the algorithm can add to.
   std::uint64_t heal(const Parameters& parameters, std::uint64_t state,
-                     std::uint64_t now) noexcept {
+                     std::uint64_t& now) noexcept {
     constexpr std::uint64_t kDebtMax = std::uint64_t{1} << 62;
-    const std::uint64_t latest = time_.latest();
+    const std::uint64_t latest = std::min(time_.latest(), kTimeMax);
     healed_ = is_beyond_horizon(parameters, state, latest);
     if (healed_) state = cut(parameters, state, latest);
-    is_behind_ = !healed_ && !std::holds_alternative<TokenBucket>(parameters);
+    if constexpr (!Time::kIsCallers) now = latest;
+    is_behind_ = Time::kIsCallers && !healed_ && !std::holds_alternative<TokenBucket>(parameters);
     return debt_ns(state, now) > kDebtMax ? now + kDebtMax : state;
   }
 

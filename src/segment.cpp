@@ -83,6 +83,19 @@ std::uint64_t time_to_show(const View& view) noexcept {
   return now != shm::Clock::kNoTime ? now : 0;
 }
 
+/// What there is to say of a slot under a concurrency limit.
+void describe_part(const View& view, std::uint64_t state, KeyInfo& row) {
+  constexpr SlotPart kParts[] = {SlotPart::permit, SlotPart::hint, SlotPart::fence, SlotPart::key};
+  row.part = kParts[static_cast<std::size_t>(kind_of(state))];
+  if (row.part != SlotPart::permit) return;
+  row.remaining = row.idle ? 1 : 0;
+  const std::uint32_t seat =
+      PermitWord::of(state).holder - 1;  // no seat is the last there could be
+  if (row.idle || seat >= view.mapping.geometry().seat_capacity) return;
+  // relaxed: for people, and possibly the successor's by now.
+  row.holder_pid = view.mapping.seats()[seat].pid.load(std::memory_order_relaxed);
+}
+
 KeyInfo describe(const View& view, PolicyCache& policies, std::uint64_t index, shm::SlotWords words,
                  std::uint64_t now) {
   const std::uint64_t identity = shm::identity_of(words.tag);
@@ -105,6 +118,7 @@ KeyInfo describe(const View& view, PolicyCache& policies, std::uint64_t index, s
     row.remaining = verdict.remaining;
     row.reset_after = to_nanoseconds(verdict.reset_after_ns);
     row.idle = verdict.reset_after_ns == 0;
+    if (std::holds_alternative<Concurrency>(parameters)) describe_part(view, words.state, row);
   }
   return row;
 }
@@ -274,11 +288,19 @@ std::uint64_t Segment::reset_all() {
     throw Error(Errc::read_only,
                 fmt::format("{}: opened for reading; open it for writing", path()));
   }
+  PolicyCache policies(view);
+  const std::uint64_t now = view.clock.now();
+  // Permits that are out stay: their holders have not consumed, they are at work.
+  const auto is_out = [&](shm::SlotWords words) {
+    const std::optional<Policy>& policy = policies[shm::policy_of(words.tag)].policy;
+    return policy && std::holds_alternative<Concurrency>(policy->parameters) &&
+           (now == shm::Clock::kNoTime || !is_idle(policy->parameters, words.state, now));
+  };
   std::uint64_t freed = 0;
   for (std::uint64_t i = 0; i < view.table.slot_count(); ++i) {
-    freed += view.table.free_if(i, [](shm::SlotWords words) { return shm::is_member(words.tag); })
-                 ? 1U
-                 : 0U;
+    const bool is_freed = view.table.free_if(
+        i, [&](shm::SlotWords words) { return shm::is_member(words.tag) && !is_out(words); });
+    freed += is_freed ? 1U : 0U;
   }
   return freed;
 }

@@ -187,12 +187,31 @@ constexpr SlidingWindow floored(const SlidingWindow& window) noexcept {
   return {window.windows, window.limit - window.floor, window.radix, window.radix_reciprocal};
 }
 
+/// A window has no line to stand in: passes now or not at all.
+constexpr Verdict reserve(const SlidingWindow& window, std::uint64_t state, std::uint64_t now_ns,
+                          std::uint64_t cost, std::uint64_t) noexcept {
+  return acquire(window, state, now_ns, cost);
+}
+
 /// Counts a call that has already happened, also above the limit, up to R - 1.
 constexpr std::uint64_t charge(const SlidingWindow& window, std::uint64_t state,
                                std::uint64_t now_ns, std::uint64_t cost) noexcept {
   const SlidingWindowUse use = use_of(window, state, now_ns);
   const std::uint64_t count = use.current + std::min(cost, window.radix - 1 - use.current);
   return use.end_ns + use.previous * window.radix + count;
+}
+
+/// The largest charge that is not forgiven in part.
+constexpr std::uint64_t charge_room(const SlidingWindow& window, std::uint64_t state,
+                                    std::uint64_t now_ns) noexcept {
+  return window.radix - 1 - use_of(window, state, now_ns).current;
+}
+
+/// Leaves `tokens` of the limit, or all of it, now: the window before is forgotten, and what is used
+/// counts in this one.
+constexpr std::uint64_t with_remaining(const SlidingWindow& window, std::uint64_t state,
+                                       std::uint64_t now_ns, std::uint64_t tokens) noexcept {
+  return use_of(window, state, now_ns).end_ns + window.limit - std::min(tokens, window.limit);
 }
 
 /// Takes back what a call of `cost` counted, `charged` being the state after it: only while its

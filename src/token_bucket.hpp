@@ -15,7 +15,16 @@
 /// and now at most 2^62, so every sum stays below 2^64; a TAT above the horizon is cut first. Bound:
 /// in any window of length W a key passes at most B + floor(W / T) cost (Guarantee A): after the
 /// first call of the window TAT >= its instant, each cost adds T, and no call that passes leaves TAT
-/// later than its instant + tau. Source: ITU-T I.371 (2004), annex A, virtual scheduling.
+/// later than its instant + tau.
+///
+/// A reservation that does not fit stands in line: its TAT' may pass now + tau, and it goes ahead at
+/// its grant g = max(now, TAT' - tau), where TAT' <= g + tau again. The bound holds for grants: of
+/// those in a window [t, t + W], let the first to be decided be of cost c, and s = max(TAT, now) in
+/// its decision. Either its g is now, so s >= now >= t; or g = s + c x T - tau >= t, so s >= t as
+/// c <= B. Each decision adds its c x T to TAT, none makes TAT less, and the last leaves TAT' <= t +
+/// W + tau: what was added is at most W + tau. Grants never come earlier than those decided before.
+///
+/// Source: ITU-T I.371 (2004), annex A, virtual scheduling.
 #pragma once
 
 #include "src/verdict.hpp"
@@ -95,6 +104,18 @@ constexpr TokenBucket floored(const TokenBucket& bucket) noexcept {
   return low;
 }
 
+/// Decides a call that may wait for up to `patience_ns`: behind all that were decided before, and no
+/// further ahead than the horizon. Requires what acquire does.
+constexpr Verdict reserve(const TokenBucket& bucket, std::uint64_t tat_ns, std::uint64_t now_ns,
+                          std::uint64_t cost, std::uint64_t patience_ns) noexcept {
+  Verdict verdict = acquire(bucket, tat_ns, now_ns, cost);
+  if (verdict.allowed || verdict.never) return verdict;
+  const std::uint64_t wait = verdict.retry_after_ns;
+  const std::uint64_t after = bucket.tolerance_ns + wait;
+  if (wait > patience_ns || after > bucket.horizon_ns) return verdict;
+  return {true, false, now_ns + after, 0, 0, after, wait};
+}
+
 /// Says whether a TAT lies further ahead than any call of this policy could have put it.
 constexpr bool is_beyond_horizon(const TokenBucket& bucket, std::uint64_t tat_ns,
                                  std::uint64_t now_ns) noexcept {
@@ -121,6 +142,21 @@ constexpr std::uint64_t charge(const TokenBucket& bucket, std::uint64_t tat_ns,
   const std::uint64_t debt = debt_ns(cut(bucket, tat_ns, now), now);
   const std::uint64_t room = bucket.horizon_ns - std::min(debt, bucket.horizon_ns);
   return now + debt + (cost > bucket.whole_tokens(room) ? room : cost * bucket.interval_ns);
+}
+
+/// The largest charge that is not forgiven in part.
+constexpr std::uint64_t charge_room(const TokenBucket& bucket, std::uint64_t tat_ns,
+                                    std::uint64_t now_ns) noexcept {
+  const std::uint64_t now = std::min(now_ns, kTimeMax);
+  const std::uint64_t debt = debt_ns(cut(bucket, tat_ns, now), now);
+  return bucket.whole_tokens(bucket.horizon_ns - std::min(debt, bucket.horizon_ns));
+}
+
+/// Leaves `tokens` of the burst, or all of it, from now on: any debt is forgotten.
+constexpr std::uint64_t with_remaining(const TokenBucket& bucket, std::uint64_t,
+                                       std::uint64_t now_ns, std::uint64_t tokens) noexcept {
+  const std::uint64_t used = bucket.burst - std::min(tokens, bucket.burst);
+  return std::min(now_ns, kTimeMax) + used * bucket.interval_ns;
 }
 
 /// Gives back what a call of `cost` still owes, `charged` being the TAT after it: at most cost x T,

@@ -6,8 +6,11 @@
 ///
 ///     acquire(params, state, now, cost)        -> Verdict     decides a call
 ///     peek(params, state, now, cost)           -> Verdict     says what acquire would, before it
+///     reserve(params, state, now, cost, patience) -> Verdict  acquire, but a call may wait that long
 ///     charge(params, state, now, cost)         -> state       counts what has already happened
+///     charge_room(params, state, now)          -> tokens      the largest charge that counts whole
 ///     refund(params, state, charged, cost, now)-> state       takes a charge back, while it is owed
+///     with_remaining(params, state, now, n)    -> state       n tokens left now, whatever was used
 ///     is_idle(params, state, now)              -> bool        as good as never seen
 ///     idle_state(params, now)                  -> state       an idle key, as of now
 ///     tokens_owed(params, state, now)          -> tokens      what an eviction would give away
@@ -19,8 +22,10 @@
 ///
 /// A state is one 64-bit word. 0 is a key never seen; bit 63 is never set (nonces have it); calls
 /// that pass, charges and idle stamps never make it less, so a word that a slow caller has read
-/// does not come back with another meaning. Only a refund goes back, to a state that says the same
-/// as it did before. Whether a key is idle follows from state, time and parameters alone.
+/// does not come back with another meaning. Only refund and with_remaining go back, and not below an
+/// idle key of now. A word above that is the whole truth about its key, in any life of it: an instant
+/// at which all is paid, or a window with its counts. So who finds again the word that he read adds
+/// to what it says now. Whether a key is idle follows from state, time and parameters alone.
 ///
 /// Units: nanoseconds on the segment's clock, below 2^63; tokens (calls of cost 1).
 #pragma once
@@ -36,7 +41,7 @@ struct Verdict {
   bool never;                    ///< the cost is above what can ever pass at once
   std::uint64_t state;           ///< unchanged by a denial
   std::uint64_t remaining;       ///< tokens left after the call
-  std::uint64_t retry_after_ns;  ///< 0 when allowed, and when never
+  std::uint64_t retry_after_ns;  ///< until it passes without a wait; 0 when allowed, and when never
   std::uint64_t reset_after_ns;  ///< until the key is as good as never seen
   std::uint64_t wait_ns;         ///< how long an allowed call has to wait before it goes ahead
 };

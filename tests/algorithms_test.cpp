@@ -2,16 +2,19 @@
 #include <doctest/doctest.h>
 
 #include <concepts>
-#include <random>
 
-#include "src/fixed_window.hpp"
-#include "src/leaky.hpp"
-#include "src/sliding_window.hpp"
-#include "src/token_bucket.hpp"
+#include "tests/lives.hpp"
 #include "tests/support.hpp"
 
 namespace rl {
 namespace {
+
+using test::any_state;
+using test::any_up_to;
+using test::Kind;
+using test::kNonces;
+using test::Life;
+using test::Random;
 
 template <class P>
 concept Algorithm = requires(const P& params, std::uint64_t word) {
@@ -20,7 +23,13 @@ concept Algorithm = requires(const P& params, std::uint64_t word) {
   noexcept->std::same_as<Verdict>;
   { peek(params, word, word, word) }
   noexcept->std::same_as<Verdict>;
+  { reserve(params, word, word, word, word) }
+  noexcept->std::same_as<Verdict>;
   { charge(params, word, word, word) }
+  noexcept->std::same_as<std::uint64_t>;
+  { charge_room(params, word, word) }
+  noexcept->std::same_as<std::uint64_t>;
+  { with_remaining(params, word, word, word) }
   noexcept->std::same_as<std::uint64_t>;
   { refund(params, word, word, word, word) }
   noexcept->std::same_as<std::uint64_t>;
@@ -39,77 +48,6 @@ concept Algorithm = requires(const P& params, std::uint64_t word) {
   { floored(params) }
   noexcept->std::same_as<P>;
 };
-
-using Random = std::mt19937_64;
-
-constexpr std::uint64_t kNonces = std::uint64_t{1} << 63;  // and above: never a state
-
-/// A number below `most` + 1, of any magnitude.
-std::uint64_t any_up_to(Random& random, std::uint64_t most) {
-  const std::uint64_t word = random() >> random() % 64;
-  return most == ~std::uint64_t{0} ? word : word % (most + 1);
-}
-
-/// What the parameters of an algorithm can be, up to a length of time, and what lengths matter.
-template <class P>
-struct Kind;
-
-template <>
-struct Kind<TokenBucket> {
-  static constexpr std::uint64_t kMax = TokenBucket::kToleranceMax;
-  static TokenBucket any(Random& random, std::uint64_t most_ns) {
-    const std::uint64_t interval = 1 + any_up_to(random, most_ns - 1);
-    return TokenBucket::of(interval, 1 + any_up_to(random, most_ns / interval - 1));
-  }
-  static std::uint64_t scale(const TokenBucket& bucket) { return bucket.tolerance_ns; }
-};
-
-template <>
-struct Kind<LeakyBucket> {
-  static constexpr std::uint64_t kMax = LeakyBucket::kToleranceMax;
-  static LeakyBucket any(Random& random, std::uint64_t most_ns) {
-    const std::uint64_t interval = 1 + any_up_to(random, most_ns - 1);
-    const std::uint64_t queue = any_up_to(random, most_ns / interval - 1);
-    const LeakyBucket bucket = LeakyBucket::of(interval, queue, any_up_to(random, queue));
-    return random() % 2 == 0 ? bucket : bucket.with_horizon(any_up_to(random, most_ns));
-  }
-  static std::uint64_t scale(const LeakyBucket& bucket) { return bucket.tolerance_ns; }
-};
-
-template <>
-struct Kind<FixedWindow> {
-  static constexpr std::uint64_t kMax = Windows::kWindowMax;
-  static FixedWindow any(Random& random, std::uint64_t most_ns) {
-    const std::uint64_t length = 2 + any_up_to(random, most_ns - 2);
-    return FixedWindow::of(length, 1 + any_up_to(random, length - 2), random());
-  }
-  static std::uint64_t scale(const FixedWindow& window) { return window.windows.window_ns; }
-};
-
-template <>
-struct Kind<SlidingWindow> {
-  static constexpr std::uint64_t kMax = Windows::kWindowMax;
-  static SlidingWindow any(Random& random, std::uint64_t most_ns) {
-    const std::uint64_t length = 4 + any_up_to(random, most_ns - 4);
-    const std::uint64_t most = SlidingWindow::limit_max(length);
-    return SlidingWindow::of(length, 1 + any_up_to(random, most - 1), random());
-  }
-  static std::uint64_t scale(const SlidingWindow& window) { return window.windows.window_ns; }
-};
-
-/// A word as an attacker, a bad clock or an older life of the key would leave it.
-std::uint64_t any_state(Random& random, std::uint64_t now, std::uint64_t scale) {
-  switch (random() % 4) {
-    case 0:
-      return random();
-    case 1:
-      return any_up_to(random, ~std::uint64_t{0});
-    case 2:
-      return ~any_up_to(random, ~std::uint64_t{0});
-    default:
-      return now + any_up_to(random, 3 * scale) - any_up_to(random, 3 * scale);
-  }
-}
 
 TEST_CASE_TEMPLATE("any_bytes_get_an_answer_in_range", P, TokenBucket, LeakyBucket, FixedWindow,
                    SlidingWindow) {
@@ -160,6 +98,18 @@ TEST_CASE_TEMPLATE("any_bytes_get_an_answer_in_range", P, TokenBucket, LeakyBuck
     REQUIRE((low.allowed || low.never) == (low.retry_after_ns == 0));
     REQUIRE(low.retry_after_ns <= far);
 
+    const std::uint64_t patience = random() % 2 == 0 ? any_up_to(random, 3 * scale) : random();
+    const Verdict r = reserve(params, state, when, cost, patience);
+    REQUIRE(r.state < kNonces);
+    REQUIRE_FALSE(is_beyond_horizon(params, r.state, when));
+    REQUIRE(r.remaining <= most);
+    REQUIRE(r.wait_ns <= (r.allowed ? patience : 0));
+    REQUIRE(r.retry_after_ns <= far);
+    REQUIRE(r.never == v.never);
+    REQUIRE((r.allowed || r.state == state));
+    REQUIRE((r.allowed || r.never) == (r.retry_after_ns == 0));
+    REQUIRE((r.allowed || v.allowed == (v.wait_ns > patience)));
+
     REQUIRE(tokens_owed(params, state, when) <= most);
     REQUIRE((tokens_owed(params, state, when) == 0) == is_idle(params, state, when));
     REQUIRE(is_idle(params, idle_state(params, now), now));
@@ -167,6 +117,13 @@ TEST_CASE_TEMPLATE("any_bytes_get_an_answer_in_range", P, TokenBucket, LeakyBuck
     const std::uint64_t charged = charge(params, raw, now, cost);
     REQUIRE(charged < kNonces);
     REQUIRE_FALSE(is_beyond_horizon(params, charged, now));
+    const std::uint64_t room = charge_room(params, raw, now);
+    REQUIRE((cost >= room || charge(params, raw, now, room) > charged));
+    const std::uint64_t set = with_remaining(params, state, when, cost);
+    REQUIRE(set < kNonces);
+    REQUIRE(set >= idle_state(params, when));
+    REQUIRE_FALSE(is_beyond_horizon(params, set, when));
+    REQUIRE(peek(params, set, when, 1).remaining == std::min(cost, most));
     const std::uint64_t other = any_state(random, now, scale);
     REQUIRE(refund(params, state, other, cost, now) < kNonces);
     REQUIRE(refund(params, state, other, cost, now) <= state);
@@ -176,26 +133,6 @@ TEST_CASE_TEMPLATE("any_bytes_get_an_answer_in_range", P, TokenBucket, LeakyBuck
   CHECK(cut_ones > 1'000);
   CHECK(allowed > 1'000);
 }
-
-/// A key that lives on a clock which may step back by less than the slack.
-template <class P>
-struct Life {
-  Random random;
-  P params;
-  std::uint64_t scale;
-  std::uint64_t now;
-
-  explicit Life(std::uint64_t seed)
-      : random(seed),
-        params(Kind<P>::any(random, 1'000)),
-        scale(Kind<P>::scale(params)),
-        now(any_up_to(random, std::uint64_t{1} << 61)) {}
-
-  std::uint64_t cost() {
-    const std::uint64_t most = most_at_once(params);
-    return 1 + (random() % 4 == 0 ? random() % most : 0);
-  }
-};
 
 TEST_CASE_TEMPLATE("A_no_call_charge_or_idle_stamp_makes_a_state_less", P, TokenBucket, LeakyBucket,
                    FixedWindow, SlidingWindow) {

@@ -100,6 +100,132 @@ TEST_CASE_FIXTURE(ParticipantFixture,
   CHECK(attached() == 0);
 }
 
+TEST_CASE_FIXTURE(ParticipantFixture,
+                  "a_child_that_never_calls_does_not_keep_the_seat_of_its_killed_parent") {
+  Gate forked;
+  Gate child_may_end;
+  test::Child parent([&] {
+    Participant participant(mapping, path);
+    participant.attend();
+    if (::fork() == 0) {
+      forked.open();  // it never calls the library
+      child_may_end.wait();
+      ::_exit(0);
+    }
+    for (;;) ::pause();
+  });
+  forked.wait();
+  CHECK(attached() == 1);
+  parent.signal(SIGKILL);
+  CHECK(parent.wait() == 128 + SIGKILL);
+  CHECK(attached() == 0);
+  child_may_end.open();
+}
+
+TEST_CASE_FIXTURE(ParticipantFixture,
+                  "a_child_takes_its_own_seat_after_the_name_is_gone_and_its_parent_was_killed") {
+  Gate forked;
+  Gate parent_is_dead;
+  Gate seated;
+  Gate child_may_end;
+  test::Child parent([&] {
+    Participant participant(mapping, path);
+    participant.attend();
+    if (::fork() == 0) {
+      forked.open();
+      parent_is_dead.wait();
+      participant.attend();
+      if (mapping.is_shown_by(participant.file()) && participant.sitter()) seated.open();
+      child_may_end.wait();
+      ::_exit(0);
+    }
+    for (;;) ::pause();
+  });
+  forked.wait();
+  // Our own way to the file, as its name goes.
+  const Fd file = open_file(path.c_str(), O_RDWR);
+  const std::string shown = "/proc/self/fd/" + std::to_string(file.get());
+  REQUIRE(::unlink(path.c_str()) == 0);
+  parent.signal(SIGKILL);
+  CHECK(parent.wait() == 128 + SIGKILL);
+  CHECK(Participant::count_attached(mapping, shown) == 0);
+  parent_is_dead.open();
+  seated.wait();
+  child_may_end.open();
+}
+
+TEST_CASE_FIXTURE(ParticipantFixture,
+                  "a_number_that_now_shows_another_file_is_left_alone_in_a_forked_child") {
+  Participant participant(mapping, path);
+  const int number = participant.file();
+  REQUIRE(number >= 0);
+  char text[] = "/tmp/rl-test-XXXXXX";
+  const int other = ::mkstemp(text);
+  REQUIRE(::unlink(text) == 0);
+  REQUIRE(::dup3(other, number, O_CLOEXEC) == number);
+  test::Child child([&] {
+    // The same description still: what the child writes moves the parent's place in the file.
+    ::_exit(::write(number, "x", 1) == 1 ? 0 : 1);
+  });
+  CHECK(child.wait() == 0);
+  CHECK(::lseek(other, 0, SEEK_CUR) == 1);
+  ::close(other);
+}
+
+TEST_CASE_FIXTURE(ParticipantFixture, "a_place_for_forks_is_had_again_when_its_file_is_closed") {
+  for (int i = 0; i < 3 * kForkFilesMax; ++i) {
+    Participant participant(mapping, path);
+    participant.attend();
+  }
+  // All places are free again: the last participant's file is covered, too.
+  std::vector<ForkFile> places;
+  for (ForkFile place; (place = note_for_forks(0, 0, 0)) != kNotNoted;) places.push_back(place);
+  CHECK(places.size() == kForkFilesMax);
+  for (const ForkFile place : places) forget_for_forks(place);
+}
+
+TEST_CASE_FIXTURE(ParticipantFixture,
+                  "a_sitter_lives_until_its_process_ends_or_its_seat_is_taken") {
+  Participant asking(mapping, path);
+  asking.attend();
+  REQUIRE(asking.sitter());
+  test::Shared<Sitter> sitter;
+  Gate seated;
+  test::Child child([&] {
+    Participant participant(mapping, path);
+    sitter[0] = participant.sitter().value();
+    seated.open();
+    for (;;) ::pause();
+  });
+  seated.wait();
+  {
+    Liveness liveness(asking);
+    CHECK(liveness.is_alive(sitter[0]));
+    CHECK(liveness.is_alive(*asking.sitter()));  // its own lock counts, too
+    CHECK_FALSE(liveness.is_alive({sitter[0].seat, sitter[0].generation + 1}));
+    CHECK_FALSE(asking.has_successor(sitter[0]));
+    child.signal(SIGKILL);
+    CHECK(child.wait() == 128 + SIGKILL);
+    CHECK(liveness.is_alive(sitter[0]));  // what a scan has learnt stands
+  }
+  CHECK_FALSE(Liveness(asking).is_alive(sitter[0]));
+  mapping.seats()[sitter[0].seat].generation.fetch_add(1);
+  CHECK(asking.has_successor(sitter[0]));
+  CHECK_FALSE(Liveness(asking).is_alive(sitter[0]));
+}
+
+TEST_CASE_FIXTURE(ParticipantFixture, "who_cannot_be_asked_about_is_taken_for_alive") {
+  Participant asking(mapping, "/nowhere/at/all");
+  Participant other(mapping, path);
+  other.attend();  // first, or it would take the seat that is asked about
+  Participant gone(mapping, path);
+  const Sitter sitter = gone.sitter().value();
+  gone.leave();
+  CHECK(Liveness(asking).is_alive(sitter));  // it has no way to the file
+  CHECK_FALSE(Liveness(other).is_alive(sitter));
+  CHECK(Liveness(other).is_alive({kSeatsMax, 0}));  // bytes gone wrong
+}
+
 TEST_CASE_FIXTURE(ParticipantFixture, "a_child_that_takes_its_seat_leaves_its_parents_alone") {
   Participant participant(mapping, path);
   participant.attend();

@@ -12,11 +12,14 @@
 #include <vector>
 
 #include "shm/mapping.hpp"
+#include "src/policy.hpp"
 #include "tests/no_key_twice.hpp"
 #include "tests/support.hpp"
 
 namespace rl {
 namespace {
+
+using test::StartingGun;
 
 using namespace std::chrono_literals;
 using test::StartingGun;
@@ -478,7 +481,7 @@ TEST_CASE("a_segment_that_is_copied_while_others_decide_is_a_valid_one") {
       while (published[0] < policies || !moving[0]) std::this_thread::yield();
       const std::string name = test::unique_name();
       const test::RemoveAtEnd cleanup(name);
-      { const shm::Mapping copy = shm::Mapping::recreate(shm::path_of(name), old); }
+      { const shm::Mapping copy = shm::Mapping::recreate(shm::path_of(name), old, state_in_copy); }
       amid += published[0] < 1'900 ? 1 : 0;
       check_that_a_copy_is_whole(name);
     }

@@ -173,6 +173,43 @@ TEST_CASE("acquire_exits_1_when_denied_and_says_when_to_come_back") {
   check_answer(rlctl(acquire), 0, "allowed: 0 of 3 left, full in 1.5 s\n");
 }
 
+TEST_CASE("acquire_takes_a_permit_and_gives_it_back_and_list_says_who_has_one") {
+  const Made segment;
+  segment.policy("up", "concurrency 1 lease=1m");
+  const Words acquire{"acquire", segment.name(), "up", "user:42"};
+  check_answer(rlctl(acquire), 0,
+               "took a permit, one of 1, for up to 1 min; it is given back now\n");
+  CHECK(rlctl(acquire).exit_code == 0);
+  check_error(rlctl({"acquire", segment.name(), "up", "user:42", "--cost", "2"}), "no cost");
+  check_answer(rlctl({"peek", segment.name(), "up", "user:42"}), 0,
+               "would be allowed: 1 of 1 left, full now\n");
+
+  Limiter limiter = Segment::open(segment.name()).limiter("up");
+  const Permit permit = limiter.permit("user:42");
+  REQUIRE(permit);
+  const Ran denied = rlctl(acquire);
+  CHECK(denied.exit_code == 1);
+  CHECK(denied.out.starts_with("denied, come back in 1.1 min: 0 of 1 left"));
+  CHECK(rlctl({"--json", "acquire", segment.name(), "up", "user:42"})
+            .out.starts_with(R"({"allowed":false,"reason":"limited","limit":1,"remaining":0,)"));
+  CHECK(rlctl({"peek", segment.name(), "up", "user:42"}).exit_code == 1);
+  const Ran shown = rlctl({"--json", "show", segment.name(), "up", "user:42"});
+  CHECK(shown.out.find(R"("remaining":0,"limit":1,)") != shown.out.npos);
+  CHECK(shown.out.find(R"("idle":false)") != shown.out.npos);
+  const std::string pid = std::to_string(::getpid());
+  const std::string list = rlctl({"list", segment.name()}).out;
+  CHECK(list.find("live permit of process " + pid + " ") != list.npos);
+  CHECK(list.find("live hint ") != list.npos);
+  const std::string json = rlctl({"--json", "list", segment.name()}).out;
+  CHECK(json.find(R"("idle":false,"part":"permit","holder_pid":)" + pid) != json.npos);
+
+  CHECK(rlctl({"reset", segment.name(), "--all", "--force"}).exit_code == 0);
+  check_answer(rlctl({"reset", segment.name(), "up", "user:42"}), 0,
+               "the key had consumed nothing\n");
+  CHECK(permit.holds());
+  CHECK(rlctl(acquire).exit_code == 1);
+}
+
 TEST_CASE("a_cost_above_the_burst_exits_1_with_a_sentence_and_null") {
   const Made segment;
   segment.policy("api", "2/s burst=3");

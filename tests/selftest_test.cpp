@@ -12,6 +12,7 @@
 #include <random>
 #include <sstream>
 
+#include "src/policy.hpp"
 #include "tests/rlctl.hpp"
 #include "tools/rlctl/selftest/chaos_arena.hpp"
 #include "tools/rlctl/selftest/table_check.hpp"
@@ -527,7 +528,7 @@ TEST_CASE("A_S_a_watched_call_gives_the_librarys_answer_and_leaves_the_same_byte
   const std::string path = "/dev/shm/rl." + name;
   rl::View original(shm::Mapping::attach(segment.path(), shm::Access::read_write, false),
                     segment.path());
-  rl::View view(shm::Mapping::recreate(path, original.mapping), path);
+  rl::View view(shm::Mapping::recreate(path, original.mapping, rl::state_in_copy), path);
   std::vector<rl::Binding> bindings;
   for (const std::string& rule : names) bindings.push_back(selftest::bind(view, rule));
 

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,7 +17,6 @@
 #include <exception>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -149,6 +149,18 @@ class Shared {
   std::size_t bytes_;
 };
 
+/// Lets all children begin at the same instant.
+class StartingGun {
+ public:
+  void fire() { go_[0].store(true); }
+  void wait() {
+    while (!go_[0].load()) ::sched_yield();
+  }
+
+ private:
+  Shared<std::atomic<bool>> go_;
+};
+
 /// How a command ended and what it wrote.
 struct Ran {
   int exit_code = -1;
@@ -188,17 +200,5 @@ template <class T>
 Shared<T>::~Shared() {
   ::munmap(items_, bytes_);
 }
-
-/// Lets all children begin at the same instant.
-class StartingGun {
- public:
-  void fire() { go_[0].store(true); }
-  void wait() {
-    while (!go_[0].load()) std::this_thread::yield();
-  }
-
- private:
-  Shared<std::atomic<bool>> go_;
-};
 
 }  // namespace rl::test

@@ -47,7 +47,7 @@ struct [[nodiscard]] Decision {
   /// How long until the key is as good as new (idle).
   std::chrono::nanoseconds reset_after{0};
   /// How long an admitted call has to wait before it goes ahead, by the segment's clock; 0 but for a
-  /// leaky bucket.
+  /// leaky bucket and a reservation.
   std::chrono::nanoseconds wait{0};
 
   /// What Limiter::refund needs to know: the cost of the call, and the key's state after it, 0 when
@@ -56,6 +56,13 @@ struct [[nodiscard]] Decision {
   std::uint64_t charged = 0;
 
   explicit operator bool() const noexcept { return allowed; }
+};
+
+/// Is what Limiter::reserve gives: a decision, and the instant that is its own.
+struct [[nodiscard]] Reservation : Decision {
+  /// When an admitted call goes ahead, `wait` from the call on. Of a denial, when the same call could
+  /// pass at once; the beginning of time when it never can, or nobody knows.
+  Instant at{};
 };
 
 }  // namespace rl

@@ -3,6 +3,7 @@
 #ifndef RL_LIMITER_HPP
 #define RL_LIMITER_HPP
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -11,6 +12,7 @@
 #include <rl/decision.hpp>
 #include <rl/export.hpp>
 #include <rl/limit.hpp>
+#include <rl/permit.hpp>
 #include <rl/time.hpp>
 
 namespace rl {
@@ -73,21 +75,102 @@ class RL_EXPORT Limiter {
   Decision try_acquire(std::string_view key, std::uint64_t cost, Priority priority) noexcept;
 
   /// Says what try_acquire would answer, and charges nothing. Works on a read-only segment.
-  /// `remaining` is what is left now, before any call.
+  /// `remaining` is what is left now, before any call. Of a concurrency limit: how many permits are
+  /// free, and what permit() would answer; the permits of the dead count as out until their lease is
+  /// over or somebody takes them.
   [[nodiscard]] Decision peek(std::string_view key, std::uint64_t cost = 1) const noexcept;
   [[nodiscard]] Decision peek(std::string_view key, std::uint64_t cost,
                               Priority priority) const noexcept;
 
+  /// Takes a permit of `key` if one is free: tried once, without waiting. For a concurrency limit, whose
+  /// count says how many of a key may be out at once; it is given back at the end of the Permit's life,
+  /// or by Permit::release.
+  ///
+  /// Errors: none is thrown; the decision tells: Reason::limited when all are out; full when the table
+  /// has no room for another, or when others were faster again and again; unavailable for a process
+  /// without a seat, of which nobody could tell whether it lives; invalid for an empty key, a read-only
+  /// segment, or a policy that is not a concurrency limit. Progress: at most 16 looks at all permits; a
+  /// look asks the kernel once for each process that has some. Accuracy: never more are out than the
+  /// limit, of leases that are not over. Those of a dead process are had again within half a second.
+  /// A process that closed all its descriptors is taken for dead until its next look, a second later.
+  Permit permit(std::string_view key) noexcept;
+
   /// Gives back what an admitted call charged to `key`: at most what that decision still owes, as
-  /// time may have given it back already. A leaky bucket takes back only the last place in line, a
-  /// window only what was charged in it. Returns whether anything was given back.
+  /// time may have given it back already. A leaky bucket, and a reservation that had to wait, gives
+  /// back only the last place in line; a window only what was charged in it. Returns whether anything
+  /// was given back.
   ///
   /// Errors: none is thrown; what was never charged, or was given back before, gives back nothing: the
   /// decision is emptied. Do not refund copies of one decision: each gives back, though never more
   /// than its own cost. Accuracy: what refunds give back comes on top of guarantee A.
   bool refund(std::string_view key, Decision& decision) noexcept;
 
-  /// Forgets what the key has consumed. Returns whether there was anything to forget.
+  /// Charges `cost` for what has already happened, whatever the limit says: a response that turned out
+  /// long, say. A key may so owe more than passes at once; time works that off before anything passes.
+  /// Allowed whenever it is counted; `remaining`, `reset_after` and `retry_after` (here: until a call
+  /// of cost 1 passes) say how things stand after it.
+  ///
+  /// Errors: an empty key, a cost of 0 or a read-only segment gets Reason::invalid; a key without room
+  /// in the table, Reason::full, and nothing is charged. Accuracy: a bucket's debt ends at twice what
+  /// passes at once, but not below an hour more than that; a fixed window counts up to its length in
+  /// nanoseconds, a sliding one up to the square root of that. What lies beyond is forgiven: `cost` of
+  /// the decision is what was counted.
+  Decision charge(std::string_view key, std::uint64_t cost) noexcept;
+
+  /// Reserves an instant at which a call of `cost` may go ahead: now, or as soon as all that was
+  /// decided on the key before leaves room, first come, first served, across all processes. Denied,
+  /// and nothing charged, when that instant lies after `deadline`; with a deadline that is past, when
+  /// it does not pass now. Who is denied need not wait longer than `retry_after` to pass at once.
+  ///
+  /// refund() cancels it, as long as nobody has reserved, called or charged on the key since: an
+  /// instant that was promised to somebody behind does not move. A window has no line to stand in:
+  /// there a call passes now or not at all. A leaky bucket's line is its queue.
+  ///
+  /// Errors: as try_acquire. Accuracy: guarantee A holds for the instants reserved, and what goes ahead
+  /// at once; see the head of src/token_bucket.hpp. A line is no longer than the debt that charge()
+  /// allows. Processes: one that dies leaves what it had reserved charged.
+  Reservation reserve(std::string_view key, std::uint64_t cost, Instant deadline) noexcept;
+
+  /// Acquires `cost`, and waits for its turn: reserves, and sleeps until the instant reserved. Denied at
+  /// once when the turn would not come within `timeout` (zero or less: when it would not come now).
+  /// Never allowed before its instant; `wait` says how long it was to wait. A window has no line: the
+  /// call tries, sleeps until the window has room again, and tries again as long as that lies within
+  /// the timeout, and whoever is first then passes, in no order.
+  ///
+  /// Errors: as try_acquire. Progress: of all calls this one sleeps; it waits for the clock, never for
+  /// a process. Signals do not cut it short. Where the segment's clock was set back by somebody's stray
+  /// bytes, it ends a second after the kernel's clock says that the wait is over. On a manual clock it
+  /// looks each millisecond; when nobody moves that for as long as it was to wait, and a second, the
+  /// call cancels its reservation and is denied. Processes: one that dies asleep leaves its place
+  /// charged, and others where they stood.
+  Decision acquire_for(std::string_view key, std::uint64_t cost,
+                       std::chrono::nanoseconds timeout) noexcept;
+
+  /// Acquires an estimate of a cost that only the work itself will tell, such as the tokens of a
+  /// language model's answer: try_acquire, to be followed by settle().
+  ///
+  /// Processes: one that dies in between leaves the estimate charged.
+  Decision hold(std::string_view key, std::uint64_t estimate) noexcept;
+
+  /// Makes of what hold() charged what the work really cost: gives the difference back as refund()
+  /// does, at most what is still owed, or charges it as charge() does, also beyond the limit. Returns
+  /// whether the hold is settled now; a second time, or of a denial, it is false and nothing changes.
+  ///
+  /// Errors: false, too, when the key has found no room in the table for a difference to be charged,
+  /// and when the decision is another policy's. The decision is emptied by any call. Accuracy: what is
+  /// given back comes on top of guarantee A.
+  bool settle(std::string_view key, Decision& held, std::uint64_t actual) noexcept;
+
+  /// Makes `tokens` left of what passes at once, or all of it if that is less, from now on: an
+  /// operator's word, whatever was used, charged or reserved before. Who waits already keeps its
+  /// instant; those who come later do not stand behind it. Returns whether that is so now.
+  ///
+  /// Errors: false for an empty key, a read-only segment, and a key without room in the table.
+  /// Accuracy: what it gives comes on top of guarantee A, like a reset.
+  bool set_remaining(std::string_view key, std::uint64_t tokens) noexcept;
+
+  /// Forgets what the key has consumed. Returns whether there was anything to forget: never of a
+  /// concurrency limit, whose permits are out until they are given back.
   bool reset(std::string_view key) noexcept;
 
   /// Returns the limit in force, which is the segment's: an operator's word stands above the

@@ -16,6 +16,7 @@
 #include <rl/limiter.hpp>
 #include <rl/limiters.hpp>
 #include <rl/limits.hpp>
+#include <rl/permit.hpp>
 #include <rl/segment.hpp>
 #include <rl/time.hpp>
 #include <rl/version.hpp>

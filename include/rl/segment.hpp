@@ -79,7 +79,11 @@ struct PolicyInfo {
   std::uint32_t creator_uid = 0;
 };
 
-/// One key of a segment.
+/// What a slot holds. Under a concurrency limit a key has one for each permit that was ever taken, one
+/// that makes denials cheap, and one for its fencing number; under any other just one.
+enum class SlotPart : std::uint8_t { key, permit, hint, fence };
+
+/// One key of a segment, or a part of one.
 struct KeyInfo {
   std::uint16_t policy_id = 0;
   std::string policy;               ///< its name
@@ -91,6 +95,10 @@ struct KeyInfo {
   std::uint64_t remaining = 0;
   std::chrono::nanoseconds reset_after{0};
   bool idle = true;
+  SlotPart part = SlotPart::key;
+  /// Of a permit that is out: its process, by the id that it has in its own namespace; 0 when nobody
+  /// knows any more.
+  std::uint32_t holder_pid = 0;
 };
 
 /// A handle on a segment: a file of atomic words in shared memory that many processes map.
@@ -156,7 +164,7 @@ class RL_EXPORT Segment {
   void for_each_key(const std::function<void(const KeyInfo&)>& visit) const;
   /// Looks one key up; absent when it has no slot, which is the same as idle.
   [[nodiscard]] std::optional<KeyInfo> find(std::string_view policy, std::string_view key) const;
-  /// Forgets what all keys have consumed; returns how many were forgotten.
+  /// Forgets what all keys have consumed; returns how many were forgotten. Permits that are out stay.
   std::uint64_t reset_all();
 
   [[nodiscard]] const std::string& name() const noexcept;

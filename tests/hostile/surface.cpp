@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "shm/mapping.hpp"
+#include "src/policy.hpp"
 #include "tests/hostile/forge.hpp"
 #include "tools/rlctl/selftest/table_check.hpp"
 
@@ -41,6 +42,30 @@ void decide_at_odd_times(Limiter& limiter) {
     check(limiter.try_acquire_at(at, key_text(0)));
     check(limiter.try_acquire_at(at, key_text(4), 3));
     check(limiter.peek(key_text(0)));
+  }
+}
+
+/// All that can be asked besides whether a call passes.
+void ask_otherwise(Limiter& limiter) {
+  constexpr std::uint64_t kMost = ~std::uint64_t{0};
+  for (int i = 0; i < kKeys; ++i) {
+    const std::string key = key_text(i);
+    const std::uint64_t cost = i % 3 == 0 ? kMost : static_cast<std::uint64_t>(i);
+    Reservation r = limiter.reserve(key, 1, i % 2 == 0 ? Instant::max() : Instant{nanoseconds(i)});
+    check(r);
+    demand(r.at >= Instant{}, "a reservation before the beginning of time");
+    if (i % 4 == 0) (void)limiter.refund(key, r);
+    check(limiter.acquire_for(key, 1, nanoseconds(0)));
+    Decision held = limiter.hold(key, 1);
+    check(held);
+    (void)limiter.settle(key, held, cost);
+    demand(!limiter.settle(key, held, 1), "settled twice");
+    Decision d = limiter.charge(key, cost);
+    demand(d.cost <= cost, "charged more than was asked for");
+    if (d.allowed) d.retry_after = nanoseconds(0);  // here it says when the next call can pass
+    check(d);
+    if (i % 4 == 1) (void)limiter.refund(key, d);
+    if (limiter.set_remaining(key, cost)) check(limiter.peek(key));
   }
 }
 
@@ -96,6 +121,7 @@ void decide(Limiter& limiter) {
     check(limiter.try_acquire("new:" + std::to_string(i)));
   }
   decide_at_odd_times(limiter);
+  ask_otherwise(limiter);
   for (int i = 0; i < 4; ++i) (void)limiter.reset(key_text(i));
   check(limiter.try_acquire(key_text(0)));
 }
@@ -147,7 +173,7 @@ void check_valid(const std::string& path) {
 void copy(const std::string& path) {
   const std::string to = path + "-copy";
   const shm::Mapping mapping = shm::Mapping::attach(path, shm::Access::read_write, false);
-  (void)shm::Mapping::recreate(to, mapping);
+  (void)shm::Mapping::recreate(to, mapping, state_in_copy);
   check_valid(to);
   (void)Segment::remove(to);
 }

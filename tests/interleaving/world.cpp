@@ -114,8 +114,8 @@ World::World(Schedule& schedule, Random& random, const Scene& drawn, Evidence& e
       schedule_(schedule),
       random_(random),
       traces_(traces),
-      policy_{Limit::per_second(1).when_full(drawn.evicts ? WhenFull::evict : WhenFull::deny),
-              drawn.bucket} {
+      policy_{drawn.bucket,
+              Limit::per_second(1).when_full(drawn.evicts ? WhenFull::evict : WhenFull::deny)} {
   current_ = this;
 }
 

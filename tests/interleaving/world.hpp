@@ -51,6 +51,7 @@ struct CallView {
   } policies;
   struct Participant : Part {
     std::uint64_t nonce() noexcept;
+    [[nodiscard]] bool has_successor(const shm::Sitter&) const noexcept { return false; }
   } participant;
   struct Evictions : Part {
     void fetch_add(std::uint64_t, std::memory_order) noexcept;

@@ -1,35 +1,42 @@
-/* Concurrency limits: permits with leases. THE CODE DOES NOT HAVE THIS YET; this model says by
-   which rules it may be built on slots as shm/table.hpp has them.
+/* Concurrency limits: permits with leases (src/permits.cpp, src/permit_words.hpp). How a denial is made
+   cheap and true stands in hint.pml.
 
    The rules    - Permit i of a key is a slot, and holds {seat, generation of the seat, end of the
                 lease, sequence}. Taking and giving back is one compare-and-swap of all of it, and
-                each adds one to the sequence. The slot is sticky: it is never freed, so the
-                sequence never starts anew. The number after a take is the fencing number.
+                each adds one to the sequence. Whoever gave back does not try it again.
                 - A permit may be taken when it was given back, when its lease is over, or when its
                 holder is dead: nobody holds the seat's lock, or the seat has a newer generation.
-                - A taker that has swapped looks again, at the limit and then at all permits: if
-                more are out than the limit, or its own is at or above it, it gives back, and is
-                denied.
-                Two that look at once may both be denied, but they cannot both stay.
+                - After a take the clock is read again: a lease that is over is not handed out.
+                - The slot is sticky while the permit is out, dead holders with a newer generation in
+                their seat excepted. Else anybody may overwrite it; the sequence begins anew.
+                - A fencing number is drawn while the permit is held, and thrown away unless it still
+                is after that.
+                - Not in the code yet, where limits stay as they are: a taker that has swapped looks
+                again, at the limit and then at all permits: if more are out than the limit, or its
+                own is at or above it, it gives back, and is denied. Two that look at once may both
+                be denied, but they cannot both stay.
    Modelled     WORKERS processes that take and give back, over PERMITS permits. Any may be killed
                 at any step, and its seat may go to a new process with a higher generation; or stop,
-                and go on after its lease ran out. A careless one gives back twice. A resource
-                takes work that carries the highest fencing number it has seen, or a higher one. An
-                operator lowers the limit from PERMITS to LOWERED, once. A clock goes up to END.
+                and go on after its lease ran out. Somebody overwrites what he may. A resource takes
+                work that carries the highest fencing number it has seen, or a higher one. An operator
+                lowers the limit from PERMITS to LOWERED, once. A clock goes up to END.
    Abstracted   How a permit's slot is inserted (insert.pml); a process is one thread of one seat,
-                two if -DTHREADS. Each thread takes TAKES times, so that sequences stay finite.
-                -DNO_WORK leaves the resource out.
+                two if -DTHREADS. Each thread takes TAKES times. The fencing number counts; that it
+                outlives its slot is the clock's doing (permit_words.hpp). -DNO_WORK leaves the
+                resource out.
    Asserted     A: of the leases granted since the limit was lowered, and of all before, at no time
                 are more unexpired and of the living than the limit.
                 F: the resource takes no work of an earlier holder after a later one's (one permit).
                 P: no permit stays with the dead: nobody is denied because of them.
 
    Mutants:
-     BUG_NO_SEQUENCE       A  (THREADS, NO_WORK) a permit given back twice is the next holder's
-     BUG_NOT_STICKY        F  a permit that was given back is freed: its sequence starts anew
+     BUG_GIVES_BACK_TWICE  A  (THREADS, NO_WORK) a permit given back twice is the next holder's
+     BUG_NOT_STICKY        A  the slot of a permit that is out is overwritten
      BUG_CHECK_THEN_TAKE   A  (LOWERED) a taker looks before it swaps, and not again
      BUG_TAKE_STORES       A  a take is a plain store
+     BUG_NO_LOOK_AT_CLOCK  A  a lease that was over before it was handed out is handed out
      BUG_NO_FENCE          F  the resource asks for no number
+     BUG_FENCE_UNCHECKED   F  a number that was drawn after the permit was lost is used
      BUG_NO_GENERATION     P  a seat's lock alone says that its holder lives
      BUG_LEASE_ONLY        P  the dead keep their permits until the lease is over */
 
@@ -71,7 +78,7 @@ byte limit = PERMITS;
 /* The oracle: until when each worker's lease goes that was granted, or 0; and under which limit. */
 byte lease_of[WORKERS];
 bool before_lowering[WORKERS];
-byte tickets, last_ticket, highest_fence;
+byte tickets, last_ticket, fences, highest_fence;
 
 #ifdef BUG_LEASE_ONLY
 #define is_dead(i) false
@@ -106,22 +113,16 @@ inline give_back() { atomic {
   if
   :: MINE(at) ->
        permit[at].holder = 0; permit[at].generation = 0; permit[at].lease_end = 0;
-#ifdef BUG_NOT_STICKY
-       permit[at].sequence = 0
-#elif defined(BUG_NO_SEQUENCE)
-       skip
-#else
        permit[at].sequence++
-#endif
-  :: else /* the lease was over, and it is another's now; or it was given back before */
+  :: else /* the lease was over, and it is another's now */
   fi } }
 
 proctype worker(byte me) {
-  byte at, now, takes, my_end, my_sequence, my_limit, my_ticket, at_next, out, i, n, old;
+  byte at, now, takes, my_end, my_sequence, my_limit, my_ticket, my_fence, at_next, out, i, n, old;
   Permit seen;
 again:
   atomic {
-    at = 0; now = 0; my_end = 0; my_sequence = 0; my_limit = 0; my_ticket = 0; at_next = 0;
+    at = 0; now = 0; my_end = 0; my_sequence = 0; my_limit = 0; my_ticket = 0; my_fence = 0; at_next = 0;
     out = 0; seen.holder = 0; seen.generation = 0;
     seen.lease_end = 0; seen.sequence = 0;
     if
@@ -152,18 +153,16 @@ again:
 #endif
          permit[at].holder = SEAT_OF(me) + 1; permit[at].generation = 1;
          permit[at].lease_end = now + LEASE;
-#ifndef BUG_NO_SEQUENCE
          permit[at].sequence++;
-#endif
          my_end = now + LEASE; my_sequence = permit[at].sequence;
          tickets++; my_ticket = tickets;
          seen.holder = 0; seen.generation = 0; seen.lease_end = 0; seen.sequence = 0; now = 0
     :: else -> goto again
     fi };
 
-  /* look again: at the limit, then at one permit after the other */
   atomic { my_limit = limit };
-#ifndef BUG_CHECK_THEN_TAKE
+#if LOWERED != PERMITS && !defined(BUG_CHECK_THEN_TAKE)
+  /* look again: at the limit, then at one permit after the other */
   do
   :: atomic { at_next < PERMITS -> out = out + (is_out(at_next) -> 1 : 0); at_next++ }
   :: atomic { at_next == PERMITS -> break }
@@ -178,24 +177,38 @@ again:
   atomic {
     if
     :: !lives(SEAT_OF(me)) -> goto done
+#ifdef BUG_NO_LOOK_AT_CLOCK
+    :: lives(SEAT_OF(me)) ->
+         assert(my_end > time); /* A: nobody is handed a lease that is over */
+#else
     :: lives(SEAT_OF(me)) && my_end > time ->
+#endif
          lease_of[me] = my_end; before_lowering[me] = (my_limit != LOWERED);
          count_granted()
     :: else -> goto again /* stopped so long that it is over */
     fi };
 
 #ifndef NO_WORK
+  atomic { fences++; my_fence = fences };
+  atomic {
+    if
+#ifndef BUG_FENCE_UNCHECKED
+    :: !MINE(at) || my_end <= time -> my_fence = 0
+#endif
+    :: else
+    fi };
+
   /* work; if stopped meanwhile, also after the lease is over */
   do
-  :: atomic { lives(SEAT_OF(me)) ->
+  :: atomic { lives(SEAT_OF(me)) && my_fence != 0 ->
        if
 #ifdef BUG_NO_FENCE
        :: true ->
 #else
-       :: my_sequence >= highest_fence ->
+       :: my_fence >= highest_fence ->
 #endif
             assert(my_ticket >= last_ticket); /* F: no earlier holder's work after a later one's */
-            last_ticket = my_ticket; highest_fence = my_sequence
+            last_ticket = my_ticket; highest_fence = my_fence
        :: else /* refused: fenced off */
        fi }
   :: break
@@ -204,10 +217,9 @@ again:
 
   atomic { lease_of[me] = 0; before_lowering[me] = false };
   give_back();
-  if
-  :: give_back() /* careless: twice */
-  :: true
-  fi;
+#ifdef BUG_GIVES_BACK_TWICE
+  give_back();
+#endif
   goto again;
 done:
   skip
@@ -227,6 +239,25 @@ end:
   :: may_die(0)
 #if SEAT_OF(WORKERS - 1) > 0
   :: may_die(1)
+#endif
+  od
+}
+
+/* Needs the slot of a permit for another key. The kernel is not asked for this. */
+proctype overwriter() {
+  byte i;
+end:
+  do
+  :: atomic { i < PERMITS &&
+#ifndef BUG_NOT_STICKY
+       (permit[i].holder == 0 || permit[i].lease_end <= time ||
+        generation[permit[i].holder - 1] != permit[i].generation) &&
+#endif
+       (permit[i].holder != 0 || permit[i].sequence != 0) ->
+       permit[i].holder = 0; permit[i].generation = 0; permit[i].lease_end = 0;
+       permit[i].sequence = 0 }
+#if PERMITS > 1
+  :: atomic { i < PERMITS - 1 -> i++ }
 #endif
   od
 }
@@ -253,6 +284,6 @@ init {
     :: else -> break
     od;
     w = 0;
-    run death(); run operator(); run clock()
+    run death(); run overwriter(); run operator(); run clock()
   }
 }

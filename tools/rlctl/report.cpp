@@ -37,6 +37,27 @@ std::string interval_of(const Limit& limit) {
   return counts_evenly(limit.algorithm()) ? human_duration(limit.interval()) : "-";
 }
 
+std::string_view name_of(SlotPart part) {
+  switch (part) {
+    case SlotPart::key:
+      break;
+    case SlotPart::permit:
+      return "permit";
+    case SlotPart::hint:
+      return "hint";
+    case SlotPart::fence:
+      return "fence";
+  }
+  return "key";
+}
+
+std::string state_of(const KeyInfo& key) {
+  std::string state = key.idle ? "idle" : "live";
+  if (key.part != SlotPart::key) state += fmt::format(" {}", name_of(key.part));
+  if (key.holder_pid != 0) state += fmt::format(" of process {}", key.holder_pid);
+  return state;
+}
+
 /// A policy's name is a byte string of the segment; none when its entry cannot be read.
 Json name_or_null(const std::string& name) {
   return name.empty() ? Json(nullptr) : Json(escape(name));
@@ -152,6 +173,8 @@ Json json_of(const KeyRow& row) {
   object["policy_limit"] = row.policy_limit.empty() ? Json(nullptr) : Json(row.policy_limit);
   object["reset_after_ns"] = key.reset_after.count();
   object["idle"] = key.idle;
+  if (key.part != SlotPart::key) object["part"] = name_of(key.part);
+  if (key.holder_pid != 0) object["holder_pid"] = key.holder_pid;
   return object;
 }
 
@@ -166,7 +189,7 @@ Cells cells_of(const KeyRow& row) {
           number(key.remaining),
           number(key.limit),
           full_in(key.reset_after),
-          key.idle ? "idle" : "live",
+          state_of(key),
           row.policy_limit.empty() ? "?" : row.policy_limit};
 }
 

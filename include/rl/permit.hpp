@@ -1,0 +1,94 @@
+/// \file
+/// A permit of a concurrency limit, held by this process.
+#ifndef RL_PERMIT_HPP
+#define RL_PERMIT_HPP
+
+#include <cstdint>
+#include <memory>
+
+#include <rl/decision.hpp>
+#include <rl/export.hpp>
+#include <rl/time.hpp>
+
+namespace rl {
+
+class LimiterCore;
+struct View;
+
+/// Is what Limiter::permit returns: a permit, or the reason why there is none. Gives it back at the
+/// end of its life.
+///
+///     if (rl::Permit permit = uploads.permit("user:42")) handle(request);   // given back here
+///
+/// A permit is held until it is given back, its lease is over, or its process dies. A process that was
+/// stopped for longer than the lease has lost it, and somebody else may be at work by then: holds()
+/// and renew() tell, and fence() is for what must not be touched by two.
+///
+/// Threads and processes: one permit is for one thread at a time. In a forked child it is not held:
+/// nothing there gives it back.
+class RL_EXPORT Permit {
+ public:
+  Permit(Permit&& other) noexcept;
+  Permit& operator=(Permit&& other) noexcept;
+  ~Permit();
+
+  /// Returns whether there was a permit, which has not been given back through this object.
+  explicit operator bool() const noexcept { return core_ != nullptr; }
+
+  /// Returns what the call was told. `limit` is how many permits there are, `remaining` is 0 (how many
+  /// more are free is not counted), `reset_after` how long the lease was when it was taken.
+  /// `retry_after` is until the first lease ends: waiting that long, alone, succeeds, unless its
+  /// holder renews it; most permits are given back earlier.
+  [[nodiscard]] const Decision& decision() const noexcept { return decision_; }
+
+  /// Gives the permit back. Returns whether it was still held: false the second time, after the lease
+  /// was over, and when it went to somebody else.
+  /// Progress: one compare-and-swap, and one look at the key's own slot; no system call.
+  bool release() noexcept;
+
+  /// Begins a lease as long as the first, from now. False when the permit is lost.
+  /// Progress: one compare-and-swap; no system call.
+  [[nodiscard]] bool renew() noexcept;
+
+  /// Returns whether the permit is still held, now.
+  /// Accuracy: true as of some instant of the call. It may be lost in the next: what must not be done
+  /// by two needs fence().
+  [[nodiscard]] bool holds() const noexcept;
+
+  /// Returns a number above all that holders of the key's permits were given before this one took its
+  /// own, of one segment: whoever keeps the highest that it has seen, and takes no work with a lower one, takes none
+  /// of an earlier holder after a later one's. Each call gives a higher number. 0 when the permit is
+  /// lost, or the table had no room to keep the number.
+  [[nodiscard]] std::uint64_t fence() noexcept;
+
+  /// Returns when the lease is over, on the segment's clock (Segment::now).
+  [[nodiscard]] Instant lease_end() const noexcept { return lease_end_; }
+
+ private:
+  friend class Limiter;
+  /// Where a permit is, and what stands there while we hold it.
+  struct Place {
+    View* view;
+    std::uint64_t slot_index;
+    std::uint64_t tag;
+    std::uint64_t state;
+  };
+
+  explicit Permit(const Decision& decision) noexcept : decision_(decision) {}
+  [[nodiscard]] bool is_ours() const noexcept;
+  [[nodiscard]] Place place_now() const noexcept;
+  [[nodiscard]] bool is_at(const Place& place) const noexcept;
+  bool give_back(const Place& place) const noexcept;
+
+  std::shared_ptr<LimiterCore> core_;  ///< none when there is no permit
+  Decision decision_;
+  Place place_{};
+  std::uint64_t key_[2]{};  ///< the key's hash
+  std::uint32_t index_ = 0;
+  Instant lease_end_{};
+  std::uint64_t process_ = 0;
+};
+
+}  // namespace rl
+
+#endif

@@ -1,0 +1,144 @@
+/// \file
+/// Holding a permit, and giving it back. The rules stand at the head of src/permits.cpp.
+#include <rl/permit.hpp>
+
+#include <utility>
+
+#include "src/decide.hpp"
+#include "src/permit_slots.hpp"
+
+namespace rl {
+
+Permit::Permit(Permit&& other) noexcept = default;
+
+Permit& Permit::operator=(Permit&& other) noexcept {
+  if (this == &other) return *this;
+  (void)release();
+  core_ = std::move(other.core_);
+  decision_ = other.decision_;
+  place_ = other.place_;
+  key_[0] = other.key_[0];
+  key_[1] = other.key_[1];
+  index_ = other.index_;
+  lease_end_ = other.lease_end_;
+  process_ = other.process_;
+  return *this;
+}
+
+Permit::~Permit() {
+  (void)release();
+}
+
+/// A forked child has the object, but not the permit.
+bool Permit::is_ours() const noexcept {
+  return core_ != nullptr && process_ == shm::process_token();
+}
+
+/// Where the permit is now. When the segment was removed under us and made anew from its contents, it
+/// came along, held by somebody who cannot be asked; in a new segment of its own it is nowhere.
+Permit::Place Permit::place_now() const noexcept {
+  const Binding& binding = core_->binding();
+  View& view = *binding.view;
+  if (&view == place_.view) return place_;
+  const auto hash = hash_of_permit(binding.hasher, {key_[0], key_[1]}, index_);
+  return {&view, view.table.find(hash), shm::make_tag(hash.identity, binding.id),
+          copied(PermitWord::of(place_.state)).state()};
+}
+
+bool Permit::is_at(const Place& place) const noexcept {
+  const View& view = *place.view;
+  if (place.slot_index == view.table.kNowhere) return false;
+  const auto* const permits = std::get_if<Concurrency>(&core_->binding().policy.parameters);
+  const std::uint64_t now = view.clock.now();
+  const shm::SlotWords words = view.table.settled(view.table.slot(place.slot_index));
+  return permits != nullptr && now != shm::Clock::kNoTime &&
+         words == shm::SlotWords{place.tag, place.state} &&
+         is_out(*permits, PermitWord::of(place.state), now);
+}
+
+namespace {
+
+/// Replaces the words of a permit, if they are still those that its holder wrote.
+bool replace(const View& view, std::uint64_t slot_index, std::uint64_t tag, std::uint64_t from,
+             std::uint64_t to) noexcept {
+  if (slot_index == view.table.kNowhere) return false;
+  bool is_same = false;
+  const auto step = [&](std::uint16_t policy, std::uint64_t state) noexcept {
+    is_same = state == from;
+    return shm::Transition{is_same ? shm::Transition::store : shm::Transition::keep, policy, to};
+  };
+  return view.table.try_step(slot_index, tag, step) && is_same;
+}
+
+/// Tells those who are denied that they need not be any more. After the permit was given back: see
+/// src/permits.cpp.
+void clear_hint(const View& view, shm::Hash128 key, std::uint16_t our_policy) noexcept {
+  const auto clear = [&](std::uint16_t policy, std::uint64_t state) noexcept {
+    const HintWord hint = HintWord::of(state);
+    const bool must = policy == our_policy && hint.mark != HintWord::clear;
+    return shm::Transition{must ? shm::Transition::store : shm::Transition::keep, policy,
+                           must ? cleared(hint).state() : state};
+  };
+  (void)view.table.step_member(hash_of_hint(key), clear);
+}
+
+}  // namespace
+
+bool Permit::give_back(const Place& place) const noexcept {
+  const std::uint64_t back = given_back(PermitWord::of(place.state)).state();
+  if (!replace(*place.view, place.slot_index, place.tag, place.state, back)) return false;
+  clear_hint(*place.view, {key_[0], key_[1]}, shm::policy_of(place.tag));
+  return true;
+}
+
+bool Permit::release() noexcept {
+  if (!is_ours()) {
+    core_.reset();
+    return false;
+  }
+  const Place now = place_now();
+  const bool held = is_at(now);
+  const bool given = give_back(now);
+  // Those who have not noticed yet that the segment was made anew look for it in the old one.
+  if (now.view != place_.view) (void)give_back(place_);
+  core_->begin_at_permit(index_);
+  core_.reset();
+  return held && given;
+}
+
+bool Permit::renew() noexcept {
+  if (!is_ours()) return false;
+  const Place now = place_now();
+  const auto* const permits = std::get_if<Concurrency>(&core_->binding().policy.parameters);
+  if (permits == nullptr || !is_at(now)) return false;
+  const std::uint64_t began_ns = now.view->clock.now();
+  if (began_ns == shm::Clock::kNoTime) return false;
+  Place longer = now;
+  longer.state = renewed(*permits, PermitWord::of(now.state), began_ns).state();
+  if (!replace(*now.view, now.slot_index, now.tag, now.state, longer.state)) return false;
+  place_ = longer;
+  // Stopped since we looked at the clock, it may be over before it was told.
+  const std::uint64_t now_ns = now.view->clock.now();
+  if (now_ns == shm::Clock::kNoTime) return false;
+  const std::uint64_t left = lease_left_ns(*permits, PermitWord::of(longer.state), now_ns);
+  if (left != 0) lease_end_ = Instant(to_nanoseconds(now_ns + left));
+  return left != 0;
+}
+
+bool Permit::holds() const noexcept {
+  return is_ours() && is_at(place_now());
+}
+
+/// Drawn while the permit is held, as the second look shows: so before any later holder's.
+std::uint64_t Permit::fence() noexcept {
+  if (!holds()) return 0;
+  const Binding& binding = core_->binding();
+  View& view = *binding.view;
+  CallRules<OwnTime, DrawFence> rules(binding, OwnTime{&view.clock}, {});
+  const shm::Update update =
+      view.table.update(hash_of_fence(binding.hasher, {key_[0], key_[1]}), rules);
+  const bool drawn = update.outcome == shm::Update::decided && rules.verdict().allowed;
+  return drawn && holds() ? fence_of(rules.verdict().state) : 0;
+}
+
+}  // namespace rl

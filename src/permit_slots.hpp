@@ -1,0 +1,114 @@
+/// \file
+/// Which slots the permits of a key have, and what calls make of their words (as operations of
+/// src/rules.hpp).
+///
+/// Permit i of a key is a slot with a hash of its own, and so is the key's fencing number: the hash of
+/// the key's 128-bit hash, the number, and what it is for. The hint has the key's own. No key of a user
+/// collides with them: it would have to contain the hash of a key under the segment's secret, which
+/// nobody outside knows.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include <rl/decision.hpp>
+
+#include "src/core.hpp"
+#include "src/rules.hpp"
+
+namespace rl {
+
+inline shm::KeyHash hash_of_hint(shm::Hash128 key) noexcept {
+  return shm::KeyHash::from(key);
+}
+
+inline shm::KeyHash hash_of_part(const shm::Hasher& hasher, shm::Hash128 key, WordKind kind,
+                                 std::uint32_t index) noexcept {
+  const std::uint64_t part[] = {key.low, key.high, std::uint64_t{index} << 8 | std::uint8_t(kind)};
+  return shm::KeyHash::from(hasher(part, sizeof part));
+}
+
+inline shm::KeyHash hash_of_permit(const shm::Hasher& hasher, shm::Hash128 key,
+                                   std::uint32_t index) noexcept {
+  return hash_of_part(hasher, key, WordKind::permit, index);
+}
+
+inline shm::KeyHash hash_of_fence(const shm::Hasher& hasher, shm::Hash128 key) noexcept {
+  return hash_of_part(hasher, key, WordKind::fence, 0);
+}
+
+/// Says how many permits of a key are free, and what a taker would be told. The kernel is not asked
+/// who is dead. For a binding of a concurrency limit, and a key that is not empty.
+Decision look_at_permits(const Binding& binding, std::string_view key) noexcept;
+
+/// Decides nothing where a caller's clock cannot explain the state: no word of ours is beyond a
+/// horizon, so the slot is another policy's, by bytes gone wrong.
+struct OnlyActs {
+  [[nodiscard]] static Verdict look(const Parameters&, std::uint64_t state,
+                                    std::uint64_t) noexcept {
+    Verdict verdict{};
+    verdict.state = state;
+    return verdict;
+  }
+};
+
+/// Takes a permit that is not out, or whose holder is dead. Allowed: the state is the permit. Denied:
+/// `retry_after_ns` is what is left of its lease.
+struct TakePermit : OnlyActs {
+  shm::Sitter sitter;
+  shm::Participant& participant;
+  shm::Liveness* liveness;  ///< none: a holder is dead only if its seat has a successor
+
+  [[nodiscard]] Verdict act(const Parameters& parameters, std::uint64_t state,
+                            std::uint64_t now_ns) const noexcept {
+    const auto* const permits = std::get_if<Concurrency>(&parameters);
+    if (permits == nullptr) return look(parameters, state, now_ns);
+    Verdict verdict{};
+    verdict.state = state;
+    const PermitWord word = PermitWord::of(state);
+    const std::uint64_t left = lease_left_ns(*permits, word, now_ns);
+    verdict.allowed = left == 0 || is_dead(word);
+    verdict.retry_after_ns = verdict.allowed ? 0 : left;
+    verdict.reset_after_ns = left;
+    if (verdict.allowed) {
+      const PermitWord ours = taken(*permits, word, sitter.seat, sitter.generation, now_ns);
+      verdict.state = ours.state();
+      verdict.reset_after_ns = lease_left_ns(*permits, ours, now_ns);
+    }
+    return verdict;
+  }
+
+ private:
+  [[nodiscard]] bool is_dead(const PermitWord& word) const noexcept {
+    return liveness != nullptr ? !liveness->is_alive(sitter_of(word))
+                               : participant.has_successor(sitter_of(word));
+  }
+};
+
+/// Marks the hint, unless it says that all permits are out, or somebody marked it just now: then the
+/// state stays, and says so.
+struct MarkHint : OnlyActs {
+  [[nodiscard]] Verdict act(const Parameters& parameters, std::uint64_t state,
+                            std::uint64_t now_ns) const noexcept {
+    const HintWord hint = HintWord::of(state);
+    const bool stays = !std::holds_alternative<Concurrency>(parameters) ||
+                       is_saturated(hint, now_ns) || is_being_checked(hint, now_ns);
+    Verdict verdict{};
+    verdict.allowed = !stays;
+    verdict.state = stays ? state : marked(hint, now_ns).state();
+    return verdict;
+  }
+};
+
+/// Draws the next fencing number. Denied when they have run out.
+struct DrawFence : OnlyActs {
+  [[nodiscard]] Verdict act(const Parameters&, std::uint64_t state,
+                            std::uint64_t now_ns) const noexcept {
+    Verdict verdict{};
+    verdict.state = next_fence(state, now_ns);
+    verdict.allowed = verdict.state != state;
+    return verdict;
+  }
+};
+
+}  // namespace rl
