@@ -26,8 +26,9 @@ Parameters parameters_of(const shm::Mapping& mapping, shm::SlotWords words) {
 }  // namespace
 
 std::string to_string(const Step& step) {
-  constexpr const char* kNames[] = {"acquire", "peek",          "reset",   "reset_all", "reap",
-                                    "advance", "die_inserting", "publish", "refund"};
+  constexpr const char* kNames[] = {"acquire", "peek",    "reset",         "reset_all",
+                                    "reap",    "advance", "die_inserting", "publish",
+                                    "refund",  "batch",   "all_of"};
   return fmt::format("{}({}, {})", kNames[step.kind], step.key, step.amount);
 }
 
@@ -118,6 +119,18 @@ Outcome Actor::act(const Step& step) {
       (void)api_.refund(key, given);
       break;
     }
+    case Step::batch: {
+      Decision d;
+      api_.try_acquire_batch({&key, 1}, {&d, 1}, step.amount);
+      return outcome_of(d);
+    }
+    case Step::all_of: {
+      const char partner[] = {'k', 'e', 'y', '-', kPartner};
+      const AllOf all =
+          rl::all_of({{api_, key, step.amount}, {api_, {partner, sizeof partner}, step.amount}});
+      return {all.decision.allowed, all.decision.reason,
+              all.each[0].remaining + kPartnersUnit * all.each[1].remaining};
+    }
   }
   return {true, Reason::ok, 0};
 }
@@ -160,6 +173,7 @@ Outcome Model::act(const Step& step) {
   const bool fits = asked <= left;
   switch (step.kind) {
     case Step::acquire:
+    case Step::batch:
       if (step.amount > kBurst) return {false, Reason::never, left / kIntervalNs};
       if (!fits) return {false, Reason::limited, left / kIntervalNs};
       tat = now_ns_ + debt + asked;
@@ -184,6 +198,14 @@ Outcome Model::act(const Step& step) {
       const std::uint64_t charged = charged_ns_[step.key];
       tat -= std::min({asked, debt, charged > now_ns_ ? charged - now_ns_ : 0});
       break;
+    }
+    case Step::all_of: {
+      Model both = *this;
+      const Outcome mine = both.act({Step::acquire, step.key, step.amount});
+      const Outcome partners = both.act({Step::acquire, kPartner, step.amount});
+      if (mine.allowed && partners.allowed) *this = both;
+      return {mine.allowed && partners.allowed, mine.allowed ? partners.reason : mine.reason,
+              mine.remaining + kPartnersUnit * partners.remaining};
     }
     case Step::reap:
     case Step::die_inserting:

@@ -28,6 +28,8 @@ struct Step {
                     ///< free one of its list
     publish,        ///< makes a policy, named after the key
     refund,         ///< gives back the first call on the key that was admitted, of cost `amount`
+    batch,          ///< as acquire, in a batch of one key
+    all_of,         ///< charges the key and kPartner together; both remainders in one outcome
   } kind;
   char key = 'k';
   std::uint64_t amount = 1;
@@ -40,6 +42,16 @@ struct Outcome {
   std::uint64_t remaining = 0;
   friend bool operator==(const Outcome&, const Outcome&) = default;
 };
+
+/// The key that all_of asks for, too.
+inline constexpr char kPartner = 'l';
+/// In the outcome of all_of the partner's remainder is counted in these.
+inline constexpr std::uint64_t kPartnersUnit = 16;
+
+/// Whether a step charges the key alone.
+constexpr bool charges(const Step& step) {
+  return step.kind == Step::acquire || step.kind == Step::batch;
+}
 
 std::string to_string(const Step& step);
 std::string to_string(const Outcome& outcome);
