@@ -80,13 +80,12 @@ bool AskedTogether::all_would_pass(AllOf& all) const noexcept {
   return pass;
 }
 
-/// As peek, but of a segment that can only be looked at it says what a call would be told.
+/// As peek, but where a call cannot be asked it says what that would be told.
 Decision AskedTogether::look(const Charge& charge) noexcept {
-  const View& view = *binding_of(*charge.limiter).view;
-  // relaxed: as in a call; the view came with its binding.
-  const bool decides = view.decides.load(std::memory_order_relaxed);
-  return decides ? charge.limiter->peek(charge.key, charge.cost)
-                 : refused(view, charge.key, charge.cost);
+  const Binding& binding = binding_of(*charge.limiter);
+  return can_ask(binding, charge.key, charge.cost)
+             ? charge.limiter->peek(charge.key, charge.cost)
+             : refused(*binding.view, charge.key, charge.cost);
 }
 
 /// Counts what a look denies beside the key's slot, as a call does.

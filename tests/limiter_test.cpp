@@ -497,7 +497,7 @@ TEST_CASE("a_senseless_call_of_low_priority_is_denied_as_invalid") {
   CHECK(api.try_acquire("k", 0, Priority::low).reason == Reason::invalid);
   CHECK(api.peek("", 1, Priority::low).reason == Reason::invalid);
   CHECK(uploads.try_acquire("k", 1, Priority::low).reason == Reason::invalid);
-  CHECK(uploads.peek("k", 1, Priority::low).reason == Reason::invalid);  // permits are all alike
+  CHECK(uploads.peek("k", 1, Priority::low).reason == Reason::invalid);
 }
 
 TEST_CASE("without_labels_keys_have_no_text") {

@@ -99,8 +99,8 @@ TEST_CASE_FIXTURE(LimitersTest, "a_list_that_cannot_be_made_makes_nothing") {
   CHECK(code_of([&] { (void)segment->limiters("api"); }) == Errc::unknown_policy);
   CHECK(names_of(*segment).empty());
   CHECK(segment->limiters(std::string(61, 'x'), limits).size() == 3);
-  const Limiters permits = segment->limiters("permits", Limits::parse("concurrency 3"));
-  CHECK(permits.peek("k").decision.reason == Reason::invalid);
+  Limiters permits = segment->limiters("permits", Limits::parse("concurrency 3"));
+  CHECK(permits.try_acquire("k").decision.reason == Reason::invalid);
 }
 
 TEST_CASE_FIXTURE(LimitersTest, "a_list_of_a_read_only_segment_can_be_peeked_at") {

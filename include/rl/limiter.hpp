@@ -55,8 +55,8 @@ class RL_EXPORT Limiter {
   ///
   /// Errors: as try_acquire, each key for itself. Progress: as so many calls; nothing is allocated.
   /// Accuracy: as try_acquire. A few dozen keys share one reading of the clock, at which those that are
-  /// admitted count, as if each had been stopped just after it; who is denied is denied by a reading of
-  /// its own, and `retry_after` is true.
+  /// admitted count, as if each had been stopped just after it; `remaining` is as of then, and so may be
+  /// a call short. Who is denied is denied by a reading of its own, and `retry_after` is true.
   void try_acquire_batch(std::span<const std::string_view> keys, std::span<Decision> decisions,
                          std::uint64_t cost = 1) noexcept;
 
