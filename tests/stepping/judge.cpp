@@ -35,6 +35,8 @@ class Order {
       seen_[story_.rivals[i].key] = i + 1;
     }
     if (story_.victim_outcome && inserts(story_.victim)) {
+      // One of several that are charged together may evict the other.
+      if (story_.only_key != '\0') evictors_.push_back({'\0', count});
       // It may have looked at some slots before it was stopped, and at others afterwards.
       std::set<char> owing = story_.before.debtors(story_.victim.key);
       owing.merge(model_.debtors(story_.victim.key));
@@ -61,6 +63,15 @@ class Order {
     return story_.only_key == '\0' || key == story_.only_key;
   }
 
+  /// A batch reads the clock before the slots: less is left as of that instant than where its charge
+  /// has its place.
+  static bool agree(const Step& step, const Outcome& got, const Outcome& expected) {
+    Outcome told = got;
+    if (step.kind == Step::batch && got.allowed && got.remaining < expected.remaining)
+      told.remaining = expected.remaining;
+    return told == expected;
+  }
+
   void perform(const Step& step, const Outcome* got, std::size_t time) {
     if (got != nullptr && decides(step) && matters(step.key) && model_.owed(step.key) != 0 &&
         Model(model_).act(step) != *got) {
@@ -74,7 +85,7 @@ class Order {
     const Outcome expected = model_.act(step);
     const std::size_t still = model_.debtors('\0').size();
     if (!decides(step) && still < owing.size()) unseen_ += owing.size() - still;
-    if (wrong_.empty() && got != nullptr && matters(step.key) && *got != expected) {
+    if (wrong_.empty() && got != nullptr && matters(step.key) && !agree(step, *got, expected)) {
       wrong_ = fmt::format("{} came to \"{}\", expected \"{}\"", to_string(step), to_string(*got),
                            to_string(expected));
     }
@@ -156,11 +167,26 @@ std::string contradiction_everywhere(const Story& story, const shm::Mapping& map
   return first;
 }
 
-/// The story as one key saw it.
+/// The story as one key saw it. What resets all keys, or charges several together, does so to one after
+/// the other.
 Story story_of(const Story& story, char key) {
   Story own = story;
   own.only_key = key;
-  own.victim = {Step::reset, key};
+  if (story.victim.kind == Step::reset_all) {
+    own.victim = {Step::reset, key};
+    return own;
+  }
+  const bool is_asked = key == story.victim.key || key == kPartner;
+  if (!is_asked || (story.victim_outcome && !story.victim_outcome->allowed)) {
+    own.victim = {Step::peek, key};  // nothing was charged to this one
+    own.victim_outcome = std::nullopt;
+    return own;
+  }
+  own.victim = {Step::acquire, key, story.victim.amount};
+  if (own.victim_outcome) {
+    std::uint64_t& left = own.victim_outcome->remaining;
+    left = key == kPartner ? left / kPartnersUnit : left % kPartnersUnit;
+  }
   return own;
 }
 
@@ -227,8 +253,9 @@ std::string find_contradiction(const Story& story, const shm::Mapping& mapping,
                                std::uint64_t now_ns) {
   if (story.gave_up != 0) return fmt::format("P violated: {} calls gave up", story.gave_up);
   std::string wrong;
-  if (story.victim.kind == Step::reset_all) {
+  if (story.victim.kind == Step::reset_all || story.victim.kind == Step::all_of) {
     Model all = story.before;
+    (void)all.act(story.victim);
     for (const Step& step : story.rivals) (void)all.act(step);
     for (const auto& [key, tat] : all.keys()) {
       if (wrong.empty()) wrong = contradiction_everywhere(story_of(story, key), mapping, now_ns);

@@ -15,13 +15,17 @@
 
 namespace rl::test {
 
-class Rival {
+/// Steps are performed by an Actor of its own, and each comes to an Outcome; both go through a pipe.
+template <class Actor, class Step, class Outcome>
+class BasicRival {
  public:
+  using Script = std::vector<Step>;
+
   /// How long a script may take before whoever waits for it is called blocked: ten times the second
   /// within which everything is expected.
   static constexpr int kDeadlineMs = 10'000;
 
-  explicit Rival(const std::string& segment) : channel_(), child_([&] { serve(segment); }) {
+  explicit BasicRival(const std::string& segment) : channel_(), child_([&] { serve(segment); }) {
     // Ready when it answers the empty script: from here on it takes no seat and opens nothing.
     if (!run({})) throw std::runtime_error("the rival process did not start");
   }
@@ -69,7 +73,7 @@ class Rival {
   void serve(const std::string& segment) {
     ::close(std::exchange(channel_.ours, -1));  // so that the end of the test is the end of this
     Actor actor(segment);
-    (void)actor.act({Step::peek, 'k'});  // the first look at clock and name is behind it
+    (void)actor.act({Step::peek});  // the first look at clock and name is behind it
     for (std::size_t count = 0; receive(channel_.theirs, &count, sizeof count);) {
       Script script(count);
       if (!receive(channel_.theirs, script.data(), count * sizeof(Step))) return;
@@ -83,5 +87,7 @@ class Rival {
   Channel channel_;
   Child child_;
 };
+
+using Rival = BasicRival<Actor, Step, Outcome>;
 
 }  // namespace rl::test

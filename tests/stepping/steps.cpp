@@ -27,7 +27,7 @@ Parameters parameters_of(const shm::Mapping& mapping, shm::SlotWords words) {
 
 bool decides(const Step& step) {
   return step.kind == Step::acquire || step.kind == Step::peek || step.kind == Step::charge ||
-         step.kind == Step::reserve;
+         step.kind == Step::reserve || step.kind == Step::batch;
 }
 
 bool inserts(const Step& step) {
@@ -36,9 +36,10 @@ bool inserts(const Step& step) {
 }
 
 std::string to_string(const Step& step) {
-  constexpr const char* kNames[] = {
-      "acquire", "peek",   "reset",  "reset_all", "reap",   "advance",      "die_inserting",
-      "publish", "refund", "charge", "reserve",   "settle", "set_remaining"};
+  constexpr const char* kNames[] = {"acquire",       "peek",    "reset",         "reset_all",
+                                    "reap",          "advance", "die_inserting", "publish",
+                                    "refund",        "charge",  "reserve",       "settle",
+                                    "set_remaining", "batch",   "all_of"};
   return fmt::format("{}({}, {})", kNames[step.kind], step.key, step.amount);
 }
 
@@ -139,6 +140,18 @@ Outcome Actor::act(const Step& step) {
     }
     case Step::set_remaining:
       return {api_.set_remaining(key, step.amount), Reason::ok, 0};
+    case Step::batch: {
+      Decision d;
+      api_.try_acquire_batch({&key, 1}, {&d, 1}, step.amount);
+      return outcome_of(d);
+    }
+    case Step::all_of: {
+      const char partner[] = {'k', 'e', 'y', '-', kPartner};
+      const AllOf all =
+          rl::all_of({{api_, key, step.amount}, {api_, {partner, sizeof partner}, step.amount}});
+      return {all.decision.allowed, all.decision.reason,
+              all.each[0].remaining + kPartnersUnit * all.each[1].remaining};
+    }
   }
   return {true, Reason::ok, 0};
 }
@@ -178,6 +191,7 @@ Outcome Model::act(const Step& step) {
   std::uint64_t& tat = tat_ns_[step.key];
   switch (step.kind) {
     case Step::acquire:
+    case Step::batch:
     case Step::peek:
     case Step::charge:
     case Step::reserve:
@@ -207,6 +221,14 @@ Outcome Model::act(const Step& step) {
     case Step::set_remaining:
       tat = now_ns_ + kBurst * kIntervalNs - std::min(asked, kBurst * kIntervalNs);
       break;
+    case Step::all_of: {
+      Model both = *this;
+      const Outcome mine = both.act({Step::acquire, step.key, step.amount});
+      const Outcome partners = both.act({Step::acquire, kPartner, step.amount});
+      if (mine.allowed && partners.allowed) *this = both;
+      return {mine.allowed && partners.allowed, mine.allowed ? partners.reason : mine.reason,
+              mine.remaining + kPartnersUnit * partners.remaining};
+    }
     case Step::reap:
     case Step::die_inserting:
     case Step::publish:

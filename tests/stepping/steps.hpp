@@ -32,6 +32,8 @@ struct Step {
     reserve,  ///< with all patience
     settle,   ///< of the first call on the key that was admitted, which cost `amount` in truth
     set_remaining,
+    batch,   ///< as acquire, in a batch of one key
+    all_of,  ///< charges the key and kPartner together; both remainders in one outcome
   } kind;
   char key = 'k';
   std::uint64_t amount = 1;
@@ -49,6 +51,10 @@ struct Outcome {
 bool decides(const Step& step);
 /// Whether a step may give its key a slot.
 bool inserts(const Step& step);
+/// The key that all_of asks for, too.
+inline constexpr char kPartner = 'l';
+/// In the outcome of all_of the partner's remainder is counted in these.
+inline constexpr std::uint64_t kPartnersUnit = 16;
 
 std::string to_string(const Step& step);
 std::string to_string(const Outcome& outcome);
