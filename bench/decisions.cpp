@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <stdexcept>
+#include <vector>
 
 #include "bench/common.hpp"
 #include "bench/loops.hpp"
@@ -147,6 +148,49 @@ void algorithm_rows(Report& report, Clock clock) {
   }
 }
 
+/// A permit taken and given back at once.
+struct PermitsTaken {
+  Limiter limiter;
+  HotKey keys;
+  void start(unsigned round) { keys.start(round); }
+  bool operator()() { return bool(limiter.permit(KeyText(keys.next()).view())); }
+};
+
+/// A permit asked for when all are out.
+struct PermitsDenied {
+  Limiter limiter;
+  HotKey keys;
+  std::vector<Permit>& out;
+  void start(unsigned round) {
+    keys.start(round);
+    out.clear();
+    const KeyText key(keys.next());
+    while (Permit permit = limiter.permit(key.view())) out.push_back(std::move(permit));
+  }
+  bool operator()() { return bool(limiter.permit(KeyText(keys.next()).view())); }
+};
+
+/// Taking and giving back is two compare-and-swaps of one slot, a denial looks at three.
+template <class Clock>
+void permit_rows(Report& report, Clock clock) {
+  const SegmentOptions segment_options;
+  Scratch segment(segment_options);
+  Limiter limiter = segment->limiter("permits", Limit::concurrency(1'000));
+  const FloorArray array(table_bytes(segment_options.keys));
+  const HotKey hot;
+  std::vector<Permit> out;
+  report.add(
+      compare("a permit of 1,000, taken and given back",
+              {contender("librl", PermitsTaken{limiter, hot}),
+               contender("floor of a decision", FloorSwaps<HotKey, Clock>{array, hot, clock})},
+              report.options()));
+  report.add(
+      compare("a permit, with all 1,000 out",
+              {contender("librl", PermitsDenied{limiter, hot, out}),
+               contender("floor of a decision", FloorSwaps<HotKey, Clock>{array, hot, clock})},
+              report.options()));
+}
+
 /// A row on so many keys at random, which all live in a table that promises room for just them.
 template <class Clock>
 void random_row(Report& report, Clock clock, std::uint32_t count, const std::string& name,
@@ -173,6 +217,7 @@ template <class Clock>
 void all_rows(Report& report, Clock clock) {
   hot_rows(report, clock);
   algorithm_rows(report, clock);
+  permit_rows(report, clock);
   random_row(report, clock, 1'000, "1,000 keys at random", 0.05);
   const bool quick = report.options().quick;
   const std::string name = quick ? "20,000 keys at random" : "1,000,000 keys at random";

@@ -1,7 +1,6 @@
 #include <rl/limiter.hpp>
 
 #include "src/decide.hpp"
-#include "src/permit_slots.hpp"
 
 namespace rl {
 namespace {
@@ -53,7 +52,7 @@ Decision look(const Binding& binding, std::string_view key, const Operation& ope
   View& view = *binding.view;
   if (key.empty() || operation.cost == 0 || view.forsaken.load(std::memory_order_relaxed))
     return refused(view, key, operation.cost);
-  if (is_asked_for_permits(binding)) return look_at_permits(binding, key);
+  if (is_asked_for_permits(binding)) return {.reason = Reason::invalid};
   const shm::KeyHash hash = hash_of(binding, key);
   const std::uint64_t index = view.table.find(hash);
   shm::SlotWords words;

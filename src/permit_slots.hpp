@@ -9,9 +9,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string_view>
-
-#include <rl/decision.hpp>
 
 #include "src/core.hpp"
 #include "src/rules.hpp"
@@ -37,10 +34,6 @@ inline shm::KeyHash hash_of_fence(const shm::Hasher& hasher, shm::Hash128 key) n
   return hash_of_part(hasher, key, WordKind::fence, 0);
 }
 
-/// Says how many permits of a key are free, and what a taker would be told. The kernel is not asked
-/// who is dead. For a binding of a concurrency limit, and a key that is not empty.
-Decision look_at_permits(const Binding& binding, std::string_view key) noexcept;
-
 /// Decides nothing where a caller's clock cannot explain the state: no word of ours is beyond a
 /// horizon, so the slot is another policy's, by bytes gone wrong.
 struct OnlyActs {
@@ -62,7 +55,7 @@ struct TakePermit : OnlyActs {
   [[nodiscard]] Verdict act(const Parameters& parameters, std::uint64_t state,
                             std::uint64_t now_ns) const noexcept {
     const auto* const permits = std::get_if<Concurrency>(&parameters);
-    if (permits == nullptr) return look(parameters, state, now_ns);
+    if (permits == nullptr) return out_of_reach(state);
     Verdict verdict{};
     verdict.state = state;
     const PermitWord word = PermitWord::of(state);
@@ -79,6 +72,14 @@ struct TakePermit : OnlyActs {
   }
 
  private:
+  /// Bytes gone wrong put the slot under another policy. It is as good as out; when it will not be,
+  /// nobody can know.
+  [[nodiscard]] static Verdict out_of_reach(std::uint64_t state) noexcept {
+    Verdict verdict{};
+    verdict.state = state;
+    verdict.retry_after_ns = Concurrency::kLeaseMin;
+    return verdict;
+  }
   [[nodiscard]] bool is_dead(const PermitWord& word) const noexcept {
     return liveness != nullptr ? !liveness->is_alive(sitter_of(word))
                                : participant.has_successor(sitter_of(word));

@@ -215,8 +215,34 @@ std::uint32_t Taker::first_index() const noexcept {
 
 }  // namespace
 
-Decision look_at_permits(const Binding& binding, std::string_view key) noexcept {
+Permit Limiter::permit(std::string_view key) noexcept {
+  const Binding& binding = core_->binding();
   View& view = *binding.view;
+  if (!is_asked_for_permits(binding)) return Permit({.reason = Reason::invalid});
+  if (key.empty() || !view.decides.load(std::memory_order_relaxed))
+    return Permit(refused(view, key, 1));
+  // Who has no seat cannot be asked whether he lives.
+  const std::optional<shm::Sitter> sitter = view.participant.sitter();
+  if (!sitter) return Permit({.reason = Reason::unavailable, .policy = binding.id});
+
+  Taker taker(*core_, binding, *sitter, key);
+  Permit permit(taker.take());
+  if (!permit.decision_.allowed) return permit;
+  permit.core_ = core_;
+  permit.place_ = {&view, taker.slot_index(), taker.tag(), taker.state()};
+  permit.key_[0] = taker.hash().low;
+  permit.key_[1] = taker.hash().high;
+  permit.index_ = taker.index();
+  permit.lease_end_ = Instant(to_nanoseconds(taker.lease_end_ns()));
+  permit.process_ = shm::process_token();
+  return permit;
+}
+
+Decision Limiter::peek_permit(std::string_view key) const noexcept {
+  const Binding& binding = core_->binding();
+  View& view = *binding.view;
+  if (key.empty() || !is_asked_for_permits(binding)) return {.reason = Reason::invalid};
+  if (view.forsaken.load(std::memory_order_relaxed)) return refused(view, key, 1);
   const auto& permits = std::get<Concurrency>(binding.policy.parameters);
   const std::uint64_t now = view.clock.now();
   if (now == shm::Clock::kNoTime) return {.reason = Reason::unavailable, .policy = binding.id};
@@ -243,30 +269,6 @@ Decision look_at_permits(const Binding& binding, std::string_view key) noexcept 
   Decision seen = decision_of(verdict, binding.id, permits.limit, 1, view.clock);
   seen.charged = 0;
   return seen;
-}
-
-Permit Limiter::permit(std::string_view key) noexcept {
-  const Binding& binding = core_->binding();
-  View& view = *binding.view;
-  const bool has_permits = std::holds_alternative<Concurrency>(binding.policy.parameters);
-  if (!has_permits) return Permit({.reason = Reason::invalid});
-  if (key.empty() || !view.decides.load(std::memory_order_relaxed))
-    return Permit(refused(view, key, 1));
-  // Who has no seat cannot be asked whether he lives.
-  const std::optional<shm::Sitter> sitter = view.participant.sitter();
-  if (!sitter) return Permit({.reason = Reason::unavailable, .policy = binding.id});
-
-  Taker taker(*core_, binding, *sitter, key);
-  Permit permit(taker.take());
-  if (!permit.decision_.allowed) return permit;
-  permit.core_ = core_;
-  permit.place_ = {&view, taker.slot_index(), taker.tag(), taker.state()};
-  permit.key_[0] = taker.hash().low;
-  permit.key_[1] = taker.hash().high;
-  permit.index_ = taker.index();
-  permit.lease_end_ = Instant(to_nanoseconds(taker.lease_end_ns()));
-  permit.process_ = shm::process_token();
-  return permit;
 }
 
 }  // namespace rl

@@ -216,10 +216,10 @@ class CallRules {
   std::uint64_t heal(const Parameters& parameters, std::uint64_t state,
                      std::uint64_t& now) noexcept {
     constexpr std::uint64_t kDebtMax = std::uint64_t{1} << 62;
-    const std::uint64_t latest = std::min(time_.latest(), kTimeMax);
+    const std::uint64_t latest = time_.latest();
     healed_ = is_beyond_horizon(parameters, state, latest);
     if (healed_) state = cut(parameters, state, latest);
-    if constexpr (!Time::kIsCallers) now = latest;
+    if constexpr (!Time::kIsCallers) now = std::min(latest, kTimeMax);
     is_behind_ = Time::kIsCallers && !healed_ && !std::holds_alternative<TokenBucket>(parameters);
     return debt_ns(state, now) > kDebtMax ? now + kDebtMax : state;
   }

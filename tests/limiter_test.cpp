@@ -400,8 +400,8 @@ TEST_CASE("a_concurrency_limit_takes_no_calls") {
   Limiter uploads = segment->limiter("uploads", Limit::concurrency(20, 45s));
   CHECK_FALSE(uploads.differs());
   CHECK(segment->limiter("uploads").limit() == Limit::concurrency(20, 45s));
-  for (const Decision& d :
-       {uploads.try_acquire("user:42"), uploads.try_acquire_at(segment->now(), "user:42")}) {
+  for (const Decision& d : {uploads.try_acquire("user:42"), uploads.peek("user:42"),
+                            uploads.try_acquire_at(segment->now(), "user:42")}) {
     CHECK_FALSE(d);
     CHECK(d.reason == Reason::invalid);
   }

@@ -288,6 +288,50 @@ TEST_CASE("A_the_bound_holds_for_grants_whatever_is_called_reserved_charged_and_
   CHECK(refunds > 1'000);
 }
 
+TEST_CASE("A_grants_of_a_leaky_bucket_stay_apart_whatever_is_reserved_charged_and_given_back") {
+  INFO("RL_TEST_SEED=" << test::seed());
+  std::uint64_t refunds = 0;
+  std::uint64_t waited = 0;
+  for (std::uint64_t run = 0; run < 10'000; ++run) {
+    Life<LeakyBucket> key(test::seed() + run);
+    const LeakyBucket bucket = LeakyBucket::of(key.params.interval_ns, key.params.places - 1, 0)
+                                   .with_horizon(key.scale * 4);
+    std::uint64_t tat = 0;
+    std::vector<Counted> line;  // who goes ahead when, and nobody is in it twice
+    std::uint64_t last = 0;     // the state after the last of them
+    for (int call = 0; call < 40; ++call) {
+      const bool steps_back = key.random() % 16 == 0;
+      const std::uint64_t step = key.random() % (key.scale / 8 + 2);
+      key.now = steps_back ? key.now - std::min(key.now, step) : key.now + step;
+      const std::uint64_t kind = key.random() % 8;
+      const std::uint64_t cost = key.cost();
+      if (kind == 0) {
+        tat = charge(bucket, tat, key.now, cost);
+      } else if (kind == 1 && !line.empty()) {
+        const std::uint64_t back = refund(bucket, tat, last, line.back().cost, key.now);
+        if (back == tat) continue;
+        REQUIRE(tat == last);
+        tat = back;
+        line.pop_back();
+        last = 0;
+        ++refunds;
+      } else {
+        const std::uint64_t patience = any_up_to(key.random, 2 * key.scale);
+        const Verdict v = reserve(bucket, tat, key.now, cost, patience);
+        if (!v.allowed) continue;
+        const std::uint64_t grant = key.now + v.wait_ns;
+        if (!line.empty())
+          REQUIRE(grant >= line.back().at_ns + line.back().cost * bucket.interval_ns);
+        line.push_back({grant, cost});
+        tat = last = v.state;
+        waited += v.wait_ns != 0 ? 1 : 0;
+      }
+    }
+  }
+  CHECK(refunds > 1'000);
+  CHECK(waited > 1'000);
+}
+
 TEST_CASE_TEMPLATE("with_remaining_leaves_what_a_key_never_seen_has_that_used_the_rest", P,
                    TokenBucket, LeakyBucket, FixedWindow, SlidingWindow) {
   INFO("RL_TEST_SEED=" << test::seed());

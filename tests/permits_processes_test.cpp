@@ -101,7 +101,7 @@ TEST_CASE("A_eight_processes_never_have_more_permits_out_than_there_are") {
     const auto busy =
         std::count_if(&counts[0], &counts[0] + kProcesses, [](auto n) { return n > 100; });
     CHECK(busy > 1);  // they met
-    CHECK(limiter.peek("hot").remaining == static_cast<std::uint64_t>(permits));
+    CHECK(limiter.peek_permit("hot").remaining == static_cast<std::uint64_t>(permits));
     test::check_that_no_key_has_two_slots(segment.path());
   }
 }

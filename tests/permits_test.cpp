@@ -284,9 +284,9 @@ TEST_CASE("a_mark_of_one_who_died_while_looking_is_taken_over") {
   }
 }
 
-TEST_CASE("peek_says_how_many_permits_are_free_and_takes_none") {
+TEST_CASE("peek_permit_says_how_many_permits_are_free_and_takes_none") {
   Fixture f(3, 10s);
-  Decision seen = f.limiter.peek("k");
+  Decision seen = f.limiter.peek_permit("k");
   CHECK(seen.allowed);
   CHECK(seen.limit == 3);
   CHECK(seen.remaining == 3);
@@ -295,17 +295,17 @@ TEST_CASE("peek_says_how_many_permits_are_free_and_takes_none") {
   Permit first = f.take();
   f.scratch->advance_clock(2s);
   Permit second = f.take();
-  seen = f.limiter.peek("k");
+  seen = f.limiter.peek_permit("k");
   CHECK(seen.remaining == 1);
   CHECK(seen.reset_after == second.lease_end() - f.scratch->now());
   Permit third = f.take();
-  seen = Segment::open_read_only(f.scratch.name()).limiter("uploads").peek("k");
+  seen = Segment::open_read_only(f.scratch.name()).limiter("uploads").peek_permit("k");
   CHECK_FALSE(seen.allowed);
   CHECK(seen.reason == Reason::limited);
   CHECK(seen.remaining == 0);
   CHECK(seen.retry_after == first.lease_end() - f.scratch->now());
   f.scratch->advance_clock(seen.retry_after);
-  CHECK(f.limiter.peek("k").remaining == 1);
+  CHECK(f.limiter.peek_permit("k").remaining == 1);
 }
 
 TEST_CASE("a_listed_permit_says_who_holds_it_and_for_how_long") {
@@ -344,9 +344,12 @@ TEST_CASE("calls_that_make_no_sense_are_invalid") {
   Fixture f;
   CHECK(f.take("").decision().reason == Reason::invalid);
   CHECK(f.limiter.try_acquire("k").reason == Reason::invalid);
+  CHECK(f.limiter.peek("k").reason == Reason::invalid);
+  CHECK(f.limiter.peek_permit("").reason == Reason::invalid);
   Limiter rate = f.scratch->limiter("rate", Limit::per_second(10));
   CHECK(rate.permit("k").decision().reason == Reason::invalid);
   CHECK_FALSE(rate.permit("k"));
+  CHECK(rate.peek_permit("k").reason == Reason::invalid);
   Segment reader = Segment::open_read_only(f.scratch.name());
   CHECK(reader.limiter("uploads").permit("k").decision().reason == Reason::invalid);
   CHECK(f.members() == 0);

@@ -198,6 +198,32 @@ TEST_CASE("A_P_threads_of_a_forked_child_take_its_seat_all_at_once") {
   CHECK(segment->info().anonymous == 0);
 }
 
+TEST_CASE("A_S_threads_take_and_give_back_permits_and_never_more_are_out_than_there_are") {
+  constexpr int kPermits = 2;
+  test::Scratch segment({.keys = 1'000});
+  Limiter limiter = segment->limiter("up", Limit::concurrency(kPermits));
+  std::atomic<int> out{0};
+  std::atomic<int> too_many{0};
+  std::atomic<std::uint64_t> lost{0};
+  std::atomic<int> taken{0};
+  in_threads(kThreads, [&](std::size_t) {
+    while (taken < kCalls / 4) {  // ends: somebody always gets one
+      Permit permit = limiter.permit("hot");
+      if (!permit) continue;
+      if (++out > kPermits) ++too_many;
+      const int mine = ++taken;
+      if (mine % 8 == 0) lost += permit.fence() != 0 ? 0U : 1U;
+      if (mine % 16 == 0) lost += permit.renew() ? 0U : 1U;
+      if (mine % 32 == 0) std::this_thread::yield();
+      --out;
+      lost += permit.release() ? 0U : 1U;
+    }
+  });
+  CHECK(too_many == 0);
+  CHECK(lost == 0);
+  CHECK(limiter.peek_permit("hot").remaining == kPermits);
+}
+
 TEST_CASE("A_P_threads_follow_a_segment_that_is_removed_under_them_again_and_again") {
   static std::atomic<int> moves;
   moves = 0;

@@ -50,8 +50,8 @@ struct [[nodiscard]] Decision {
   /// leaky bucket and a reservation.
   std::chrono::nanoseconds wait{0};
 
-  /// What Limiter::refund needs to know: the cost of the call, and the key's state after it, 0 when
-  /// nothing was charged or it was given back.
+  /// What Limiter::refund needs to know: the cost of the call (of a charge, as much of it as was
+  /// counted), and the key's state after it, 0 when nothing was charged or it was given back.
   std::uint64_t cost = 0;
   std::uint64_t charged = 0;
 

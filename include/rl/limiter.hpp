@@ -75,9 +75,7 @@ class RL_EXPORT Limiter {
   Decision try_acquire(std::string_view key, std::uint64_t cost, Priority priority) noexcept;
 
   /// Says what try_acquire would answer, and charges nothing. Works on a read-only segment.
-  /// `remaining` is what is left now, before any call. Of a concurrency limit: how many permits are
-  /// free, and what permit() would answer; the permits of the dead count as out until their lease is
-  /// over or somebody takes them.
+  /// `remaining` is what is left now, before any call.
   [[nodiscard]] Decision peek(std::string_view key, std::uint64_t cost = 1) const noexcept;
   [[nodiscard]] Decision peek(std::string_view key, std::uint64_t cost,
                               Priority priority) const noexcept;
@@ -93,7 +91,12 @@ class RL_EXPORT Limiter {
   /// look asks the kernel once for each process that has some. Accuracy: never more are out than the
   /// limit, of leases that are not over. Those of a dead process are had again within half a second.
   /// A process that closed all its descriptors is taken for dead until its next look, a second later.
-  Permit permit(std::string_view key) noexcept;
+  [[nodiscard]] Permit permit(std::string_view key) noexcept;
+
+  /// Says what permit() would answer, and takes none. `remaining` is how many permits are free now.
+  /// Works on a read-only segment. Accuracy: those of the dead count as out until their lease is over
+  /// or somebody takes them. Progress: a look at each permit.
+  [[nodiscard]] Decision peek_permit(std::string_view key) const noexcept;
 
   /// Gives back what an admitted call charged to `key`: at most what that decision still owes, as
   /// time may have given it back already. A leaky bucket, and a reservation that had to wait, gives
@@ -154,7 +157,8 @@ class RL_EXPORT Limiter {
 
   /// Makes of what hold() charged what the work really cost: gives the difference back as refund()
   /// does, at most what is still owed, or charges it as charge() does, also beyond the limit. Returns
-  /// whether the hold is settled now; a second time, or of a denial, it is false and nothing changes.
+  /// whether the hold is settled now; a second time, of a denial, or of a hold that passed uncounted
+  /// for want of room, it is false and nothing changes.
   ///
   /// Errors: false, too, when the key has found no room in the table for a difference to be charged,
   /// and when the decision is another policy's. The decision is emptied by any call. Accuracy: what is

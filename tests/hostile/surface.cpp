@@ -69,6 +69,26 @@ void ask_otherwise(Limiter& limiter) {
   }
 }
 
+/// All that can be done with permits.
+void use_permits(Limiter& limiter) {
+  std::vector<Permit> all;
+  for (int i = 0; i < kKeys; ++i) {
+    const std::string key = key_text(i % 3);
+    all.push_back(limiter.permit(key));
+    check(all.back().decision());
+    check(limiter.peek_permit(key));
+    Permit& permit = all.back();
+    demand(bool(permit) == permit.decision().allowed, "a permit without a permission");
+    if (permit && permit.renew()) demand(permit.lease_end() > Instant{}, "a lease without an end");
+    if (i % 2 == 0) (void)permit.fence();
+    (void)permit.holds();
+    if (i % 3 == 0) (void)permit.release();
+    demand(!all.front().release(), "given back twice");
+  }
+  check(limiter.permit("").decision());
+  check(limiter.try_acquire(key_text(0)));
+}
+
 }  // namespace
 
 void demand(bool holds, const std::string& what) {
@@ -136,6 +156,10 @@ void use_policies(Segment& segment) {
   };
   for (const std::string_view name : kPolicyNames) use(std::string(name));
   for (const std::string& name : {std::string("fresh"), std::string(63, 'n')}) use(name);
+  (void)attempt([&] {
+    Limiter limiter = segment.limiter("permits", Limit::concurrency(3));
+    use_permits(limiter);
+  });
   (void)attempt([&] { (void)segment.limiter(std::string(64, 'n'), Limit::per_second(1)); });
 }
 

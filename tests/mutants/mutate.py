@@ -225,12 +225,12 @@ OF_RULES = [
                                   : std::min(time_.now(), time_.clock->now());
 """),
     ("READ_CLOCK_ONCE", "A: later looks at a slot are judged by a time before them", """\
-    const std::uint64_t now = time_.now();
+    std::uint64_t now = time_.now();
     if (parameters == nullptr || now == shm::Clock::kNoTime) [[unlikely]]
       return unavailable();
 """, """\
     if (kMutant == Mutant::READ_CLOCK_ONCE && judged_at_ == 0) judged_at_ = time_.now();
-    const std::uint64_t now = kMutant == Mutant::READ_CLOCK_ONCE ? judged_at_ : time_.now();
+    std::uint64_t now = kMutant == Mutant::READ_CLOCK_ONCE ? judged_at_ : time_.now();
     if (parameters == nullptr || now == shm::Clock::kNoTime) [[unlikely]]
       return unavailable();
 """),

@@ -34,7 +34,7 @@ class Order {
       perform(story_.rivals[i], &story_.rival_outcomes[i], i);
       seen_[story_.rivals[i].key] = i + 1;
     }
-    if (story_.victim_outcome && charges(story_.victim)) {
+    if (story_.victim_outcome && inserts(story_.victim)) {
       // One of several that are charged together may evict the other.
       if (story_.only_key != '\0') evictors_.push_back({'\0', count});
       // It may have looked at some slots before it was stopped, and at others afterwards.
@@ -73,18 +73,18 @@ class Order {
   }
 
   void perform(const Step& step, const Outcome* got, std::size_t time) {
-    const bool decides = charges(step) || step.kind == Step::peek;
-    if (got != nullptr && decides && matters(step.key) && model_.owed(step.key) != 0 &&
+    if (got != nullptr && decides(step) && matters(step.key) && model_.owed(step.key) != 0 &&
         Model(model_).act(step) != *got) {
       lose(step.key, time);  // or what is compared below is wrong all the same
     }
     const std::set<char> owing = model_.debtors('\0');
-    const bool may_evict = charges(step) && got != nullptr && got->allowed &&
+    const bool may_evict = inserts(step) && got != nullptr && got->allowed &&
                            (story_.only_key != '\0' ||
                             (owing.size() >= slots_ && owing.find(step.key) == owing.end()));
     if (may_evict && time < story_.rivals.size()) evictors_.push_back({step.key, time});
     const Outcome expected = model_.act(step);
-    if (!decides) unseen_ += owing.size() - model_.debtors('\0').size();
+    const std::size_t still = model_.debtors('\0').size();
+    if (!decides(step) && still < owing.size()) unseen_ += owing.size() - still;
     if (wrong_.empty() && got != nullptr && matters(step.key) && !agree(step, *got, expected)) {
       wrong_ = fmt::format("{} came to \"{}\", expected \"{}\"", to_string(step), to_string(*got),
                            to_string(expected));
@@ -228,7 +228,7 @@ AtStop at_stop(const Model& before, const Step& victim, const shm::Mapping& mapp
   std::size_t gone = 0;
   const std::set<char> debtors = before.debtors(victim.key);
   for (const char key : debtors) {
-    if (!charges(victim) || owed(mapping, key, now_ns) != 0) continue;
+    if (!inserts(victim) || owed(mapping, key, now_ns) != 0) continue;
     stop.model.evict(key);
     ++gone;
   }

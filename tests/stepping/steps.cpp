@@ -25,10 +25,21 @@ Parameters parameters_of(const shm::Mapping& mapping, shm::SlotWords words) {
 
 }  // namespace
 
+bool decides(const Step& step) {
+  return step.kind == Step::acquire || step.kind == Step::peek || step.kind == Step::charge ||
+         step.kind == Step::reserve || step.kind == Step::batch;
+}
+
+bool inserts(const Step& step) {
+  return (decides(step) && step.kind != Step::peek) || step.kind == Step::settle ||
+         step.kind == Step::set_remaining;
+}
+
 std::string to_string(const Step& step) {
-  constexpr const char* kNames[] = {"acquire", "peek",    "reset",         "reset_all",
-                                    "reap",    "advance", "die_inserting", "publish",
-                                    "refund",  "batch",   "all_of"};
+  constexpr const char* kNames[] = {"acquire",       "peek",    "reset",         "reset_all",
+                                    "reap",          "advance", "die_inserting", "publish",
+                                    "refund",        "charge",  "reserve",       "settle",
+                                    "set_remaining", "batch",   "all_of"};
   return fmt::format("{}({}, {})", kNames[step.kind], step.key, step.amount);
 }
 
@@ -119,6 +130,16 @@ Outcome Actor::act(const Step& step) {
       (void)api_.refund(key, given);
       break;
     }
+    case Step::charge:
+      return outcome_of(api_.charge(key, step.amount));
+    case Step::reserve:
+      return outcome_of(api_.reserve(key, step.amount, Instant::max()));
+    case Step::settle: {
+      Decision held = first_;
+      return {api_.settle(key, held, step.amount), Reason::ok, 0};
+    }
+    case Step::set_remaining:
+      return {api_.set_remaining(key, step.amount), Reason::ok, 0};
     case Step::batch: {
       Decision d;
       api_.try_acquire_batch({&key, 1}, {&d, 1}, step.amount);
@@ -166,21 +187,15 @@ void Actor::die_inserting(char key, bool last) {
 }
 
 Outcome Model::act(const Step& step) {
-  std::uint64_t& tat = tat_ns_[step.key];
-  const std::uint64_t debt = tat > now_ns_ ? tat - now_ns_ : 0;
-  const std::uint64_t left = kBurst * kIntervalNs - debt;
   const std::uint64_t asked = step.amount * kIntervalNs;
-  const bool fits = asked <= left;
+  std::uint64_t& tat = tat_ns_[step.key];
   switch (step.kind) {
     case Step::acquire:
     case Step::batch:
-      if (step.amount > kBurst) return {false, Reason::never, left / kIntervalNs};
-      if (!fits) return {false, Reason::limited, left / kIntervalNs};
-      tat = now_ns_ + debt + asked;
-      charged_ns_.try_emplace(step.key, tat);
-      return {true, Reason::ok, (left - asked) / kIntervalNs};
     case Step::peek:
-      return {fits, fits ? Reason::ok : Reason::limited, left / kIntervalNs};
+    case Step::charge:
+    case Step::reserve:
+      return decide(step);
     case Step::reset:
       tat = 0;
       break;
@@ -191,12 +206,16 @@ Outcome Model::act(const Step& step) {
       now_ns_ += asked;
       if (algorithm == Algorithm::fixed_window) {
         tat_ns_.clear();
-        charged_ns_.clear();
+        for (auto& [key, first] : first_) first.charged_ns = 0;
       }
       break;
-    case Step::refund: {
-      const std::uint64_t charged = charged_ns_[step.key];
-      tat -= std::min({asked, debt, charged > now_ns_ ? charged - now_ns_ : 0});
+    case Step::refund:
+      give_back(step.key, asked);
+      break;
+    case Step::settle: {
+      const std::uint64_t held = first_[step.key].cost_ns;
+      if (asked < held) give_back(step.key, held - asked);
+      if (asked > held) tat = now_ns_ + debt_ns(step.key) + asked - held;
       break;
     }
     case Step::all_of: {
@@ -207,6 +226,9 @@ Outcome Model::act(const Step& step) {
       return {mine.allowed && partners.allowed, mine.allowed ? partners.reason : mine.reason,
               mine.remaining + kPartnersUnit * partners.remaining};
     }
+    case Step::set_remaining:
+      tat = now_ns_ + kBurst * kIntervalNs - std::min(asked, kBurst * kIntervalNs);
+      break;
     case Step::reap:
     case Step::die_inserting:
     case Step::publish:
@@ -215,10 +237,42 @@ Outcome Model::act(const Step& step) {
   return {true, Reason::ok, 0};
 }
 
-std::uint64_t Model::owed(char key) const {
+Outcome Model::decide(const Step& step) {
+  const std::uint64_t asked = step.amount * kIntervalNs;
+  const std::uint64_t debt = debt_ns(step.key);
+  const bool may_wait = step.kind == Step::reserve && algorithm == Algorithm::token_bucket;
+  const bool fits = debt + asked <= (may_wait ? 2 : 1) * kBurst * kIntervalNs;
+  if (step.kind == Step::peek) return {fits, fits ? Reason::ok : Reason::limited, left(step.key)};
+  if (step.kind != Step::charge) {
+    if (step.amount > kBurst) return {false, Reason::never, left(step.key)};
+    if (!fits) return {false, Reason::limited, left(step.key)};
+  }
+  tat_ns_[step.key] = now_ns_ + debt + asked;
+  if (step.kind == Step::acquire)
+    first_.try_emplace(step.key, First{asked, now_ns_ + debt + asked});
+  return {true, Reason::ok, left(step.key)};
+}
+
+/// A leaky bucket takes back the last place in line only.
+void Model::give_back(char key, std::uint64_t most_ns) {
+  const std::uint64_t charged = first_[key].charged_ns;
+  if (algorithm == Algorithm::leaky && charged != tat_ns_[key]) return;
+  tat_ns_[key] -= std::min({most_ns, debt_ns(key), charged > now_ns_ ? charged - now_ns_ : 0});
+}
+
+std::uint64_t Model::debt_ns(char key) const {
   const auto at = tat_ns_.find(key);
-  if (at == tat_ns_.end() || at->second <= now_ns_) return 0;
-  return (at->second - now_ns_ + kIntervalNs - 1) / kIntervalNs;
+  return at != tat_ns_.end() && at->second > now_ns_ ? at->second - now_ns_ : 0;
+}
+
+std::uint64_t Model::left(char key) const {
+  const std::uint64_t all = kBurst * kIntervalNs;
+  return (all - std::min(debt_ns(key), all)) / kIntervalNs;
+}
+
+/// No more than all that passes at once: what an eviction gives away.
+std::uint64_t Model::owed(char key) const {
+  return std::min((debt_ns(key) + kIntervalNs - 1) / kIntervalNs, kBurst);
 }
 
 std::set<char> Model::debtors(char but) const {

@@ -28,8 +28,12 @@ struct Step {
                     ///< free one of its list
     publish,        ///< makes a policy, named after the key
     refund,         ///< gives back the first call on the key that was admitted, of cost `amount`
-    batch,          ///< as acquire, in a batch of one key
-    all_of,         ///< charges the key and kPartner together; both remainders in one outcome
+    charge,
+    reserve,  ///< with all patience
+    settle,   ///< of the first call on the key that was admitted, which cost `amount` in truth
+    set_remaining,
+    batch,   ///< as acquire, in a batch of one key
+    all_of,  ///< charges the key and kPartner together; both remainders in one outcome
   } kind;
   char key = 'k';
   std::uint64_t amount = 1;
@@ -48,10 +52,10 @@ inline constexpr char kPartner = 'l';
 /// In the outcome of all_of the partner's remainder is counted in these.
 inline constexpr std::uint64_t kPartnersUnit = 16;
 
-/// Whether a step charges the key alone.
-constexpr bool charges(const Step& step) {
-  return step.kind == Step::acquire || step.kind == Step::batch;
-}
+/// Whether a step is told how it was decided.
+bool decides(const Step& step);
+/// Whether a step may give its key a slot.
+bool inserts(const Step& step);
 
 std::string to_string(const Step& step);
 std::string to_string(const Outcome& outcome);
@@ -104,9 +108,19 @@ class Model {
   [[nodiscard]] const std::map<char, std::uint64_t>& keys() const noexcept { return tat_ns_; }
 
  private:
+  /// The first call on a key that was admitted.
+  struct First {
+    std::uint64_t cost_ns;
+    std::uint64_t charged_ns;  ///< the TAT after it; 0 when its window is over
+  };
+  Outcome decide(const Step& step);
+  void give_back(char key, std::uint64_t most_ns);
+  [[nodiscard]] std::uint64_t debt_ns(char key) const;
+  [[nodiscard]] std::uint64_t left(char key) const;
+
   std::uint64_t now_ns_ = 0;
   std::map<char, std::uint64_t> tat_ns_;
-  std::map<char, std::uint64_t> charged_ns_;  ///< the TAT after the first call that was admitted
+  std::map<char, First> first_;
 };
 
 }  // namespace rl::test

@@ -58,10 +58,12 @@ std::string key_of(const Arguments& arguments) {
   return key;
 }
 
-/// Prints what `policy` decided, which is named as `by` where it is one of several. Returns the exit
-/// code.
-int answer(const Arguments& arguments, const Decision& decision, std::uint64_t cost,
-           std::string_view asked, std::string_view policy, std::string_view by = {}) {
+/// Prints what was told of a call, and which policy did where a list was asked. Returns the exit code.
+int answer(const Arguments& arguments, const Limiters& asked_of, const AllOf& all,
+           std::uint64_t cost, std::string_view asked) {
+  const Decision& decision = all.decision;
+  const std::string policy = asked_of.policy(all.which);
+  const std::string_view by = asked_of.size() > 1 ? policy : std::string_view();
   if (decision.reason == Reason::invalid || decision.reason == Reason::unavailable) {
     throw Error(Errc::system,
                 fmt::format("policy \"{}\" of {} cannot decide ({}); see `rlctl info`", policy,
@@ -80,14 +82,6 @@ int answer(const Arguments& arguments, const Decision& decision, std::uint64_t c
                     cost, policy, decision.limit));
   }
   return decision.allowed ? 0 : 1;
-}
-
-/// The same for what a list decided, or the one limit that it has.
-int answer(const Arguments& arguments, const Limiters& limiters, const AllOf& all,
-           std::uint64_t cost, std::string_view asked) {
-  const std::string policy = limiters.policy(all.which);
-  const std::string_view by = limiters.size() > 1 ? policy : std::string_view();
-  return answer(arguments, all.decision, cost, asked, policy, by);
 }
 
 std::uint64_t cost_of(const Arguments& arguments) {
@@ -197,39 +191,24 @@ KeyInfo never_seen(std::string policy, std::string key, const Limit& limit, bool
 
 /// Takes a permit and gives it back: that one could be had is what is to be known. Returns the exit
 /// code.
-int take_permit(const Arguments& arguments, Limiter& limiter, const std::string& key) {
+int take_permit(const Arguments& arguments, const Limiters& limiters, const std::string& key) {
   if (arguments.has(Arg::cost)) {
     throw Error(
         Errc::bad_option,
         fmt::format("policy \"{}\" gives permits, and a permit has no cost; leave --cost out",
                     arguments.text(Arg::policy)));
   }
-  Permit permit = limiter.permit(key);
+  Limiter limiter = limiters[0];
+  const Permit permit = limiter.permit(key);
   if (!permit || arguments.has(Arg::json))
-    return answer(arguments, permit.decision(), 1, "", arguments.text(Arg::policy));
+    return answer(arguments, limiters, {.decision = permit.decision()}, 1, "");
   put(fmt::format("took a permit, one of {}, for up to {}; it is given back now\n",
                   permit.decision().limit, human_duration(limiter.limit().lease())));
   return 0;
 }
 
-bool gives_permits(const Limiter& limiter) {
-  return limiter.limit().algorithm() == Algorithm::concurrency;
-}
-
-/// A key's row under one policy.
-KeyRow row_of(const Segment& segment, const std::string& policy, const Limiter& limiter,
-              const std::string& key, bool labels) {
-  const Limit limit = limiter.limit();
-  const auto found = segment.find(policy, key);
-  KeyRow row{found ? *found : never_seen(policy, key, limit, labels), limit.to_string()};
-  if (gives_permits(limiter)) {  // all of the key's, not the slot that has its own name
-    const Decision seen = limiter.peek(key);
-    row.key.part = SlotPart::key;
-    row.key.remaining = seen.remaining;
-    row.key.reset_after = seen.reset_after;
-    row.key.idle = seen.remaining == limit.count();
-  }
-  return row;
+bool gives_permits(const Limiters& limiters) {
+  return limiters.size() == 1 && limiters[0].limit().algorithm() == Algorithm::concurrency;
 }
 
 }  // namespace
@@ -239,10 +218,7 @@ int acquire(const Arguments& arguments) {
   const std::uint64_t cost = cost_of(arguments);
   Segment segment = open_to_write(arguments);
   Limiters limiters = segment.limiters(arguments.text(Arg::policy));
-  if (gives_permits(limiters[0])) {
-    Limiter limiter = limiters[0];
-    return take_permit(arguments, limiter, key);
-  }
+  if (gives_permits(limiters)) return take_permit(arguments, limiters, key);
   return answer(arguments, limiters, limiters.try_acquire(key, cost), cost, "");
 }
 
@@ -251,17 +227,31 @@ int peek(const Arguments& arguments) {
   const std::uint64_t cost = cost_of(arguments);
   Segment segment = open_to_read(arguments);
   const Limiters limiters = segment.limiters(arguments.text(Arg::policy));
-  return answer(arguments, limiters, limiters.peek(key, cost), cost, "would be ");
+  const AllOf seen = gives_permits(limiters) ? AllOf{.decision = limiters[0].peek_permit(key)}
+                                             : limiters.peek(key, cost);
+  return answer(arguments, limiters, seen, cost, "would be ");
 }
 
 int show(const Arguments& arguments) {
   const std::string key = key_of(arguments);
   Segment segment = open_to_read(arguments);
   const Limiters limiters = segment.limiters(arguments.text(Arg::policy));
-  const bool labels = segment.info().labels;
   std::vector<KeyRow> rows;
-  for (std::size_t i = 0; i < limiters.size(); ++i)
-    rows.push_back(row_of(segment, limiters.policy(i), limiters[i], key, labels));
+  for (std::size_t i = 0; i < limiters.size(); ++i) {
+    const std::string policy = limiters.policy(i);
+    const Limit limit = limiters[i].limit();
+    const auto found = segment.find(policy, key);
+    rows.push_back({found ? *found : never_seen(policy, key, limit, segment.info().labels),
+                    limit.to_string()});
+  }
+  if (gives_permits(limiters)) {  // all of the key's, not the slot that has its own name
+    const Decision seen = limiters[0].peek_permit(key);
+    KeyInfo& row = rows.front().key;
+    row.part = SlotPart::key;
+    row.remaining = seen.remaining;
+    row.reset_after = seen.reset_after;
+    row.idle = seen.remaining == limiters[0].limit().count();
+  }
   put_rows<KeyRow>([&](const auto& visit) { std::for_each(rows.begin(), rows.end(), visit); },
                    arguments.has(Arg::json));
   return 0;
