@@ -96,6 +96,32 @@ void describe_part(const View& view, std::uint64_t state, KeyInfo& row) {
   row.holder_pid = view.mapping.seats()[seat].pid.load(std::memory_order_relaxed);
 }
 
+/// Tells the slots of permits that are out: their holders have not consumed, they are at work. Reads a
+/// policy when it is not that of the slot before, and allocates nothing.
+class PermitsOut {
+ public:
+  explicit PermitsOut(const View& view) noexcept : view_(view), now_(view.clock.now()) {}
+
+  bool operator()(shm::SlotWords words) noexcept {
+    if (const std::uint16_t id = shm::policy_of(words.tag); id != id_) {
+      id_ = id;
+      const auto constants = view_.policies.read(id);
+      const std::optional<Policy> policy = constants ? policy_from(*constants) : std::nullopt;
+      const auto* const permits = policy ? std::get_if<Concurrency>(&policy->parameters) : nullptr;
+      gives_permits_ = permits != nullptr;
+      if (gives_permits_) permits_ = *permits;
+    }
+    return gives_permits_ && (now_ == shm::Clock::kNoTime || !is_idle(permits_, words.state, now_));
+  }
+
+ private:
+  const View& view_;
+  std::uint64_t now_;
+  std::uint16_t id_ = 0;
+  bool gives_permits_ = false;
+  Concurrency permits_;
+};
+
 KeyInfo describe(const View& view, PolicyCache& policies, std::uint64_t index, shm::SlotWords words,
                  std::uint64_t now) {
   const std::uint64_t identity = shm::identity_of(words.tag);
@@ -288,14 +314,7 @@ std::uint64_t Segment::reset_all() {
     throw Error(Errc::read_only,
                 fmt::format("{}: opened for reading; open it for writing", path()));
   }
-  PolicyCache policies(view);
-  const std::uint64_t now = view.clock.now();
-  // Permits that are out stay: their holders have not consumed, they are at work.
-  const auto is_out = [&](shm::SlotWords words) {
-    const std::optional<Policy>& policy = policies[shm::policy_of(words.tag)].policy;
-    return policy && std::holds_alternative<Concurrency>(policy->parameters) &&
-           (now == shm::Clock::kNoTime || !is_idle(policy->parameters, words.state, now));
-  };
+  PermitsOut is_out(view);
   std::uint64_t freed = 0;
   for (std::uint64_t i = 0; i < view.table.slot_count(); ++i) {
     const bool is_freed = view.table.free_if(

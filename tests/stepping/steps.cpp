@@ -218,6 +218,9 @@ Outcome Model::act(const Step& step) {
       if (asked > held) tat = now_ns_ + debt_ns(step.key) + asked - held;
       break;
     }
+    case Step::set_remaining:
+      tat = now_ns_ + kBurst * kIntervalNs - std::min(asked, kBurst * kIntervalNs);
+      break;
     case Step::all_of: {
       Model both = *this;
       const Outcome mine = both.act({Step::acquire, step.key, step.amount});
@@ -226,9 +229,6 @@ Outcome Model::act(const Step& step) {
       return {mine.allowed && partners.allowed, mine.allowed ? partners.reason : mine.reason,
               mine.remaining + kPartnersUnit * partners.remaining};
     }
-    case Step::set_remaining:
-      tat = now_ns_ + kBurst * kIntervalNs - std::min(asked, kBurst * kIntervalNs);
-      break;
     case Step::reap:
     case Step::die_inserting:
     case Step::publish:

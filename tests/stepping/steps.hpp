@@ -47,15 +47,14 @@ struct Outcome {
   friend bool operator==(const Outcome&, const Outcome&) = default;
 };
 
-/// The key that all_of asks for, too.
-inline constexpr char kPartner = 'l';
-/// In the outcome of all_of the partner's remainder is counted in these.
-inline constexpr std::uint64_t kPartnersUnit = 16;
-
 /// Whether a step is told how it was decided.
 bool decides(const Step& step);
 /// Whether a step may give its key a slot.
 bool inserts(const Step& step);
+/// The key that all_of asks for, too.
+inline constexpr char kPartner = 'l';
+/// In the outcome of all_of the partner's remainder is counted in these.
+inline constexpr std::uint64_t kPartnersUnit = 16;
 
 std::string to_string(const Step& step);
 std::string to_string(const Outcome& outcome);

@@ -58,12 +58,10 @@ std::string key_of(const Arguments& arguments) {
   return key;
 }
 
-/// Prints what was told of a call, and which policy did where a list was asked. Returns the exit code.
-int answer(const Arguments& arguments, const Limiters& asked_of, const AllOf& all,
-           std::uint64_t cost, std::string_view asked) {
-  const Decision& decision = all.decision;
-  const std::string policy = asked_of.policy(all.which);
-  const std::string_view by = asked_of.size() > 1 ? policy : std::string_view();
+/// Prints what `policy` decided, which is named as `by` where it is one of several. Returns the exit
+/// code.
+int answer(const Arguments& arguments, const Decision& decision, std::uint64_t cost,
+           std::string_view asked, std::string_view policy, std::string_view by = {}) {
   if (decision.reason == Reason::invalid || decision.reason == Reason::unavailable) {
     throw Error(Errc::system,
                 fmt::format("policy \"{}\" of {} cannot decide ({}); see `rlctl info`", policy,
@@ -82,6 +80,14 @@ int answer(const Arguments& arguments, const Limiters& asked_of, const AllOf& al
                     cost, policy, decision.limit));
   }
   return decision.allowed ? 0 : 1;
+}
+
+/// The same for what a list decided, or the one limit that it has.
+int answer(const Arguments& arguments, const Limiters& limiters, const AllOf& all,
+           std::uint64_t cost, std::string_view asked) {
+  const std::string policy = limiters.policy(all.which);
+  const std::string_view by = limiters.size() > 1 ? policy : std::string_view();
+  return answer(arguments, all.decision, cost, asked, policy, by);
 }
 
 std::uint64_t cost_of(const Arguments& arguments) {
@@ -207,8 +213,27 @@ int take_permit(const Arguments& arguments, const Limiters& limiters, const std:
   return 0;
 }
 
+bool gives_permits(const Limiter& limiter) {
+  return limiter.limit().algorithm() == Algorithm::concurrency;
+}
 bool gives_permits(const Limiters& limiters) {
-  return limiters.size() == 1 && limiters[0].limit().algorithm() == Algorithm::concurrency;
+  return limiters.size() == 1 && gives_permits(limiters[0]);
+}
+
+/// A key's row under one policy.
+KeyRow row_of(const Segment& segment, const std::string& policy, const Limiter& limiter,
+              const std::string& key, bool labels) {
+  const Limit limit = limiter.limit();
+  const auto found = segment.find(policy, key);
+  KeyRow row{found ? *found : never_seen(policy, key, limit, labels), limit.to_string()};
+  if (gives_permits(limiter)) {  // all of the key's, not the slot that has its own name
+    const Decision seen = limiter.peek_permit(key);
+    row.key.part = SlotPart::key;
+    row.key.remaining = seen.remaining;
+    row.key.reset_after = seen.reset_after;
+    row.key.idle = seen.remaining == limit.count();
+  }
+  return row;
 }
 
 }  // namespace
@@ -236,22 +261,10 @@ int show(const Arguments& arguments) {
   const std::string key = key_of(arguments);
   Segment segment = open_to_read(arguments);
   const Limiters limiters = segment.limiters(arguments.text(Arg::policy));
+  const bool labels = segment.info().labels;
   std::vector<KeyRow> rows;
-  for (std::size_t i = 0; i < limiters.size(); ++i) {
-    const std::string policy = limiters.policy(i);
-    const Limit limit = limiters[i].limit();
-    const auto found = segment.find(policy, key);
-    rows.push_back({found ? *found : never_seen(policy, key, limit, segment.info().labels),
-                    limit.to_string()});
-  }
-  if (gives_permits(limiters)) {  // all of the key's, not the slot that has its own name
-    const Decision seen = limiters[0].peek_permit(key);
-    KeyInfo& row = rows.front().key;
-    row.part = SlotPart::key;
-    row.remaining = seen.remaining;
-    row.reset_after = seen.reset_after;
-    row.idle = seen.remaining == limiters[0].limit().count();
-  }
+  for (std::size_t i = 0; i < limiters.size(); ++i)
+    rows.push_back(row_of(segment, limiters.policy(i), limiters[i], key, labels));
   put_rows<KeyRow>([&](const auto& visit) { std::for_each(rows.begin(), rows.end(), visit); },
                    arguments.has(Arg::json));
   return 0;
