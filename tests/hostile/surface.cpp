@@ -69,6 +69,28 @@ void ask_otherwise(Limiter& limiter) {
   }
 }
 
+/// Many keys at once, and several calls together.
+void ask_together(Limiter& limiter) {
+  std::vector<std::string> names;
+  for (int i = 0; i < 3 * kKeys; ++i)
+    names.push_back(i < kKeys ? key_text(i) : "one:" + key_text(i));
+  const std::vector<std::string_view> keys(names.begin(), names.end());
+  std::vector<Decision> decisions(keys.size());
+  limiter.try_acquire_batch(keys, decisions);
+  for (const Decision& d : decisions) check(d);
+  for (std::size_t i = 0; i + 1 < keys.size(); ++i) {
+    const Ask asks[] = {{limiter, keys[i]}, {limiter, keys[i + 1], 2}, {limiter, keys[i]}};
+    AllOf all = all_of(asks);
+    check(all.decision);
+    for (std::size_t ask = 0; ask < std::size(asks); ++ask) {
+      check(all.each.at(ask));
+      demand(!all || all.each.at(ask).allowed, "allowed, though one of them is not");
+    }
+    if (i % 2 == 0) (void)refund(asks, all);
+    demand(i % 2 != 0 || !refund(asks, all), "given back twice");
+  }
+}
+
 /// All that can be done with permits.
 void use_permits(Limiter& limiter) {
   std::vector<Permit> all;
@@ -142,6 +164,7 @@ void decide(Limiter& limiter) {
   }
   decide_at_odd_times(limiter);
   ask_otherwise(limiter);
+  ask_together(limiter);
   for (int i = 0; i < 4; ++i) (void)limiter.reset(key_text(i));
   check(limiter.try_acquire(key_text(0)));
 }
@@ -159,6 +182,15 @@ void use_policies(Segment& segment) {
   (void)attempt([&] {
     Limiter limiter = segment.limiter("permits", Limit::concurrency(3));
     use_permits(limiter);
+  });
+  (void)attempt([&] {
+    Limiters limiters = segment.limiters("api", Limits::parse("100/s burst=200, 1000/h"));
+    AllOf all = limiters.try_acquire(key_text(0));
+    check(all.decision);
+    check(limiters.peek(key_text(0)).decision);
+    (void)limiters.refund(key_text(0), all);
+    (void)limiters.reset(key_text(1));
+    demand(limiters.limits().size() == limiters.size(), "a list of another length than its limits");
   });
   (void)attempt([&] { (void)segment.limiter(std::string(64, 'n'), Limit::per_second(1)); });
 }

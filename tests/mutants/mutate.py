@@ -275,6 +275,12 @@ OF_RULES = [
   const bool looks = kMutant != Mutant::FIRST_LOOK_WITHOUT_HORIZON;
   if (now == shm::Clock::kNoTime || (looks && is_beyond_horizon(algorithm, state, now))) {
 """),
+    ("DENY_BY_AN_OLD_READING", "A: what came after the reading of a batch denies it", """\
+  constexpr auto kDenied = Time::kMayDeny ? shm::Transition::keep : shm::Transition::pass;
+""", """\
+  const bool may_deny = Time::kMayDeny || kMutant == Mutant::DENY_BY_AN_OLD_READING;
+  const auto kDenied = may_deny ? shm::Transition::keep : shm::Transition::pass;
+"""),
     ("STEP_WITHOUT_HORIZON", "A: the same, where the first look has left it to the step", """\
     healed_ = is_beyond_horizon(*parameters, state, now);
 """, """\
