@@ -108,14 +108,17 @@ class LimiterCore {
   }
   [[nodiscard]] const std::optional<Limit>& wanted() const noexcept { return wanted_; }
 
-  /// Where this process begins to look for a permit: at the one that it gave back last, or after the
-  /// one that it took last. relaxed, all of it: any place is a good one.
-  static constexpr std::uint32_t kAnyPermit = ~std::uint32_t{0};
-  [[nodiscard]] std::uint32_t first_permit() const noexcept {
-    return first_permit_.load(std::memory_order_relaxed);
+  /// Where this process begins to look for a permit of a key, by the key's identity: at the one that
+  /// it gave back last, or after the one that it took last; nothing when that was another key's. Then
+  /// it is best to begin where it always does, as the slot is there. relaxed, both: a hint.
+  [[nodiscard]] std::optional<std::uint32_t> first_permit(std::uint64_t identity) const noexcept {
+    const std::uint64_t last = last_permit_.load(std::memory_order_relaxed);
+    if (shm::identity_of(last) != identity) return std::nullopt;
+    return shm::policy_of(last);
   }
-  void begin_at_permit(std::uint32_t index) noexcept {
-    first_permit_.store(index, std::memory_order_relaxed);
+  void begin_at_permit(std::uint64_t identity, std::uint32_t index) noexcept {
+    last_permit_.store(shm::make_tag(identity, static_cast<std::uint16_t>(index)),
+                       std::memory_order_relaxed);
   }
 
  private:
@@ -126,7 +129,7 @@ class LimiterCore {
   std::string policy_name_;
   std::optional<Limit> wanted_;
   std::atomic<Binding*> binding_{nullptr};
-  std::atomic<std::uint32_t> first_permit_{kAnyPermit};
+  std::atomic<std::uint64_t> last_permit_{0};  ///< identity | index, packed like a tag
   std::atomic<std::uint64_t> next_try_ns_{0};  ///< after a new segment did not take the policy
 };
 

@@ -101,7 +101,7 @@ bool Permit::release() noexcept {
   const bool given = give_back(now);
   // Those who have not noticed yet that the segment was made anew look for it in the old one.
   if (now.view != place_.view) (void)give_back(place_);
-  core_->begin_at_permit(index_);
+  core_->begin_at_permit(hash_of_hint({key_[0], key_[1]}).identity, index_);
   core_.reset();
   return held && given;
 }

@@ -196,7 +196,8 @@ bool Taker::still_runs() noexcept {
   if (now == shm::Clock::kNoTime) return false;
   const std::uint64_t left = lease_left_ns(permits_, PermitWord::of(verdict_.state), now);
   lease_end_ns_ = now + left;
-  if (left != 0) core_.begin_at_permit(static_cast<std::uint32_t>((index_ + 1) % permits_.limit));
+  const auto next = static_cast<std::uint32_t>((index_ + 1) % permits_.limit);
+  if (left != 0) core_.begin_at_permit(hash_of_hint(hash_).identity, next);
   return left != 0;
 }
 
@@ -208,9 +209,8 @@ Decision Taker::decision() const noexcept {
 
 /// Processes begin apart, each at a place of its own.
 std::uint32_t Taker::first_index() const noexcept {
-  const std::uint32_t first = core_.first_permit();
-  return static_cast<std::uint32_t>((first != LimiterCore::kAnyPermit ? first : sitter_.seat) %
-                                    permits_.limit);
+  const auto first = core_.first_permit(hash_of_hint(hash_).identity);
+  return static_cast<std::uint32_t>(first.value_or(sitter_.seat) % permits_.limit);
 }
 
 }  // namespace

@@ -232,6 +232,16 @@ TEST_CASE("S_a_flood_of_keys_takes_no_permit_away_while_it_is_out") {
   CHECK(f.take_all().size() == 3);
 }
 
+TEST_CASE("a_process_that_works_for_many_keys_uses_one_slot_of_each_again_and_again") {
+  Fixture f(100);
+  for (int round = 0; round < 20; ++round) {
+    std::vector<Permit> all;
+    for (int key = 0; key < 50; ++key) all.push_back(f.take("k" + std::to_string(key)));
+    for (const Permit& permit : all) REQUIRE(permit);
+  }
+  CHECK(f.members() == 50);
+}
+
 TEST_CASE("a_denial_by_the_hint_looks_at_no_other_permit") {
   Fixture f(500);
   std::vector<Permit> all = f.take_all();
