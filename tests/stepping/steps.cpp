@@ -27,7 +27,8 @@ Parameters parameters_of(const shm::Mapping& mapping, shm::SlotWords words) {
 
 bool decides(const Step& step) {
   return step.kind == Step::acquire || step.kind == Step::peek || step.kind == Step::charge ||
-         step.kind == Step::reserve || step.kind == Step::batch;
+         step.kind == Step::reserve || step.kind == Step::batch || step.kind == Step::acquire_at ||
+         step.kind == Step::acquire_for;
 }
 
 bool inserts(const Step& step) {
@@ -36,10 +37,10 @@ bool inserts(const Step& step) {
 }
 
 std::string to_string(const Step& step) {
-  constexpr const char* kNames[] = {"acquire",       "peek",    "reset",         "reset_all",
-                                    "reap",          "advance", "die_inserting", "publish",
-                                    "refund",        "charge",  "reserve",       "settle",
-                                    "set_remaining", "batch",   "all_of"};
+  constexpr const char* kNames[] = {
+      "acquire",       "peek",    "reset",      "reset_all",   "reap",    "advance",
+      "die_inserting", "publish", "refund",     "charge",      "reserve", "settle",
+      "set_remaining", "batch",   "acquire_at", "acquire_for", "all_of"};
   return fmt::format("{}({}, {})", kNames[step.kind], step.key, step.amount);
 }
 
@@ -59,6 +60,8 @@ Limit stepped_limit() {
       return Limit::leaky(1, day, kBurst - 1);
     case Algorithm::fixed_window:
       return Limit::fixed_window(kBurst, day);
+    case Algorithm::sliding_window:
+      return Limit::sliding_window(kBurst, day);
     default:
       return Limit::per(1, day).burst(kBurst);
   }
@@ -105,6 +108,10 @@ Outcome Actor::act(const Step& step) {
       if (first_.charged == 0) first_ = d;
       return outcome_of(d);
     }
+    case Step::acquire_at:
+      return outcome_of(api_.try_acquire_at(segment_.now(), key, step.amount));
+    case Step::acquire_for:
+      return outcome_of(api_.acquire_for(key, step.amount, std::chrono::nanoseconds(0)));
     case Step::peek:
       return outcome_of(api_.peek(key, step.amount));
     case Step::reset:
@@ -192,22 +199,21 @@ Outcome Model::act(const Step& step) {
   switch (step.kind) {
     case Step::acquire:
     case Step::batch:
+    case Step::acquire_at:
+    case Step::acquire_for:
     case Step::peek:
     case Step::charge:
     case Step::reserve:
       return decide(step);
     case Step::reset:
-      tat = 0;
+      evict(step.key);
       break;
     case Step::reset_all:
       tat_ns_.clear();
+      fading_ns_.clear();
       break;
     case Step::advance:
-      now_ns_ += asked;
-      if (algorithm == Algorithm::fixed_window) {
-        tat_ns_.clear();
-        for (auto& [key, first] : first_) first.charged_ns = 0;
-      }
+      advance(asked);
       break;
     case Step::refund:
       give_back(step.key, asked);
@@ -219,6 +225,7 @@ Outcome Model::act(const Step& step) {
       break;
     }
     case Step::set_remaining:
+      fading_ns_[step.key] = 0;
       tat = now_ns_ + kBurst * kIntervalNs - std::min(asked, kBurst * kIntervalNs);
       break;
     case Step::all_of: {
@@ -241,7 +248,9 @@ Outcome Model::decide(const Step& step) {
   const std::uint64_t asked = step.amount * kIntervalNs;
   const std::uint64_t debt = debt_ns(step.key);
   const bool may_wait = step.kind == Step::reserve && algorithm == Algorithm::token_bucket;
-  const bool fits = debt + asked <= (may_wait ? 2 : 1) * kBurst * kIntervalNs;
+  const bool must_wait =
+      step.kind == Step::acquire_for && algorithm == Algorithm::leaky && debt != 0;
+  const bool fits = !must_wait && debt + asked <= (may_wait ? 2 : 1) * kBurst * kIntervalNs;
   if (step.kind == Step::peek) return {fits, fits ? Reason::ok : Reason::limited, left(step.key)};
   if (step.kind != Step::charge) {
     if (step.amount > kBurst) return {false, Reason::never, left(step.key)};
@@ -253,11 +262,26 @@ Outcome Model::decide(const Step& step) {
   return {true, Reason::ok, left(step.key)};
 }
 
-/// A leaky bucket takes back the last place in line only.
+/// Windows are intervals, and the clock is always at the beginning of one.
+void Model::advance(std::uint64_t ns) {
+  const bool counts_by_windows = rl::counts_by_windows(algorithm);
+  for (auto& [key, tat_ns] : tat_ns_) {
+    const std::uint64_t counted = debt_ns(key) - fading_ns_[key];
+    const bool fades = algorithm == Algorithm::sliding_window && ns == kIntervalNs;
+    if (counts_by_windows) fading_ns_[key] = fades ? counted : 0;
+  }
+  now_ns_ += ns;
+  if (!counts_by_windows) return;
+  for (auto& [key, tat_ns] : tat_ns_) tat_ns = now_ns_ + fading_ns_[key];
+  for (auto& [key, first] : first_) first.charged_ns = 0;
+}
+
+/// A leaky bucket takes back the last place in line only, a window what was counted in it.
 void Model::give_back(char key, std::uint64_t most_ns) {
   const std::uint64_t charged = first_[key].charged_ns;
   if (algorithm == Algorithm::leaky && charged != tat_ns_[key]) return;
-  tat_ns_[key] -= std::min({most_ns, debt_ns(key), charged > now_ns_ ? charged - now_ns_ : 0});
+  tat_ns_[key] -= std::min(
+      {most_ns, debt_ns(key) - fading_ns_[key], charged > now_ns_ ? charged - now_ns_ : 0});
 }
 
 std::uint64_t Model::debt_ns(char key) const {

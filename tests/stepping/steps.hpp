@@ -32,8 +32,10 @@ struct Step {
     reserve,  ///< with all patience
     settle,   ///< of the first call on the key that was admitted, which cost `amount` in truth
     set_remaining,
-    batch,   ///< as acquire, in a batch of one key
-    all_of,  ///< charges the key and kPartner together; both remainders in one outcome
+    batch,        ///< as acquire, in a batch of one key
+    acquire_at,   ///< as acquire, with the segment's time read before
+    acquire_for,  ///< as acquire, with no time to wait
+    all_of,       ///< charges the key and kPartner together; both remainders in one outcome
   } kind;
   char key = 'k';
   std::uint64_t amount = 1;
@@ -100,7 +102,7 @@ class Model {
  public:
   Outcome act(const Step& step);
   /// The key's slot is taken from it.
-  void evict(char key) { tat_ns_[key] = 0; }
+  void evict(char key) { tat_ns_[key] = fading_ns_[key] = 0; }
   [[nodiscard]] std::uint64_t owed(char key) const;
   /// All keys that owe something, but for one.
   [[nodiscard]] std::set<char> debtors(char but) const;
@@ -118,7 +120,10 @@ class Model {
   [[nodiscard]] std::uint64_t left(char key) const;
 
   std::uint64_t now_ns_ = 0;
+  void advance(std::uint64_t ns);
   std::map<char, std::uint64_t> tat_ns_;
+  std::map<char, std::uint64_t>
+      fading_ns_;  ///< of a sliding window: of that, what is of the one before
   std::map<char, First> first_;
 };
 
