@@ -5,6 +5,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <random>
 #include <string>
@@ -40,6 +41,32 @@ void in_processes(Body&& body) {
   }
   gun.fire();
   for (test::Child& child : children) REQUIRE(child.wait() == 0);
+}
+
+TEST_CASE("many_keys_and_many_limits_at_once_are_charged_as_one_by_one") {
+  for (const char* text : kHundred) {
+    CAPTURE(text);
+    test::Scratch segment(by_hand());
+    Limiter api = segment->limiter("api", Limit::parse(text));
+    Limiter other = segment->limiter("other", Limit::parse(text));
+    const std::array<std::string_view, 3> keys{"a", "b", "a"};
+    std::array<Decision, 3> decisions;
+    api.try_acquire_batch(keys, decisions, 60);
+    CHECK(decisions[0].remaining == 40);
+    CHECK(decisions[1].remaining == 40);
+    CHECK_FALSE(decisions[2]);
+    CHECK(decisions[2].remaining == 40);
+    AllOf denied = all_of({{other, "a"}, {api, "a", 41}});
+    CHECK_FALSE(denied);
+    CHECK(denied.which == 1);
+    CHECK(other.peek("a").remaining == 100);
+    AllOf passed = all_of({{other, "a"}, {api, "a", 40}});
+    CHECK(passed.which == 1);
+    CHECK(passed.decision.remaining == 0);
+    CHECK(refund({{other, "a"}, {api, "a"}}, passed));
+    CHECK(other.peek("a").remaining == 100);
+    CHECK(api.peek("a").remaining == 40);
+  }
 }
 
 TEST_CASE("A_processes_that_bring_their_own_time_get_exactly_the_limit") {
@@ -251,6 +278,51 @@ TEST_CASE("A_a_peek_at_permits_counts_those_that_are_out") {
     REQUIRE(seen.remaining == kPermits - held.size());
     REQUIRE(seen.allowed == (held.size() < kPermits));
   }
+}
+
+TEST_CASE("A_a_permit_is_held_until_the_lease_that_was_begun_last_is_over") {
+  INFO("RL_TEST_SEED=" << test::seed());
+  test::Scratch segment(by_hand());
+  Limiter uploads = segment->limiter("uploads", Limit::concurrency(1, 10s));
+  int lost = 0;
+  for (int run = 0; run < 10'000; ++run) {
+    std::mt19937_64 random(test::seed() + static_cast<std::uint64_t>(run));
+    Permit permit = uploads.permit("k");
+    REQUIRE(permit);
+    for (std::uint64_t step = random() % 4; step != 0; --step) {
+      segment->advance_clock(1ms * static_cast<int>(random() % 6'000));
+      const bool runs = segment->now() < permit.lease_end();
+      REQUIRE(permit.holds() == runs);
+      REQUIRE(bool(uploads.peek_permit("k")) == !runs);
+      if (random() % 2 == 0) {
+        REQUIRE(permit.renew() == runs);
+        if (runs) REQUIRE(permit.lease_end() >= segment->now() + 10s);
+      }
+      lost += runs ? 0 : 1;
+    }
+    const bool runs = segment->now() < permit.lease_end();
+    REQUIRE(permit.release() == runs);
+  }
+  CHECK(lost > 300);
+}
+
+TEST_CASE("A_S_holders_that_follow_each_other_renew_and_draw_rising_numbers") {
+  test::Scratch segment({.keys = 1'000});
+  Limiter uploads = segment->limiter("uploads", Limit::concurrency(1));
+  test::Shared<std::atomic<std::uint64_t>> highest;
+  test::Shared<std::atomic<int>> turns;
+  in_processes([&](int) {
+    for (int call = 0; call < 20'000; ++call) {
+      Permit permit = uploads.permit("k");
+      if (!permit) continue;
+      if (!permit.renew()) throw 1;
+      const std::uint64_t fence = permit.fence();
+      if (highest[0].exchange(fence) >= fence) throw 2;
+      ++turns[0];
+      if (!permit.release()) throw 3;
+    }
+  });
+  CHECK(turns[0] > kProcesses);
 }
 
 TEST_CASE("A_a_peek_at_permits_beside_takers_never_shows_more_than_there_are") {
