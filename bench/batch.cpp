@@ -1,5 +1,5 @@
 /// \file
-/// What a decision costs when many keys are asked at once, beside one by one.
+/// What a decision costs when many keys, or several limits, are asked at once, beside one by one.
 #include <fmt/format.h>
 
 #include <array>
@@ -45,6 +45,31 @@ struct Batches {
   }
 };
 
+/// all_of, or the same calls each by itself.
+template <bool kTogether>
+struct TwoLimits {
+  Limiter first;
+  Limiter second;
+  HotKey keys;
+  void start(unsigned round) { keys.start(round); }
+  bool operator()() {
+    const KeyText key(keys.next());
+    if constexpr (kTogether)
+      return all_of({{first, key.view()}, {second, key.view()}}).decision.allowed;
+    return first.try_acquire(key.view()) && second.try_acquire(key.view());
+  }
+};
+
+void together_row(Report& report) {
+  Scratch segment(SegmentOptions{});
+  const Limiter first = segment->limiter("first", Limit::per_second(1'000'000'000));
+  const Limiter second = segment->limiter("second", Limit::per_second(1'000'000'000));
+  report.add(compare("two limits, one hot key",
+                     {contender("all_of", TwoLimits<true>{first, second, {}}),
+                      contender("one by one", TwoLimits<false>{first, second, {}})},
+                     report.options()));
+}
+
 /// Rows on so many keys at random, which all live in a table that promises room for just them.
 void random_rows(Report& report, std::uint32_t count, double seconds) {
   Scratch segment({.keys = count});
@@ -68,13 +93,13 @@ void random_rows(Report& report, std::uint32_t count, double seconds) {
 }  // namespace
 
 int run(int argc, char** argv) {
-  CLI::App app("Times one decision of a batch beside one by one.");
+  CLI::App app("Times batches and all_of beside one by one.");
   Options options;
   bool deep = false;
   add_options(app, options);
   app.add_flag("--deep", deep, "16,000,000 keys, too: 1.8 GiB of /dev/shm");
   CLI11_PARSE(app, argc, argv);
-  Report report(options, "One decision in a batch: CPU time, beside one by one, in turns", "ns");
+  Report report(options, "Decisions together: CPU time, beside one by one, in turns", "ns");
   const auto rows = [&](std::uint32_t count, double seconds) {
     try {
       random_rows(report, count, seconds);
@@ -82,6 +107,7 @@ int run(int argc, char** argv) {
       report.skip(fmt::format("{} keys at random", count), e.what());
     }
   };
+  together_row(report);
   rows(1'000, 0.05);
   rows(options.quick ? 20'000 : 1'000'000, 0.25);
   if (deep) rows(16'000'000, 0.25);

@@ -71,8 +71,8 @@ AllOf AskedTogether::decide() noexcept {
 bool AskedTogether::all_would_pass(AllOf& all) const noexcept {
   bool pass = true;
   for (const Charge& charge : std::span(charges_).first(charge_count_)) {
-    Decision& told = all.each[charge.first];
-    told = look(charge);
+    // Made in place, here and below: a copy would wait for its parts to be written.
+    const Decision& told = *new (&all.each[charge.first]) Decision(look(charge));
     if (told) continue;
     count_denial(charge, told);
     pass = false;
@@ -108,8 +108,8 @@ void AskedTogether::charge_all(AllOf& all) noexcept {
   std::size_t done = 0;
   for (; done < charge_count_; ++done) {
     const Charge& charge = charges_[done];
-    Decision& told = all.each[charge.first];
-    told = charge.limiter->try_acquire(charge.key, charge.cost);
+    const Decision& told = *new (&all.each[charge.first])
+                               Decision(charge.limiter->try_acquire(charge.key, charge.cost));
     if (!told) break;
   }
   if (done == charge_count_) return;

@@ -125,7 +125,7 @@ using PermitRival = BasicRival<PermitActor, PermitStep, PermitOutcome>;
 /// An operation under the stepper, by a victim that has a permit before it or has not.
 struct PermitOperation {
   const char* name;
-  enum Kind { take, release, renew, fence } kind;
+  enum Kind { take, release, renew, fence, holds, peek } kind;
   PermitScript rivals_before = {};
   bool gives_back_before = false;  ///< the victim took one and gave it back: the slots are there
 };
@@ -144,6 +144,8 @@ const std::vector<PermitOperation>& operations() {
       {"renew", PermitOperation::renew, {{take}}},
       {"draw a first fencing number", PermitOperation::fence},
       {"draw a fencing number", PermitOperation::fence, {{take}, {fence}}},
+      {"ask whether it is held", PermitOperation::holds, {{take}}},
+      {"peek at permits", PermitOperation::peek, {{take}}},
   };
   return kOperations;
 }
@@ -211,6 +213,12 @@ class PermitOrdeal final : private Walk {
       case PermitOperation::fence:
         fence_ = permit_.fence();
         done_ = fence_ != 0;
+        break;
+      case PermitOperation::holds:
+        done_ = permit_.holds();
+        break;
+      case PermitOperation::peek:
+        done_ = limiter_.peek_permit("k").remaining < kPermits;  // one of them is ours
         break;
     }
   }
