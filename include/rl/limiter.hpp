@@ -90,7 +90,8 @@ class RL_EXPORT Limiter {
   /// segment, or a policy that is not a concurrency limit. Progress: at most 16 looks at all permits; a
   /// look asks the kernel once for each process that has some. Accuracy: never more are out than the
   /// limit, of leases that are not over. Those of a dead process are had again within half a second.
-  /// A process that closed all its descriptors is taken for dead until its next look, a second later.
+  /// A process that closes all its descriptors loses what it holds, or takes within the next second, as
+  /// if it had died.
   [[nodiscard]] Permit permit(std::string_view key) noexcept;
 
   /// Says what permit() would answer, and takes none. `remaining` is how many permits are free now.
