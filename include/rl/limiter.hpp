@@ -89,7 +89,8 @@ class RL_EXPORT Limiter {
   /// without a seat, of which nobody could tell whether it lives; invalid for an empty key, a read-only
   /// segment, or a policy that is not a concurrency limit. Progress: at most 16 looks at all permits; a
   /// look asks the kernel once for each process that has some. Accuracy: never more are out than the
-  /// limit, of leases that are not over. Those of a dead process are had again within half a second.
+  /// limit, of leases that are not over. Those of a dead process are had again within half a second
+  /// (when their leases end, by a process that may no longer open the segment's file to ask).
   /// A process that closes all its descriptors loses what it holds, or takes within the next second, as
   /// if it had died.
   [[nodiscard]] Permit permit(std::string_view key) noexcept;
