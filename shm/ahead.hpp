@@ -1,7 +1,7 @@
 /// \file
-/// Looking for many keys at once: lines that are not in the cache are asked for long before they are
-/// used, and nothing branches on what cannot be predicted. Only hints: whoever goes on to a slot reads
-/// it again, and its compare-and-swap says whether it was the one.
+/// Looking for many keys at once: lines that are not in the cache are asked for long before they
+/// are used, and nothing branches on what cannot be predicted. Only hints: whoever goes on to a
+/// slot reads it again, and its compare-and-swap says whether it was the one.
 #pragma once
 
 #include <bit>
@@ -31,7 +31,8 @@ void prefetch_beyond_home(const Table<Cell>& table, const CandidateList& list) n
     prefetch(&table.slot(list.slot_at(p)));
 }
 
-/// Returns the index of the slot with this very tag in the line that begins at `first`, or kNowhere.
+/// Returns the index of the slot with this very tag in the line that begins at `first`, or
+/// kNowhere.
 template <class Cell>
 [[nodiscard, gnu::always_inline]] inline std::uint64_t find_in_line(const Table<Cell>& table,
                                                                     std::uint64_t first,

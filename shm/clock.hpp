@@ -6,7 +6,8 @@
 /// can freeze or jump (a virtual machine that is restored or migrated), so it is guarded: each
 /// thread, BEFORE it uses a reading, compares it with CLOCK_BOOTTIME when 100 ms of TSC have passed
 /// since its last look, and at least every 1,024 calls. What is compared is the time that passed on
-/// both since a look 100 ms ago, not the absolute time: NTP steers the kernel's clock and not the TSC.
+/// both since a look 100 ms ago, not the absolute time: NTP steers the kernel's clock and not the
+/// TSC.
 ///
 /// The look is bracketed: the kernel's reading lies between two of the TSC, so a process that is
 /// stopped or stepped in the middle of a look learns less, but nothing false. A thread's first look

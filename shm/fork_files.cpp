@@ -30,15 +30,18 @@ bool shows(int fd, const Noted& file) noexcept {
   return ::fstat(fd, &st) == 0 && st.st_dev == file.device && st.st_ino == file.inode;
 }
 
-/// Puts a description of this process's own behind the number: for the same file, without the locks.
-/// Left as it is when the number shows something else by now, or the file cannot be opened.
+/// Puts a description of this process's own behind the number: for the same file, without the
+/// locks. Left as it is when the number shows something else by now, or the file cannot be opened.
 void unshare(int fd, const Noted& file) noexcept {
   if (!shows(fd, file)) return;
   char link[32] = "/proc/self/fd/";
   constexpr std::size_t kPrefix = sizeof "/proc/self/fd/" - 1;
   std::to_chars(link + kPrefix, link + sizeof link - 1, fd);  // the rest is zeros
   const int fresh = ::open(link, O_RDWR | O_CLOEXEC);
-  if (fresh < 0) return;
+  if (fresh < 0) {  // no number is left, or no /proc: rather no descriptor than the parent's lock
+    ::close(fd);
+    return;
+  }
   if (shows(fresh, file)) ::dup3(fresh, fd, O_CLOEXEC);
   ::close(fresh);
 }

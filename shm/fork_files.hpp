@@ -2,14 +2,15 @@
 /// Files whose locks must end with this process, also when it leaves forked children behind.
 ///
 /// A lock of the kernel (OFD) belongs to the open file description, which a forked child shares: it
-/// would live as long as the child. So each child, before fork() returns in it, puts a description of
-/// its own behind every number noted here. The number still shows the file, which a rescue needs when
-/// the name is gone, but there is no lock behind it.
+/// would live as long as the child. So each child, before fork() returns in it, puts a description
+/// of its own behind every number noted here. The number still shows the file, which a rescue needs
+/// when the name is gone, but there is no lock behind it.
 ///
 /// Not covered, and then the lock lives on until the child calls the library, executes a program or
-/// ends: children of _Fork, vfork or a bare clone, which run no handlers; where /proc is not mounted,
-/// or the process may no longer open the file; more files than there is room for here; and a fork
-/// that another thread makes in the few instructions between opening a file and noting it.
+/// ends: children of _Fork, vfork or a bare clone, which run no handlers; more files than there is
+/// room for here; and a fork that another thread makes in the few instructions between opening a
+/// file and noting it. Where the file cannot be opened anew (no /proc, no right, no number left)
+/// the child has no descriptor of it, and cannot bring a segment back whose name is gone.
 #pragma once
 
 #include <sys/types.h>

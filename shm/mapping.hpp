@@ -69,8 +69,8 @@ class Mapping {
   /// though a thread that was stopped in the middle of a call may still look at it.
   void forsake() noexcept;
 
-  /// Removes the name of a segment, of whatever version or damage; returns false if there is none, or
-  /// if somebody else removed it meanwhile.
+  /// Removes the name of a segment, of whatever version or damage; returns false if there is none,
+  /// or if somebody else removed it meanwhile.
   /// Marks it as retired, so that processes that still have it mapped wait for a new one and do not
   /// copy it. Errors: not_a_segment for any other file, permission, system.
   static bool remove(const std::string& path);

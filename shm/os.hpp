@@ -30,8 +30,8 @@ class Fd {
   int fd_ = -1;
 };
 
-/// Errors: Error (unsupported) on a CPU without a 16-byte compare-and-swap, where the first decision
-/// would end in an illegal instruction.
+/// Errors: Error (unsupported) on a CPU without a 16-byte compare-and-swap, where the first
+/// decision would end in an illegal instruction.
 void require_wide_compare_and_swap();
 
 /// Opens a file, again after a signal. Returns an empty Fd and leaves errno on failure.

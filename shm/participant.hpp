@@ -4,15 +4,15 @@
 /// A seat is held by a lock of the kernel (OFD, one byte of the file) on a description of its own.
 /// It ends with the process, however it ends, and a process id that comes back or lives in another
 /// namespace means nothing to it. A forked child gets a description without the lock before fork()
-/// returns (shm/fork_files.hpp, which names the few that do not), so it keeps no dead parent's seat;
-/// at its first call it closes that one and takes a seat of its own. It never unlocks what it
+/// returns (shm/fork_files.hpp, which names the few that do not), so it keeps no dead parent's
+/// seat; at its first call it closes that one and takes a seat of its own. It never unlocks what it
 /// inherited, which would unlock the parent's.
 ///
 /// Nonces come from a counter IN the seat, fetched and added there and never set back, so that
-/// neither a fork nor a successor on the same seat repeats one: (seat + 1) << 48 | counter, with the
-/// top bit set. A process that finds no free seat is anonymous and draws them at random, with the
-/// two top bits set. The top bit keeps nonces apart from the states of members: a torn reading that
-/// joins a tentative's tag and a member's state must equal no tentative to come.
+/// neither a fork nor a successor on the same seat repeats one: (seat + 1) << 48 | counter, with
+/// the top bit set. A process that finds no free seat is anonymous and draws them at random, with
+/// the two top bits set. The top bit keeps nonces apart from the states of members: a torn reading
+/// that joins a tentative's tag and a member's state must equal no tentative to come.
 #pragma once
 
 #include <array>
@@ -59,8 +59,8 @@ class Participant {
   /// Returns where this process sits; nothing when it found no seat.
   [[nodiscard]] std::optional<Sitter> sitter() noexcept;
 
-  /// Whether another process has had the seat since: a load, and no system call. Only the low 8 bits
-  /// of the generation count, as a permit has no more. False for a seat that there is not.
+  /// Whether another process has had the seat since: a load, and no system call. Only the low 8
+  /// bits of the generation count, as a permit has no more. False for a seat that there is not.
   [[nodiscard]] bool has_successor(const Sitter& sitter) const noexcept;
 
   /// Returns a descriptor of the segment's file, or -1.
@@ -108,8 +108,9 @@ class Participant {
   std::atomic<Holder*> holder_{nullptr};
 };
 
-/// Says who of those that sat on seats has died. For one scan: whoever lived when it was asked lives
-/// to the end of it. (The dead are not remembered: their seat may go to a living one meanwhile.)
+/// Says who of those that sat on seats has died. For one scan: whoever lived when it was asked
+/// lives to the end of it. (The dead are not remembered: their seat may go to a living one
+/// meanwhile.)
 ///
 /// Progress: one load where the seat has had another holder since; else a few system calls for the
 /// first seat that is asked about, and one for each other. Threads: one at a time.

@@ -296,11 +296,13 @@ void Mapping::copy_from(const Contents& contents) {
     SlotWords words = Table<Slot>::settled(from.slot(i));
     const std::uint16_t policy = policy_of(words.tag);
     if (!is_member(words.tag) || policy >= copied.size() || !copied[policy]) continue;
-    words.state = contents.in_copy(policies()[policy - 1].constants, words.state);
+    const std::uint64_t was = words.state;
+    words.state = contents.in_copy(policies()[policy - 1].constants, was);
+    const bool is_later = words.state != was;  // a permit's words do not grow: the later one counts
     const auto [at, is_new] = index_of.try_emplace(identity_of(words.tag), i);
     if (!is_new) {
       const SlotWords before = to.slot(at->second).words();
-      if (before.state >= words.state) continue;
+      if (!is_later && before.state >= words.state) continue;
       to.slot(at->second).compare_exchange(before, SlotWords{});
       at->second = i;
     }

@@ -50,9 +50,10 @@ constexpr bool is_member_of(std::uint64_t tag, std::uint64_t identity) noexcept 
   return identity_of(tag) == identity && policy_of(tag) != 0;
 }
 
-/// Of Slot::tag(). Pairs with compare_exchange; what its caller wrote before (the policy's entry) is
-/// seen.
-inline constexpr std::memory_order kTagOrder = std::memory_order_acquire;
+/// Of Slot::tag(). Pairs with compare_exchange; what its caller wrote before (the policy's entry)
+/// is seen. More than acquire, as who gave a permit back must not look for the hint before that
+/// (src/permits.cpp). On x86 it is the same instruction.
+inline constexpr std::memory_order kTagOrder = std::memory_order_seq_cst;
 
 /// Of both loads of Slot::words(). Pairs with compare_exchange: an inserter's scan must not be
 /// ordered before its own claim (table.hpp, guarantee S). On x86 it is the same instruction as an

@@ -60,11 +60,13 @@
 ///   torn reading may equal a tentative to come), promote as the only way to become a member, and a
 ///   claim that is ordered before the loads of the scan that follows it (a full barrier: slot.hpp).
 ///   Freeing, overwriting and evicting by anybody do not enter into it.
-/// P (progress): the number of steps of a call is bounded: every retry takes one of kTriesMax. A CAS
+/// P (progress): the number of steps of a call is bounded: every retry takes one of kTriesMax. A
+/// CAS
 ///   on a member fails only because another call succeeded; that inserts do not kill each other for
 ///   ever needs one order of the list for all. Past the bound the call gets the verdict of its
 ///   policy's when_full and is counted (gave_up).
-/// A (exactness) is the algorithm's, held by (g) and (h): one charge, one CAS, on the one slot of the
+/// A (exactness) is the algorithm's, held by (g) and (h): one charge, one CAS, on the one slot of
+/// the
 ///   key. The clock is read after the slot for (h), and after the last scan for (g), so what was
 ///   charged before, in any slot the key ever had, lies before that instant. (A batch reads it before
 ///   the slots, once for many keys: such a reading admits, but never denies; SharedTime, src/rules.hpp.)
@@ -488,9 +490,9 @@ class Table {
     enum Kind { free, idle, stale, owing } kind = free;
   };
 
-  /// The list is full: an idle slot, chosen as a free one is, so that what owes spreads evenly; else
-  /// a tentative that seems abandoned; else, if the policy evicts, the slot that owes the fewest
-  /// tokens. Until a tentative is known to be abandoned it is kLost: scan again.
+  /// The list is full: an idle slot, chosen as a free one is, so that what owes spreads evenly;
+  /// else a tentative that seems abandoned; else, if the policy evicts, the slot that owes the
+  /// fewest tokens. Until a tentative is known to be abandoned it is kLost: scan again.
   template <class R>
   Victim choose_victim(const CandidateList& list, std::uint64_t identity, R& rules,
                        Attempt& attempt) const noexcept {

@@ -1,5 +1,6 @@
 #include "shm/wait.hpp"
 
+#include <pthread.h>
 #include <time.h>
 
 #include <algorithm>
@@ -18,8 +19,12 @@ void sleep_for(std::uint64_t ns) noexcept {
   timespec length{};
   length.tv_sec = static_cast<time_t>(ns / kSecondNs);
   length.tv_nsec = static_cast<decltype(length.tv_nsec)>(ns % kSecondNs);
+  // A thread that is cancelled is so after its call: nothing may be thrown through it.
+  int before = 0;
+  ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
   // On the clock that a segment's goes on with when the machine was suspended.
   (void)::clock_nanosleep(CLOCK_BOOTTIME, 0, &length, nullptr);
+  ::pthread_setcancelstate(before, nullptr);
 }
 
 }  // namespace

@@ -12,8 +12,8 @@ namespace rl::shm {
 /// Returns true then.
 ///
 /// The clock's words are input, and may be set back while we sleep: true, too, when by the kernel's
-/// own clock `most_ns` are over, with the drift allowed between the two, and a second. A manual clock
-/// is looked at each millisecond; false when nobody has moved it on for as long as that.
+/// own clock `most_ns` are over, with the drift allowed between the two, and a second. A manual
+/// clock is looked at each millisecond; false when nobody has moved it on for as long as that.
 /// Accuracy: never early by the two clocks; late by what the kernel takes to wake a process.
 bool wait_until(const Clock& clock, std::uint64_t at_ns, std::uint64_t most_ns) noexcept;
 

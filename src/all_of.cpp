@@ -96,8 +96,8 @@ void AskedTogether::count_denial(const Charge& charge, const Decision& told) noe
   if (index != view.table.kNowhere) count(view, index, charge.place.key.identity, false);
 }
 
-/// One order for everybody: of rivals who want the same keys, the later is denied at the first of them,
-/// where there is nothing to undo.
+/// One order for everybody: of rivals who want the same keys, the later is denied at the first of
+/// them, where there is nothing to undo.
 void AskedTogether::sort() noexcept {
   std::sort(charges_.begin(), charges_.begin() + charge_count_,
             [](const Charge& a, const Charge& b) { return a.place.parts() < b.place.parts(); });

@@ -1,7 +1,7 @@
 /// \file
-/// All or nothing over several keys, each of which has one slot and one compare-and-swap: look at all of
-/// them, then charge one after the other, and refund what a rival made useless. For the sources behind
-/// include/rl/all_of.hpp and include/rl/limiters.hpp.
+/// All or nothing over several keys, each of which has one slot and one compare-and-swap: look at
+/// all of them, then charge one after the other, and refund what a rival made useless. For the
+/// sources behind include/rl/all_of.hpp and include/rl/limiters.hpp.
 #pragma once
 
 #include <array>
@@ -16,7 +16,8 @@ namespace rl {
 
 struct Binding;
 
-/// Says of what the first `count` asks were told what is told of all of them: fills in all but `each`.
+/// Says of what the first `count` asks were told what is told of all of them: fills in all but
+/// `each`.
 void conclude(AllOf& all, std::size_t count) noexcept;
 
 /// One call of all_of: add() each ask, kAsksMax at most and one at least, then decide() once.

@@ -1,6 +1,6 @@
-// Many keys at once. One of many keys is not in the cache, and the compare-and-swap of a decision, a
-// full barrier, lets nobody ask for the next key's line before it is done. So the lines of a chunk of
-// keys are asked for first, and come side by side.
+// Many keys at once. One of many keys is not in the cache, and the compare-and-swap of a decision,
+// a full barrier, lets nobody ask for the next key's line before it is done. So the lines of a
+// chunk of keys are asked for first, and come side by side.
 #include <rl/limiter.hpp>
 
 #include <algorithm>

@@ -2,9 +2,9 @@
 /// Concurrency: at most so many permits of a key out at any instant. Pure functions, no clock, no
 /// atomics.
 ///
-/// A permit is no call that is counted and forgotten: it is taken, and given back (src/permits.cpp). So
-/// nothing passes by acquire. What stands here is what everybody needs who meets such a slot: whether
-/// it may be overwritten, and what to show of it.
+/// A permit is no call that is counted and forgotten: it is taken, and given back
+/// (src/permits.cpp). So nothing passes by acquire. What stands here is what everybody needs who
+/// meets such a slot: whether it may be overwritten, and what to show of it.
 ///
 /// A slot is worth nothing, idle, when its permit is not out: given back or over. Then the sequence
 /// begins anew at the next take. A holder that has lost its permit does not mistake the new one for
@@ -86,8 +86,8 @@ constexpr std::uint64_t cut(const Concurrency&, std::uint64_t state, std::uint64
   return state;
 }
 
-/// A permit that nobody has. No two lives of a slot need to differ in it: whoever compares and swaps a
-/// free permit may have any.
+/// A permit that nobody has. No two lives of a slot need to differ in it: whoever compares and
+/// swaps a free permit may have any.
 constexpr std::uint64_t idle_state(const Concurrency&, std::uint64_t) noexcept {
   return 0;
 }

@@ -66,6 +66,11 @@ bool SegmentCore::look_around() noexcept {
   return true;
 }
 
+void SegmentCore::look_at_once() noexcept {
+  next_look_ns_.store(0, std::memory_order_relaxed);  // a hint, as in look_around
+  (void)look_around();
+}
+
 /// A forked child may live in another time namespace, whose CLOCK_BOOTTIME is offset: its limits
 /// would all be open, or all shut, and its word would take everybody off the TSC. Looked at once in
 /// each process.
@@ -137,7 +142,8 @@ bool SegmentCore::move_over(View& old) {
     } catch (const Error& e) {
       if (e.code() != Errc::not_found || !old.mapping.writable()) throw;
       // One process copies, so that a hundred do not fill the tmpfs with a hundred copies. The lock
-      // is the kernel's, on a byte of the old file; it ends with its holder, and nobody waits for it.
+      // is the kernel's, on a byte of the old file; it ends with its holder, and nobody waits for
+      // it.
       const shm::Participant::CopyLock lock(old.participant);
       if (!lock) return false;
       // We may have slept since we looked: somebody has copied it, and removed the copy, perhaps.

@@ -57,6 +57,9 @@ class SegmentCore {
   /// segment. Returns whether this process's clock is the segment's.
   bool look_around() noexcept;
 
+  /// Looks at the name now, whenever that was done last.
+  void look_at_once() noexcept;
+
   /// Says a line, but only one for each view.
   void warn_once(const char* why) noexcept;
 
@@ -107,10 +110,13 @@ class LimiterCore {
     return *bound;
   }
   [[nodiscard]] const std::optional<Limit>& wanted() const noexcept { return wanted_; }
+  /// Moves over now if the segment has a successor.
+  void follow() noexcept { segment_->look_at_once(); }
 
-  /// Where this process begins to look for a permit of a key, by the key's identity: at the one that
-  /// it gave back last, or after the one that it took last; nothing when that was another key's. Then
-  /// it is best to begin where it always does, as the slot is there. relaxed, both: a hint.
+  /// Where this process begins to look for a permit of a key, by the key's identity: at the one
+  /// that it gave back last, or after the one that it took last; nothing when that was another
+  /// key's. Then it is best to begin where it always does, as the slot is there. relaxed, both: a
+  /// hint.
   [[nodiscard]] std::optional<std::uint32_t> first_permit(std::uint64_t identity) const noexcept {
     const std::uint64_t last = last_permit_.load(std::memory_order_relaxed);
     if (shm::identity_of(last) != identity) return std::nullopt;

@@ -133,8 +133,8 @@ Decision decide_by_rules(const Binding& binding, std::string_view key, const shm
   return decision_of(rules, rules.operation().cost, view.clock);
 }
 
-/// A decision for which the key's home line was not enough: the key is new, is not at home, is under
-/// another policy, a rival was faster, or the clock is odd.
+/// A decision for which the key's home line was not enough: the key is new, is not at home, is
+/// under another policy, a rival was faster, or the clock is odd.
 template <class Time, class Operation>
 [[gnu::noinline]] Decision decide_with_retries(const Binding& binding, Time time,
                                                std::string_view key, const shm::KeyHash hash,
@@ -163,8 +163,10 @@ inline bool give_back(const Binding& binding, std::string_view key, const Decisi
   // (h), as any decision: the clock is read after the slot.
   const auto step = [&](std::uint16_t policy, std::uint64_t state) noexcept {
     const std::uint64_t now = view.clock.now();
-    const bool can =
-        policy == binding.id && now != shm::Clock::kNoTime && (!stands_in_line || state == charged);
+    // A charge that no clock of this segment can explain was made on another.
+    const bool can = policy == binding.id && now != shm::Clock::kNoTime &&
+                     !is_beyond_horizon(binding.policy.parameters, charged, now) &&
+                     (!stands_in_line || state == charged);
     const std::uint64_t after =
         can ? refund(binding.policy.parameters, state, charged, cost, now) : state;
     given = after != state;
@@ -173,8 +175,8 @@ inline bool give_back(const Binding& binding, std::string_view key, const Decisi
   return view.table.step_member(hash_of(binding, key), step) && given;
 }
 
-/// A call on the slot with this tag that was found at `index`, or kNowhere: clock, one CAS, count. Most
-/// calls end here; what does not is decided anew.
+/// A call on the slot with this tag that was found at `index`, or kNowhere: clock, one CAS, count.
+/// Most calls end here; what does not is decided anew.
 template <class Algorithm, class Time>
 [[gnu::always_inline]] inline Decision decide_in_slot(const Algorithm& algorithm,
                                                       const Binding& binding, Time time,

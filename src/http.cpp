@@ -114,8 +114,8 @@ std::string_view ratelimit(std::string_view policy, const Limit& limit, const De
   const uint64_t left = std::min(decision.remaining, limit.burst());
   const uint64_t missing = limit.burst() - left;
   const nanoseconds kept = limit.interval() * static_cast<std::int64_t>(missing - (missing != 0));
-  // A fixed window gives everything back at its end. A sliding one gives calls back before that: when
-  // a denial says, or else not known here.
+  // A fixed window gives everything back at its end. A sliding one gives calls back before that:
+  // when a denial says, or else not known here.
   nanoseconds growth = std::max(decision.reset_after, nanoseconds(0));
   if (!counts_by_windows(limit.algorithm())) growth -= kept;
   if (!decision.allowed && decision.retry_after > nanoseconds(0))

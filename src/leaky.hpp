@@ -160,8 +160,8 @@ constexpr std::uint64_t charge_room(const LeakyBucket& bucket, std::uint64_t tat
   return bucket.whole_calls(bucket.horizon_ns - std::min(debt, bucket.horizon_ns));
 }
 
-/// Leaves `calls` of the places, or all of them, from now on: who waits already keeps its grant, and
-/// who comes next does not stand behind it.
+/// Leaves `calls` of the places, or all of them, from now on: who waits already keeps its grant,
+/// and who comes next does not stand behind it.
 constexpr std::uint64_t with_remaining(const LeakyBucket& bucket, std::uint64_t,
                                        std::uint64_t now_ns, std::uint64_t calls) noexcept {
   const std::uint64_t used = bucket.places - std::min(calls, bucket.places);

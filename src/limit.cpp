@@ -44,43 +44,43 @@ void check_token_bucket(uint64_t count, uint64_t period_ns, uint64_t burst) {
 
 void check_leaky(uint64_t count, uint64_t period_ns, uint64_t queue, uint64_t delay) {
   check_rate(count, period_ns);
-  const std::string quota = quota_text(count, period_ns);
   if (delay > queue) {
     throw bad_limit(
         fmt::format("leaky {} queue={} delay={}: a delay above the queue; at most the whole "
                     "queue, delay={}, need not wait",
-                    quota, queue, delay, queue));
+                    quota_text(count, period_ns), queue, delay, queue));
   }
   const uint64_t interval_ns = divide_up(period_ns, count);
   if (LeakyBucket::is_valid(interval_ns, queue, delay)) return;
-  throw bad_limit(
-      fmt::format("leaky {} queue={}: the last of the queue would wait for more than 73 years; at "
-                  "most queue={} fits",
-                  quota, queue, LeakyBucket::kToleranceMax / interval_ns - 1));
+  throw bad_limit(fmt::format(
+      "leaky {} queue={}: the last of the queue would wait for more than 73 years; at "
+      "most queue={} fits",
+      quota_text(count, period_ns), queue, LeakyBucket::kToleranceMax / interval_ns - 1));
 }
 
 void check_window(std::string_view algorithm, uint64_t count, uint64_t period_ns, uint64_t most) {
-  const std::string quota = quota_text(count, period_ns);
   if (period_ns > Windows::kWindowMax) {
-    throw bad_limit(
-        fmt::format("{} {}: a window above 36 years; give a shorter one", algorithm, quota));
+    throw bad_limit(fmt::format("{} {}: a window above 36 years; give a shorter one", algorithm,
+                                quota_text(count, period_ns)));
   }
   if (count <= most) return;
   throw bad_limit(
       fmt::format("{} {}: a window of that length counts at most {}; give fewer, a longer window, "
                   "or a token bucket",
-                  algorithm, quota, most));
+                  algorithm, quota_text(count, period_ns), most));
 }
 
-/// Throws unless a time is whole milliseconds within a range.
-void check_time(std::string_view what, std::string_view option, std::chrono::nanoseconds time,
+/// Throws unless a time is whole milliseconds within a range. `what` returns a text: none is made
+/// for a time that fits, as limits are read inside decisions, too.
+template <class What>
+void check_time(const What& what, std::string_view option, std::chrono::nanoseconds time,
                 uint64_t least, uint64_t most) {
   const auto ns = static_cast<uint64_t>(std::max(time.count(), std::int64_t{0}));
   const uint64_t rounded = (ns + kPeriodUnitNs / 2) / kPeriodUnitNs * kPeriodUnitNs;
   const uint64_t nearest = std::clamp(rounded, least, most);
   if (ns == nearest) return;
   throw bad_limit(fmt::format(
-      "{} is a whole number of milliseconds, from {} to {}; the nearest that fits is {}{}", what,
+      "{} is a whole number of milliseconds, from {} to {}; the nearest that fits is {}{}", what(),
       duration_text(least), duration_text(most), option, duration_text(nearest)));
 }
 
@@ -90,8 +90,8 @@ void check_concurrency(uint64_t count, std::chrono::nanoseconds lease) {
     throw bad_limit(fmt::format("concurrency {}: more permits than a key can have; at most {} fit",
                                 count, Concurrency::kLimitMax));
   }
-  check_time(fmt::format("concurrency {}: a lease", count_text(count)), "lease=", lease,
-             Concurrency::kLeaseMin, Concurrency::kLeaseMax);
+  check_time([&] { return fmt::format("concurrency {}: a lease", count_text(count)); },
+             "lease=", lease, Concurrency::kLeaseMin, Concurrency::kLeaseMax);
 }
 
 }  // namespace
@@ -218,8 +218,9 @@ Limit Limit::ban_after(uint64_t n, std::chrono::nanoseconds within,
         fmt::format("{}: a ban comes after 1 to {} denials; the nearest that fits is {}",
                     to_string(), kBanAfterMax, n < 1 ? 1 : kBanAfterMax));
   }
-  check_time("the time in which denials lead to a ban", "", within, kPeriodUnitNs, kBanTimeMax);
-  check_time("a ban", "ban=", length, kPeriodUnitNs, kBanTimeMax);
+  check_time([] { return "the time in which denials lead to a ban"; }, "", within, kPeriodUnitNs,
+             kBanTimeMax);
+  check_time([] { return "a ban"; }, "ban=", length, kPeriodUnitNs, kBanTimeMax);
   Limit limit = *this;
   limit.ban_after_ = n;
   limit.ban_within_ = within;

@@ -48,9 +48,11 @@ class Parser {
     const Algorithm algorithm = this->algorithm();
     const Quota quota = algorithm == Algorithm::concurrency ? Quota{count(), {}} : this->quota();
     Options options;
-    while (skip_spaces(), !is_at_end()) {
+    for (;;) {
+      if (!is_at_end() && rest_.front() != ' ') throw stopped("a space goes before each option");
+      skip_spaces();
+      if (is_at_end()) break;
       option(algorithm, options);
-      if (!is_at_end() && rest_.front() != ' ') throw stopped("a space goes between two options");
     }
     return made(algorithm, quota, options);
   }

@@ -1,5 +1,6 @@
 /// \file
-/// What the making of limits, their reader (limit_parser.cpp) and their writer (limit_text.cpp) share.
+/// What the making of limits, their reader (limit_parser.cpp) and their writer (limit_text.cpp)
+/// share.
 #pragma once
 
 #include <array>

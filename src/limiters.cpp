@@ -16,23 +16,31 @@ std::string name_in_list(std::string_view policy, std::size_t i) {
   return i == 0 ? std::string(policy) : fmt::format("{}#{}", policy, i + 1);
 }
 
+bool gives_permits(const Limit& limit) noexcept {
+  return limit.algorithm() == Algorithm::concurrency;
+}
+
 /// A list has to be one that a call can be asked of.
-void check(const Limits& limits) {
-  const auto gives_permits = [](const Limit& l) { return l.algorithm() == Algorithm::concurrency; };
-  if (limits.size() > 1 && std::any_of(limits.begin(), limits.end(), gives_permits)) {
-    throw Error(Errc::bad_limit,
-                fmt::format("\"{}\": a concurrency limit gives permits and takes no calls; give it "
-                            "a policy of its own",
-                            limits.to_string()));
-  }
+template <class Text>
+Error gives_no_calls(const Text& limits) {
+  return {Errc::bad_limit,
+          fmt::format("\"{}\": a concurrency limit gives permits and takes no calls; give it a "
+                      "policy of its own",
+                      limits.to_string())};
 }
 
 }  // namespace
 
 Limiters Segment::limiters(std::string_view policy, const Limits& limits) {
-  check(limits);
+  if (limits.size() > 1 && std::any_of(limits.begin(), limits.end(), gives_permits))
+    throw gives_no_calls(limits);
   // Before the first is made: the last has the longest name.
   shm::PolicyTable::check_name(name_in_list(policy, limits.size() - 1));
+  // What the segment has stands, and may be no part of a list.
+  if (limits.size() > 1 && core_->view().policies.find(policy) != 0) {
+    const Limit first = limiter(policy).limit();
+    if (gives_permits(first)) throw gives_no_calls(first);
+  }
   std::vector<Limiter> all;
   for (std::size_t i = 0; i < limits.size(); ++i)
     all.push_back(limiter(name_in_list(policy, i), limits[i]));
@@ -52,6 +60,9 @@ void Segment::add_rest(std::string_view policy, std::vector<Limiter>& all) {
     const std::string name = name_in_list(policy, all.size());
     if (core_->view().policies.find(name) == 0) return;
     all.push_back(limiter(name));
+    if (!gives_permits(all.back().limit())) continue;
+    all.pop_back();  // somebody's policy of that name, and no part of a list
+    return;
   }
 }
 

@@ -53,12 +53,15 @@ struct AcquireLow {
 struct Reserve {
   std::uint64_t cost;
   std::uint64_t deadline_ns;
+  /// No longer than this, also where a clock that is set back puts the deadline far away.
+  std::uint64_t patience_max_ns = ~std::uint64_t{0};
   std::uint64_t at_ns = 0;  ///< when it goes ahead; when denied, until when no such call passes
 
   template <class Algorithm>
   [[nodiscard]] constexpr Verdict act(const Algorithm& parameters, std::uint64_t state,
                                       std::uint64_t now_ns) noexcept {
-    const std::uint64_t patience_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+    const std::uint64_t until_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+    const std::uint64_t patience_ns = std::min(until_ns, patience_max_ns);
     const Verdict verdict = reserve(parameters, state, now_ns, cost, patience_ns);
     at_ns = now_ns + (verdict.allowed ? verdict.wait_ns : verdict.retry_after_ns);
     return verdict;

@@ -2,6 +2,7 @@
 /// Holding a permit, and giving it back. The rules stand at the head of src/permits.cpp.
 #include <rl/permit.hpp>
 
+#include <algorithm>
 #include <utility>
 
 #include "src/decide.hpp"
@@ -34,8 +35,8 @@ bool Permit::is_ours() const noexcept {
   return core_ != nullptr && process_ == shm::process_token();
 }
 
-/// Where the permit is now. When the segment was removed under us and made anew from its contents, it
-/// came along, held by somebody who cannot be asked; in a new segment of its own it is nowhere.
+/// Where the permit is now. When the segment was removed under us and made anew from its contents,
+/// it came along, held by somebody who cannot be asked; in a new segment of its own it is nowhere.
 Permit::Place Permit::place_now() const noexcept {
   const Binding& binding = core_->binding();
   View& view = *binding.view;
@@ -72,12 +73,13 @@ bool replace(const View& view, std::uint64_t slot_index, std::uint64_t tag, std:
 
 /// Tells those who are denied that they need not be any more. After the permit was given back: see
 /// src/permits.cpp.
-void clear_hint(const View& view, shm::Hash128 key, std::uint16_t our_policy) noexcept {
+void clear_hint(const View& view, shm::Hash128 key, std::uint32_t index,
+                std::uint16_t our_policy) noexcept {
   const auto clear = [&](std::uint16_t policy, std::uint64_t state) noexcept {
     const HintWord hint = HintWord::of(state);
     const bool must = policy == our_policy && hint.mark != HintWord::clear;
     return shm::Transition{must ? shm::Transition::store : shm::Transition::keep, policy,
-                           must ? cleared(hint).state() : state};
+                           must ? cleared(hint, index).state() : state};
   };
   (void)view.table.step_member(hash_of_hint(key), clear);
 }
@@ -87,7 +89,7 @@ void clear_hint(const View& view, shm::Hash128 key, std::uint16_t our_policy) no
 bool Permit::give_back(const Place& place) const noexcept {
   const std::uint64_t back = given_back(PermitWord::of(place.state)).state();
   if (!replace(*place.view, place.slot_index, place.tag, place.state, back)) return false;
-  clear_hint(*place.view, {key_[0], key_[1]}, shm::policy_of(place.tag));
+  clear_hint(*place.view, {key_[0], key_[1]}, index_, shm::policy_of(place.tag));
   return true;
 }
 
@@ -99,16 +101,26 @@ bool Permit::release() noexcept {
   const Place now = place_now();
   const bool held = is_at(now);
   const bool given = give_back(now);
-  // Those who have not noticed yet that the segment was made anew look for it in the old one.
+  // Those who have not noticed yet that the segment was made anew look for it in the old one. And
+  // it may have been made anew just now, by us or by others: then the permit came along before it
+  // was given back.
   if (now.view != place_.view) (void)give_back(place_);
+  // acquire: pairs with the store that retires a segment; its successor is there by then.
+  if (now.view->mapping.header().retired.load(std::memory_order_acquire) != 0) core_->follow();
+  if (const Place moved = place_now(); moved.view != now.view) (void)give_back(moved);
   core_->begin_at_permit(hash_of_hint({key_[0], key_[1]}).identity, index_);
   core_.reset();
   return held && given;
 }
 
 bool Permit::renew() noexcept {
-  if (!is_ours()) return false;
-  const Place now = place_now();
+  if (!is_ours() || !renew_at(place_now())) return false;
+  // The clock looks around, and may have moved us over meanwhile: the lease that counts is there.
+  const Place moved = place_now();
+  return moved.view == place_.view || renew_at(moved);
+}
+
+bool Permit::renew_at(const Place& now) noexcept {
   const auto* const permits = std::get_if<Concurrency>(&core_->binding().policy.parameters);
   if (permits == nullptr || !is_at(now)) return false;
   const std::uint64_t began_ns = now.view->clock.now();
@@ -121,7 +133,7 @@ bool Permit::renew() noexcept {
   const std::uint64_t now_ns = now.view->clock.now();
   if (now_ns == shm::Clock::kNoTime) return false;
   const std::uint64_t left = lease_left_ns(*permits, PermitWord::of(longer.state), now_ns);
-  if (left != 0) lease_end_ = Instant(to_nanoseconds(now_ns + left));
+  if (left != 0) lease_end_ = Instant(to_nanoseconds(std::min(now_ns, kTimeMax) + left));
   return left != 0;
 }
 

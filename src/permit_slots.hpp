@@ -2,10 +2,10 @@
 /// Which slots the permits of a key have, and what calls make of their words (as operations of
 /// src/rules.hpp).
 ///
-/// Permit i of a key is a slot with a hash of its own, and so is the key's fencing number: the hash of
-/// the key's 128-bit hash, the number, and what it is for. The hint has the key's own. No key of a user
-/// collides with them: it would have to contain the hash of a key under the segment's secret, which
-/// nobody outside knows.
+/// Permit i of a key is a slot with a hash of its own, and so is the key's fencing number: the hash
+/// of the key's 128-bit hash, the number, and what it is for. The hint has the key's own. No key of
+/// a user collides with them: it would have to contain the hash of a key under the segment's
+/// secret, which nobody outside knows.
 #pragma once
 
 #include <cstdint>
@@ -45,8 +45,8 @@ struct OnlyActs {
   }
 };
 
-/// Takes a permit that is not out, or whose holder is dead. Allowed: the state is the permit. Denied:
-/// `retry_after_ns` is what is left of its lease.
+/// Takes a permit that is not out, or whose holder is dead. Allowed: the state is the permit.
+/// Denied: `retry_after_ns` is what is left of its lease.
 struct TakePermit : OnlyActs {
   shm::Sitter sitter;
   shm::Participant& participant;
@@ -86,8 +86,8 @@ struct TakePermit : OnlyActs {
   }
 };
 
-/// Marks the hint, unless it says that all permits are out, or somebody marked it just now: then the
-/// state stays, and says so.
+/// Marks the hint, unless it says that all permits are out, or somebody marked it just now: then
+/// the state stays, and says so.
 struct MarkHint : OnlyActs {
   [[nodiscard]] Verdict act(const Parameters& parameters, std::uint64_t state,
                             std::uint64_t now_ns) const noexcept {

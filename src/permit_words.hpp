@@ -12,28 +12,29 @@
 ///
 /// Bit 63 is never set: nonces have it. A word 0 is a permit that nobody ever took.
 ///
-/// PERMIT: one of the limit's permits of a key. The holder is a seat and 1; 0, nobody; 1025, somebody
-/// who cannot be asked whether he lives: the permit came here in a copy of its segment, and is out
-/// until its lease is over. A take and a give-back each add 1 to the sequence.
+/// PERMIT: one of the limit's permits of a key. The holder is a seat and 1; 0, nobody; 1025,
+/// somebody who cannot be asked whether he lives: the permit came here in a copy of its segment,
+/// and is out until its lease is over. A take and a give-back each add 1 to the sequence.
 ///
-/// HINT: of the key itself, so that a denial need not look at every permit. How it is kept true stands
-/// in src/permits.cpp.
+/// HINT: of the key itself, so that a denial need not look at every permit. How it is kept true
+/// stands in src/permits.cpp.
 ///
 /// FENCE: the last fencing number given out. The next is above it, and above the clock, so that a
 /// number that time has overtaken need not be kept.
 ///
-/// Times of permits and hints are ticks of 2^26 ns (67 ms) on a circle. Rounding: a lease ends at the
-/// first tick not before it, so it is never shorter than said.
+/// Times of permits and hints are ticks of 2^26 ns (67 ms) on a circle. Rounding: a lease ends at
+/// the first tick not before it, so it is never shorter than said.
 ///
-/// Whether a lease still runs is told from where its end lies, ahead of now on the circle: it runs if
-/// that is at least one tick, and no more than the policy's lease, a second for clocks that disagree,
-/// and two ticks of rounding (`reach`). Proof that this errs on the safe side only: a lease granted at
-/// t ends within lease + 1 tick of t, so until then its end lies within reach and it is seen to run.
-/// Its end over, it lies behind by the time since, which on a circle of 13.03 days is ahead by 13.03
-/// days less that: beyond reach, so seen to be over, for the first 13.03 days less reach, 12 days with
-/// the longest lease. Only then, and if nobody touched the slot in all that time, can it look as if it
-/// ran, and for no longer than reach: a permit is missed, none is given twice. An end further ahead
-/// than reach is no lease that anybody took: bytes gone wrong free a permit, or hold one for a lease.
+/// Whether a lease still runs is told from where its end lies, ahead of now on the circle: it runs
+/// if that is at least one tick, and no more than the policy's lease, a second for clocks that
+/// disagree, and two ticks of rounding (`reach`). Proof that this errs on the safe side only: a
+/// lease granted at t ends within lease + 1 tick of t, so until then its end lies within reach and
+/// it is seen to run. Its end over, it lies behind by the time since, which on a circle of 13.03
+/// days is ahead by 13.03 days less that: beyond reach, so seen to be over, for the first 13.03
+/// days less reach, 12 days with the longest lease. Only then, and if nobody touched the slot in
+/// all that time, can it look as if it ran, and for no longer than reach: a permit is missed, none
+/// is given twice. An end further ahead than reach is no lease that anybody took: bytes gone wrong
+/// free a permit, or hold one for a lease.
 #pragma once
 
 #include <algorithm>
@@ -67,7 +68,8 @@ constexpr WordKind kind_of(std::uint64_t state) noexcept {
   return state >> 63 != 0 ? WordKind::none : static_cast<WordKind>(state >> 61);
 }
 
-// --- PERMIT ---------------------------------------------------------------------------------------
+// --- PERMIT
+// ---------------------------------------------------------------------------------------
 
 /// A permit's word, taken apart.
 struct PermitWord {
@@ -110,8 +112,8 @@ constexpr std::uint64_t ticks_left(const Concurrency& permits, const PermitWord&
   return word.holder != 0 && ahead <= reach ? ahead : 0;
 }
 
-/// Whether a permit is out, as far as its word tells: what its holder's death makes of it is for the
-/// seats to say.
+/// Whether a permit is out, as far as its word tells: what its holder's death makes of it is for
+/// the seats to say.
 constexpr bool is_out(const Concurrency& permits, const PermitWord& word,
                       std::uint64_t now_ns) noexcept {
   return ticks_left(permits, word, now_ns) != 0;
@@ -149,14 +151,15 @@ constexpr PermitWord copied(PermitWord word) noexcept {
   return word;
 }
 
-// --- HINT -----------------------------------------------------------------------------------------
+// --- HINT
+// -----------------------------------------------------------------------------------------
 
 /// A hint's word, taken apart.
 struct HintWord {
   enum Mark : std::uint8_t { clear, checking, saturated };
   Mark mark = clear;
   std::uint32_t valid = 0;     ///< ticks from `checked` for which it is saturated
-  std::uint32_t index = 0;     ///< the permit whose lease was seen to end first
+  std::uint32_t index = 0;     ///< the permit whose lease ends first, or that was given back last
   std::uint32_t checked = 0;   ///< the tick when it was marked
   std::uint32_t releases = 0;  ///< how often a mark was cleared
   friend constexpr bool operator==(const HintWord&, const HintWord&) = default;
@@ -180,8 +183,8 @@ struct HintWord {
   }
 };
 
-/// Returns the ticks since the hint was marked. A clock that is one tick behind the marker's sees 0:
-/// CPUs need not agree to the nanosecond.
+/// Returns the ticks since the hint was marked. A clock that is one tick behind the marker's sees
+/// 0: CPUs need not agree to the nanosecond.
 constexpr std::uint64_t ticks_since(const HintWord& hint, std::uint64_t now_ns) noexcept {
   const std::uint64_t since = ticks_from(
       hint.checked, (std::min(now_ns, kTimeMax) >> kTickBits) + 1, HintWord::kCheckedBits);
@@ -201,13 +204,13 @@ constexpr bool is_being_checked(const HintWord& hint, std::uint64_t now_ns) noex
 /// The hint while somebody looks through the permits.
 constexpr HintWord marked(const HintWord& hint, std::uint64_t now_ns) noexcept {
   const std::uint64_t tick = std::min(now_ns, kTimeMax) >> kTickBits;
-  return {HintWord::checking, 0, 0,
+  return {HintWord::checking, 0, hint.index,
           static_cast<std::uint32_t>(ticks_from(0, tick, HintWord::kCheckedBits)), hint.releases};
 }
 
 /// The hint when all permits were seen to be out since it was marked, and no lease ends for
-/// `first_left_ns` from now, that of the permit `index` first. True until then, but for no longer than
-/// kValidMax: the dead do not say that they are.
+/// `first_left_ns` from now, that of the permit `index` first. True until then, but for no longer
+/// than kValidMax: the dead do not say that they are.
 constexpr HintWord saturated(const HintWord& checking, std::uint32_t index, std::uint64_t now_ns,
                              std::uint64_t first_left_ns) noexcept {
   constexpr std::uint64_t kWithinNs = kTickNs * HintWord::kValidMax;
@@ -221,26 +224,28 @@ constexpr HintWord saturated(const HintWord& checking, std::uint32_t index, std:
           checking.checked, checking.releases};
 }
 
-/// The hint after a permit was given back.
-constexpr HintWord cleared(const HintWord& hint) noexcept {
-  return {HintWord::clear, 0, 0, hint.checked, (hint.releases + 1) & HintWord::kReleasesMask};
+/// The hint after the permit `index` was given back.
+constexpr HintWord cleared(const HintWord& hint, std::uint32_t index) noexcept {
+  return {HintWord::clear, 0, index, hint.checked, (hint.releases + 1) & HintWord::kReleasesMask};
 }
 
-/// Whether the hint was marked so recently that it must stay: whoever marked it may still be looking,
-/// and must not find the words of his mark again in a slot that was cleared, overwritten and marked
-/// anew. Later, the tick of a new mark differs; within a tick, the releases do, as 2^22 of them take
-/// longer.
+/// Whether the hint was marked so recently that it must stay: whoever marked it may still be
+/// looking, and must not find the words of his mark again in a slot that was cleared, overwritten
+/// and marked anew. Later, the tick of a new mark differs; within a tick, the releases do, as 2^22
+/// of them take longer.
 constexpr bool is_recent(const HintWord& hint, std::uint64_t now_ns) noexcept {
   constexpr std::uint64_t kTicks = kHealSlackNs >> kTickBits;
   return ticks_since(hint, now_ns) <= kTicks;
 }
 
-// --- FENCE ----------------------------------------------------------------------------------------
+// --- FENCE
+// ----------------------------------------------------------------------------------------
 
 inline constexpr std::uint64_t kFenceMax = (std::uint64_t{1} << 61) - 1;
 
-/// For how long after its instant a fencing number is kept: longer than CPUs' clocks differ.
-inline constexpr std::uint64_t kFenceKeptNs = 1'000'000;
+/// For how long after its instant a fencing number is kept: longer than a clock steps back when the
+/// TSC is left, and than CPUs' clocks differ.
+inline constexpr std::uint64_t kFenceKeptNs = kHealSlackNs;
 
 /// Returns the last fencing number; 0 in a word of another kind.
 constexpr std::uint64_t fence_of(std::uint64_t state) noexcept {
@@ -250,12 +255,14 @@ constexpr std::uint64_t fence_of(std::uint64_t state) noexcept {
 /// Returns the state with the next number, above all before; the same state when they have run out,
 /// after 73 years or by bytes gone wrong.
 constexpr std::uint64_t next_fence(std::uint64_t state, std::uint64_t now_ns) noexcept {
-  const std::uint64_t last = std::max(fence_of(state), now_ns);
+  // One that is far ahead nobody was given.
+  const std::uint64_t given = fence_of(state) <= now_ns + kHealSlackNs ? fence_of(state) : 0;
+  const std::uint64_t last = std::max(given, now_ns);
   return last < kFenceMax ? std::uint64_t{2} << 61 | (last + 1) : state;
 }
 
-/// Whether the clock has overtaken the last number, so that the next is above it anyhow. One that is
-/// far ahead nobody was given.
+/// Whether the clock has overtaken the last number, so that the next is above it anyhow. One that
+/// is far ahead nobody was given.
 constexpr bool is_fence_overtaken(std::uint64_t number, std::uint64_t now_ns) noexcept {
   return number + kFenceKeptNs <= now_ns || number > now_ns + kHealSlackNs;
 }

@@ -9,8 +9,8 @@
 ///     dead: its seat has a newer generation, or no lock.
 ///   - After a take the clock is read again: a lease that is over by then is not handed out.
 ///
-/// A denial must be true, and must not cost a look at all n permits each time. The hint, in the key's
-/// own slot, is what makes it so:
+/// A denial must be true, and must not cost a look at all n permits each time. The hint, in the
+/// key's own slot, is what makes it so:
 ///
 ///     who wants one                            who gives one back
 ///     1. mark: clear -> checking(r)            1. permit: held -> given back
@@ -18,16 +18,17 @@
 ///     3. checking(r) -> saturated(r)
 ///
 /// Both write, then read what the other wrote, with a full barrier in between (a compare-and-swap:
-/// slot.hpp). So either 2 on the left sees the permit, or 2 on the right sees the mark: then 3 fails,
-/// and the looker looks again. If 3 succeeds, nobody has finished giving one back since 1: all permits
-/// were out at that instant, or just being given back. And so they are until the hint is cleared, or the
-/// first lease ends, or half a second has passed: the dead clear nothing. (Nor does who is killed
-/// between its two steps; its permit is free, and nobody knows, for that long.)
+/// slot.hpp). So either 2 on the left sees the permit, or 2 on the right sees the mark: then 3
+/// fails, and the looker looks again. If 3 succeeds, nobody has finished giving one back since 1:
+/// all permits were out at that instant, or just being given back. And so they are until the hint
+/// is cleared, or the first lease ends, or half a second has passed: the dead clear nothing. (Nor
+/// does who is killed between its two steps; its permit is free, and nobody knows, for that long.)
 /// Within that a denial is a look at the hint and at two permits. That no mark ever comes back with
 /// another meaning, so that 3 cannot succeed wrongly, stands at is_recent (src/permit_words.hpp).
 ///
-/// When limits can be lowered to m while permits are out, a taker looks a second time after its take
-/// (between look_at and still_runs): it keeps permit i < m only if no more than m are out.
+/// A limit cannot be lowered yet. One that can, to m, needs a second look after each take (between
+/// look_at and still_runs): permit i < m is kept only if no more than m are out (permits.pml has
+/// it).
 #include "src/permit_slots.hpp"
 
 #include <rl/limiter.hpp>
@@ -104,16 +105,24 @@ Decision Taker::take() noexcept {
       return decision();
     }
   }
-  return decision_without_slot(binding_, shm::Update::gave_up);
+  // Each time all were out, and one was given back before we could say so, and taken by somebody
+  // else. relaxed: a count for people.
+  view_.mapping.header().health.gave_up.fetch_add(1, std::memory_order_relaxed);
+  if (verdict_.retry_after_ns == 0) verdict_.retry_after_ns = kTickNs;
+  verdict_.allowed = false;
+  return decision();
 }
 
 Taker::Seen Taker::try_once() noexcept {
   const Seen first = look_at(first_index(), nullptr);
   if (first == Seen::taken || first == Seen::no_time) return first;
   const HintWord hint = mark_hint();
-  if (hint.mark != HintWord::saturated) return look_at_all(hint);
-  // The one whose lease ends first, to say when; it may be free by now.
-  return look_at(static_cast<std::uint32_t>(hint.index % permits_.limit), nullptr);
+  // The one whose lease ends first, to say when; or that was given back last. It may be free by
+  // now.
+  const Seen hinted = look_at(static_cast<std::uint32_t>(hint.index % permits_.limit), nullptr);
+  if (hinted == Seen::taken || hinted == Seen::no_time || hint.mark == HintWord::saturated)
+    return hinted;
+  return look_at_all(hint);
 }
 
 /// Takes a permit, if it may be taken.
@@ -129,7 +138,7 @@ Taker::Seen Taker::look_at(std::uint32_t index, shm::Liveness* liveness) noexcep
   index_ = index;
   if (!verdict_.allowed) return Seen::out;
   slot_index_ = update.slot_index;
-  tag_ = shm::make_tag(hash.identity, binding_.id);
+  tag_ = shm::make_tag(hash.identity, rules.decided_by());
   count(view_, slot_index_, hash.identity, true);
   return Seen::taken;
 }
@@ -142,7 +151,9 @@ HintWord Taker::mark_hint() noexcept {
   if (update.promoted) view_.labels.write(update.slot_index, hash.identity, key_);
   hint_slot_ = view_.table.kNowhere;
   const bool has_slot = update.outcome == shm::Update::decided && update.has_slot;
-  if (!has_slot || rules.is_unavailable()) return {};
+  // Under another policy, by bytes gone wrong, it is nobody's hint.
+  const bool is_ours = rules.decided_by() == binding_.id;
+  if (!has_slot || !is_ours || rules.is_unavailable()) return {};
   const HintWord hint = HintWord::of(rules.verdict().state);
   hint_slot_ = update.slot_index;
   return hint;
@@ -190,12 +201,13 @@ Taker::Seen Taker::say_all_are_out(const HintWord& mark, std::uint64_t began_ns)
   return decided && holds ? Seen::out : Seen::again;
 }
 
-/// Looks at the clock again: one that was stopped since it last did may have slept through the lease.
+/// Looks at the clock again: one that was stopped since it last did may have slept through the
+/// lease.
 bool Taker::still_runs() noexcept {
   const std::uint64_t now = view_.clock.now();
   if (now == shm::Clock::kNoTime) return false;
   const std::uint64_t left = lease_left_ns(permits_, PermitWord::of(verdict_.state), now);
-  lease_end_ns_ = now + left;
+  lease_end_ns_ = std::min(now, kTimeMax) + left;
   const auto next = static_cast<std::uint32_t>((index_ + 1) % permits_.limit);
   if (left != 0) core_.begin_at_permit(hash_of_hint(hash_).identity, next);
   return left != 0;
@@ -244,8 +256,6 @@ Decision Limiter::peek_permit(std::string_view key) const noexcept {
   if (key.empty() || !is_asked_for_permits(binding)) return {.reason = Reason::invalid};
   if (view.forsaken.load(std::memory_order_relaxed)) return refused(view, key, 1);
   const auto& permits = std::get<Concurrency>(binding.policy.parameters);
-  const std::uint64_t now = view.clock.now();
-  if (now == shm::Clock::kNoTime) return {.reason = Reason::unavailable, .policy = binding.id};
   const shm::Hash128 hash = binding.hasher(key.data(), key.size());
   std::uint64_t first_ns = permits.lease_ns + kHealSlackNs;
   Verdict verdict{};
@@ -256,6 +266,8 @@ Decision Limiter::peek_permit(std::string_view key) const noexcept {
     if (index != view.table.kNowhere) words = view.table.settled(view.table.slot(index));
     const bool is_permit = shm::is_member_of(words.tag, permit.identity);
     const PermitWord word = PermitWord::of(is_permit ? words.state : 0);
+    const std::uint64_t now = view.clock.now();  // after the words, as for any decision
+    if (now == shm::Clock::kNoTime) return {.reason = Reason::unavailable, .policy = binding.id};
     const std::uint64_t left = lease_left_ns(permits, word, now);
     if (left == 0 || view.participant.has_successor(sitter_of(word))) {
       ++verdict.remaining;

@@ -12,10 +12,12 @@ Instant to_instant(std::uint64_t ns) noexcept {
 }
 
 Reservation reserve_by(const Binding& binding, std::string_view key, std::uint64_t cost,
-                       std::uint64_t deadline_ns) noexcept {
+                       std::uint64_t deadline_ns,
+                       std::uint64_t patience_max_ns = ~std::uint64_t{0}) noexcept {
   View& view = *binding.view;
   if (!can_ask(binding, key, cost)) return {refused(view, key, cost)};
-  CallRules<OwnTime, Reserve> rules(binding, OwnTime{&view.clock}, Reserve{cost, deadline_ns});
+  CallRules<OwnTime, Reserve> rules(binding, OwnTime{&view.clock},
+                                    Reserve{cost, deadline_ns, patience_max_ns});
   Reservation told{decide_by_rules(binding, key, hash_of(binding, key), rules)};
   if (told.reason == Reason::ok || told.reason == Reason::limited) {
     told.at = to_instant(rules.operation().at_ns);
@@ -57,19 +59,21 @@ Decision Limiter::acquire_for(std::string_view key, std::uint64_t cost,
     const shm::Clock& clock = binding.view->clock;
     const std::uint64_t began = clock.now();
     const std::uint64_t deadline_ns = std::min(began, kTimeMax) + ns_of(left);
-    const Reservation told = reserve_by(binding, key, cost, deadline_ns);
+    const Reservation told = reserve_by(binding, key, cost, deadline_ns, ns_of(left));
     if (told.allowed) {
       if (wait_for(clock, told.at, told.wait)) return told;
       return give_up(binding, key, told);
     }
     // Windows have no line: whoever is first when there is room again passes.
-    const bool may_pass_later = told.reason == Reason::limited && told.retry_after <= left &&
+    const bool in_time = ns_of(told.at.time_since_epoch()) <= deadline_ns;
+    const bool may_pass_later = told.reason == Reason::limited && in_time &&
                                 counts_by_windows(binding.policy.limit.algorithm());
-    if (!may_pass_later || !wait_for(clock, told.at, told.retry_after)) return told;
+    const auto wait = std::min(told.retry_after, left);
+    if (!may_pass_later || !wait_for(clock, told.at, wait)) return told;
     // Whatever the clock says, each wait takes something of what is left: there is a last one.
     const std::uint64_t now = clock.now();
     const auto passed = to_nanoseconds(now > began ? std::min(now - began, kTimeMax) : 0);
-    left -= std::min(left, std::max(passed, told.retry_after));
+    left -= std::min(left, std::max(passed, wait));
   }
 }
 

@@ -37,8 +37,8 @@ struct CallersTimeOn {
 using CallersTime = CallersTimeOn<shm::Clock>;
 
 /// One reading of the segment's clock for many keys, made before their slots were read. To admit by
-/// it is as if each call had read the clock and was stopped then. A denial by it might be about what
-/// came later, so it is none: the call reads the clock for itself.
+/// it is as if each call had read the clock and was stopped then. A denial by it might be about
+/// what came later, so it is none: the call reads the clock for itself.
 struct SharedTime {
   const shm::Clock* clock;
   std::uint64_t ns;
@@ -176,8 +176,8 @@ class CallRules {
                                        std::uint64_t state) const noexcept {
     if (is_idle(parameters, state, judged_at_)) return shm::Standing::idle;
     if (!std::holds_alternative<Concurrency>(parameters)) return shm::Standing::owing;
-    // What is out stays where it is: a permit that is taken twice is worse than a call without room.
-    // But not for a holder that is known to be dead.
+    // What is out stays where it is: a permit that is taken twice is worse than a call without
+    // room. But not for a holder that is known to be dead.
     const PermitWord word = PermitWord::of(state);
     const bool is_lost =
         word.holder != 0 && binding_.view->participant.has_successor(sitter_of(word));
@@ -185,8 +185,8 @@ class CallRules {
   }
 
   /// Returns the parameters of the policy that the slot is under, and notes it as the one that
-  /// decides. An entry that is damaged comes under ours again; one that is whole but unknown to this
-  /// library has none.
+  /// decides. An entry that is damaged comes under ours again; one that is whole but unknown to
+  /// this library has none.
   const Parameters* parameters_of(std::uint16_t& policy) noexcept {
     const Parameters* parameters = &binding_.policy.parameters;
     if (policy != binding_.id) [[unlikely]] {
@@ -209,10 +209,10 @@ class CallRules {
     return {shm::Transition::keep, decided_by_, 0};
   }
 
-  /// Cuts a state that no clock of ours can explain. The time is first checked against the clock: if
-  /// that explains the state, it stays; and a call that goes by the clock goes by this reading then.
-  /// But the clock's words are input, too, and may put `latest` centuries after a caller's `now`:
-  /// the debt is kept within what the algorithm can add to.
+  /// Cuts a state that no clock of ours can explain. The time is first checked against the clock:
+  /// if that explains the state, it stays; and a call that goes by the clock goes by this reading
+  /// then. But the clock's words are input, too, and may put `latest` centuries after a caller's
+  /// `now`: the debt is kept within what the algorithm can add to.
   std::uint64_t heal(const Parameters& parameters, std::uint64_t state,
                      std::uint64_t& now) noexcept {
     constexpr std::uint64_t kDebtMax = std::uint64_t{1} << 62;

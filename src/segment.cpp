@@ -96,11 +96,11 @@ void describe_part(const View& view, std::uint64_t state, KeyInfo& row) {
   row.holder_pid = view.mapping.seats()[seat].pid.load(std::memory_order_relaxed);
 }
 
-/// Tells the slots of permits that are out: their holders have not consumed, they are at work. Reads a
-/// policy when it is not that of the slot before, and allocates nothing.
+/// Tells the slots of permits that are out: their holders have not consumed, they are at work.
+/// Reads a policy when it is not that of the slot before, and allocates nothing.
 class PermitsOut {
  public:
-  explicit PermitsOut(const View& view) noexcept : view_(view), now_(view.clock.now()) {}
+  explicit PermitsOut(const View& view) noexcept : view_(view) {}
 
   bool operator()(shm::SlotWords words) noexcept {
     if (const std::uint16_t id = shm::policy_of(words.tag); id != id_) {
@@ -111,12 +111,15 @@ class PermitsOut {
       gives_permits_ = permits != nullptr;
       if (gives_permits_) permits_ = *permits;
     }
-    return gives_permits_ && (now_ == shm::Clock::kNoTime || !is_idle(permits_, words.state, now_));
+    if (!gives_permits_) return false;
+    // After the words were read: by an earlier reading, a permit that was taken since has a lease
+    // that nobody can have begun.
+    const std::uint64_t now = view_.clock.now();
+    return now == shm::Clock::kNoTime || !is_idle(permits_, words.state, now);
   }
 
  private:
   const View& view_;
-  std::uint64_t now_;
   std::uint16_t id_ = 0;
   bool gives_permits_ = false;
   Concurrency permits_;

@@ -8,12 +8,12 @@
 ///
 ///     a call of cost k passes iff p x (E - now) + (c + k) x W <= L x W; then c' = c + k
 ///
-/// That is, iff ceil(p x (E - now) / W) + c + k <= L, in 128-bit integers, nothing rounded. At E the
-/// window before is forgotten, and c becomes p; the rule is continuous there.
+/// That is, iff ceil(p x (E - now) / W) + c + k <= L, in 128-bit integers, nothing rounded. At E
+/// the window before is forgotten, and c becomes p; the rule is continuous there.
 ///
-/// The state is E + p x R + c with R = floor(sqrt(W)) and p, c < R: a limit above R - 1 does not fit
-/// (31,621 for a second, 244,947 for a minute). R depends on W alone, so a limit that is changed
-/// within its window finds states that it can read. c may pass L by charges after the fact.
+/// The state is E + p x R + c with R = floor(sqrt(W)) and p, c < R: a limit above R - 1 does not
+/// fit (31,621 for a second, 244,947 for a minute). R depends on W alone, so a limit that is
+/// changed within its window finds states that it can read. c may pass L by charges after the fact.
 ///
 /// Units: nanoseconds on the segment's clock; tokens. Rounding: `remaining` down, `tokens_owed` up,
 /// `retry_after` and `reset_after` not at all. Overflow: p x W < 2^90 in 128 bits; windows.hpp.
@@ -21,14 +21,15 @@
 /// Error, against a log of all calls: the rule believes that the calls of the window before came
 /// evenly. Where they came late, it admits too much: at most 2 x L - 1 in a window of length W that
 /// is not aligned. Proof: such a window (the last call less than W after the first) lies in one
-/// window of the clock, and has at most L, or in two, A and B, ending at E(A) and E(B). Let t be the
-/// instant of its last call in B, so that at least one call in A is later than t - W: t <= E(A) + W
-/// - 2 = E(B) - 2. That call saw p >= a, the a >= 1 tokens of ours in A, so b <= L - ceil(a x 2 / W)
-/// <= L - 1 tokens of ours in B; and a <= L. Attained: L at E(A) - 1, L - 1 at E(B) - 2. Where they
-/// came early, it denies what a log would not: L at the beginning of A weigh until E(B), up to W
-/// longer than they should. Bound: no window of the clock has more than L, so a span of s ns has at
-/// most (ceil(s / W) + 1) x L; the mean over many windows is within L. bench_sliding_window measures
-/// both errors on random traffic.
+/// window of the clock, and has at most L, or in two, A and B, ending at E(A) and E(B). Let t be
+/// the instant of its last call in B, so that at least one call in A is later than t - W: t <= E(A)
+/// + W
+/// - 2 = E(B) - 2. That call saw p >= a, the a >= 1 tokens of ours in A, so b <= L - ceil(a x 2 /
+/// W) <= L - 1 tokens of ours in B; and a <= L. Attained: L at E(A) - 1, L - 1 at E(B) - 2. Where
+/// they came early, it denies what a log would not: L at the beginning of A weigh until E(B), up to
+/// W longer than they should. Bound: no window of the clock has more than L, so a span of s ns has
+/// at most (ceil(s / W) + 1) x L; the mean over many windows is within L. bench_sliding_window
+/// measures both errors on random traffic.
 ///
 /// A word that comes back has the same meaning: it names one window and both its counts. Source:
 /// the two-counter approximation as described by Cloudflare, "How we built rate limiting capable of
@@ -207,8 +208,8 @@ constexpr std::uint64_t charge_room(const SlidingWindow& window, std::uint64_t s
   return window.radix - 1 - use_of(window, state, now_ns).current;
 }
 
-/// Leaves `tokens` of the limit, or all of it, now: the window before is forgotten, and what is used
-/// counts in this one.
+/// Leaves `tokens` of the limit, or all of it, now: the window before is forgotten, and what is
+/// used counts in this one.
 constexpr std::uint64_t with_remaining(const SlidingWindow& window, std::uint64_t state,
                                        std::uint64_t now_ns, std::uint64_t tokens) noexcept {
   return use_of(window, state, now_ns).end_ns + window.limit - std::min(tokens, window.limit);

@@ -12,17 +12,18 @@
 ///
 /// Units: nanoseconds on the segment's clock; tokens. Rounding: T is rounded up when the policy is
 /// made, `remaining` down, `retry_after` not at all. Overflow: tau and the horizon are at most 2^61
-/// and now at most 2^62, so every sum stays below 2^64; a TAT above the horizon is cut first. Bound:
-/// in any window of length W a key passes at most B + floor(W / T) cost (Guarantee A): after the
-/// first call of the window TAT >= its instant, each cost adds T, and no call that passes leaves TAT
-/// later than its instant + tau.
+/// and now at most 2^62, so every sum stays below 2^64; a TAT above the horizon is cut first.
+/// Bound: in any window of length W a key passes at most B + floor(W / T) cost (Guarantee A): after
+/// the first call of the window TAT >= its instant, each cost adds T, and no call that passes
+/// leaves TAT later than its instant + tau.
 ///
-/// A reservation that does not fit stands in line: its TAT' may pass now + tau, and it goes ahead at
-/// its grant g = max(now, TAT' - tau), where TAT' <= g + tau again. The bound holds for grants: of
-/// those in a window [t, t + W], let the first to be decided be of cost c, and s = max(TAT, now) in
-/// its decision. Either its g is now, so s >= now >= t; or g = s + c x T - tau >= t, so s >= t as
-/// c <= B. Each decision adds its c x T to TAT, none makes TAT less, and the last leaves TAT' <= t +
-/// W + tau: what was added is at most W + tau. Grants never come earlier than those decided before.
+/// A reservation that does not fit stands in line: its TAT' may pass now + tau, and it goes ahead
+/// at its grant g = max(now, TAT' - tau), where TAT' <= g + tau again. The bound holds for grants:
+/// of those in a window [t, t + W], let the first to be decided be of cost c, and s = max(TAT, now)
+/// in its decision. Either its g is now, so s >= now >= t; or g = s + c x T - tau >= t, so s >= t
+/// as c <= B. Each decision adds its c x T to TAT, none makes TAT less, and the last leaves TAT' <=
+/// t + W + tau: what was added is at most W + tau. Grants never come earlier than those decided
+/// before, but for what refunds give back in between.
 ///
 /// Source: ITU-T I.371 (2004), annex A, virtual scheduling.
 #pragma once
@@ -104,8 +105,8 @@ constexpr TokenBucket floored(const TokenBucket& bucket) noexcept {
   return low;
 }
 
-/// Decides a call that may wait for up to `patience_ns`: behind all that were decided before, and no
-/// further ahead than the horizon. Requires what acquire does.
+/// Decides a call that may wait for up to `patience_ns`: behind all that were decided before, and
+/// no further ahead than the horizon. Requires what acquire does.
 constexpr Verdict reserve(const TokenBucket& bucket, std::uint64_t tat_ns, std::uint64_t now_ns,
                           std::uint64_t cost, std::uint64_t patience_ns) noexcept {
   Verdict verdict = acquire(bucket, tat_ns, now_ns, cost);

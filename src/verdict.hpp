@@ -22,10 +22,11 @@
 ///
 /// A state is one 64-bit word. 0 is a key never seen; bit 63 is never set (nonces have it); calls
 /// that pass, charges and idle stamps never make it less, so a word that a slow caller has read
-/// does not come back with another meaning. Only refund and with_remaining go back, and not below an
-/// idle key of now. A word above that is the whole truth about its key, in any life of it: an instant
-/// at which all is paid, or a window with its counts. So who finds again the word that he read adds
-/// to what it says now. Whether a key is idle follows from state, time and parameters alone.
+/// does not come back with another meaning. Only refund and with_remaining go back, and not below
+/// an idle key of now. A word above that is the whole truth about its key, in any life of it: an
+/// instant at which all is paid, or a window with its counts. So who finds again the word that he
+/// read adds to what it says now. Whether a key is idle follows from state, time and parameters
+/// alone.
 ///
 /// Units: nanoseconds on the segment's clock, below 2^63; tokens (calls of cost 1).
 #pragma once

@@ -148,8 +148,8 @@ TEST_CASE_FIXTURE(AllOfTest, "what_all_of_charged_can_be_given_back_once") {
 }
 
 TEST_CASE("what_was_charged_before_a_denial_that_no_peek_could_see_is_given_back") {
-  // So small that all keys have the same slots. When they are taken, a peek of a new key says that it
-  // would pass, as nobody has looked for room.
+  // So small that all keys have the same slots. When they are taken, a peek of a new key says that
+  // it would pass, as nobody has looked for room.
   test::Scratch segment(by_hand(1));
   Limiter first = segment->limiter("first", Limit::per_day(5));
   Limiter line = segment->limiter("line", Limit::leaky(1, 24h, 5, 5));

@@ -37,6 +37,8 @@ void operator delete(void* at, std::size_t) noexcept {
 namespace rl {
 namespace {
 
+using namespace std::chrono_literals;
+
 TEST_CASE("a_decision_allocates_nothing_whether_it_inserts_allows_denies_or_evicts") {
   if (test::kSanitized) {
     test::skip("a sanitizer has an allocator of its own");
@@ -44,12 +46,22 @@ TEST_CASE("a_decision_allocates_nothing_whether_it_inserts_allows_denies_or_evic
   }
   test::Scratch segment({.keys = 100});
   Limiter api = segment->limiter("api", Limit::per_hour(2));
+  // Other policies' slots are judged when a list is full: their limits are read without a text.
+  Limiter window = segment->limiter("window", Limit::fixed_window(123'456'789, 1'234'567s));
+  Limiter leaky = segment->limiter("leaky", Limit::leaky(123'456'789, 1'234'567s, 5));
+  Limiter sliding = segment->limiter("sliding", Limit::sliding_window(123'456, 1'234'567s));
+  Limiter uploads = segment->limiter("uploads", Limit::concurrency(20));
+  std::vector<Permit> permits;
+  for (int i = 0; i < 20; ++i) permits.push_back(uploads.permit("k"));
   std::array<char, 16> key{};
   const auto run = [&] {
     for (int i = 0; i < 5'000; ++i) {
       const int size = std::snprintf(key.data(), key.size(), "user:%d", i % 700);
       const std::string_view text(key.data(), static_cast<std::size_t>(size));
       (void)api.try_acquire(text);
+      if (i % 7 == 0) (void)window.try_acquire(text);
+      if (i % 7 == 1) (void)leaky.try_acquire(text);
+      if (i % 7 == 2) (void)sliding.try_acquire(text);
       (void)api.try_acquire_at(Instant{}, text);
       const std::array<std::string_view, 3> texts{text, "a", text};
       std::array<Decision, 3> decisions;

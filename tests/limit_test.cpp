@@ -343,6 +343,7 @@ TEST_CASE("a_limit_that_cannot_be_read_says_where_it_stopped") {
       {"leaky 1/s queue=1 queue=1", "queue= is given twice"},
       {"leaky 1/s delay=1", "a delay above the queue"},
       {"concurrency", "at the end: after concurrency goes a space and a count"},
+      {"concurrency 20shadow", "at \"shadow\": a space goes before each option"},
       {"concurrency 20/s", "at \"/s\""},
       {"concurrency x", "at \"x\": the count is a number"},
       {"concurrency 20 lease=", "at the end"},

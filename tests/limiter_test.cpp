@@ -528,7 +528,8 @@ TEST_CASE("idle_keys_make_room_for_new_ones_without_any_help") {
 }
 
 TEST_CASE("new_keys_take_the_slots_of_idle_ones_evenly_so_that_lists_seldom_fill") {
-  // As many new keys in a second as four in five of those promised, each of which owes for a second.
+  // As many new keys in a second as four in five of those promised, each of which owes for a
+  // second.
   test::Scratch segment(by_hand(1'000));
   Limiter api = segment->limiter("api", Limit::per_second(1));
   for (int i = 0; i < 200'000; ++i) {

@@ -103,6 +103,15 @@ TEST_CASE_FIXTURE(LimitersTest, "a_list_that_cannot_be_made_makes_nothing") {
   CHECK(permits.try_acquire("k").decision.reason == Reason::invalid);
 }
 
+TEST_CASE_FIXTURE(LimitersTest, "a_list_whose_place_is_taken_by_permits_is_refused") {
+  (void)segment->limiter("up", Limit::concurrency(2));
+  CHECK_THROWS_AS((void)segment->limiters("up", Limits::parse("5/s, 100/h")), Error);
+  CHECK(segment->policies().size() == 1);
+  (void)segment->limiter("api", Limit::per_second(5));
+  (void)segment->limiter("api#2", Limit::concurrency(2));
+  CHECK(segment->limiters("api").size() == 1);  // no part of a list
+}
+
 TEST_CASE_FIXTURE(LimitersTest, "a_list_of_a_read_only_segment_can_be_peeked_at") {
   (void)segment->limiters("api", limits).try_acquire("k", 2);
   Segment reader = Segment::open_read_only(segment.name());

@@ -81,8 +81,8 @@ TEST_CASE("A_P_S_what_killed_processes_leave_charged_is_no_more_than_what_they_h
   // None comes back while the test runs, as its clock advances by less than an interval, 315 s.
   Limiter pages = segment->limiter("pages", Limit::parse("1000000/3650d"));
   Limiter bytes = segment->limiter("bytes", Limit::parse("1000000/3650d"));
-  // One at a time, and charged last: rivals take it from each other after both have charged the others,
-  // so these are undone, and some are killed while they do it.
+  // One at a time, and charged last: rivals take it from each other after both have charged the
+  // others, so these are undone, and some are killed while they do it.
   Limiter scarce = segment->limiter("scarce", Limit::per_second(1));
 
   test::Shared<std::atomic<std::uint64_t>> kept;

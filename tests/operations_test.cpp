@@ -192,6 +192,16 @@ TEST_CASE_TEMPLATE("A_calls_reservations_and_charges_agree_with_a_list_of_them_a
   CHECK((waited > 1'000) == kHasLine<P>);
 }
 
+TEST_CASE(
+    "P_a_reservation_waits_no_longer_than_said_though_a_clock_that_is_set_back_says_otherwise") {
+  const TokenBucket bucket = TokenBucket::of(1'000, 1).with_horizon(1'000'000);
+  const std::uint64_t now = 5'000;
+  Reserve stands{1, std::uint64_t{1} << 60, 0};
+  CHECK_FALSE(stands.act(bucket, now + 1'000, now).allowed);
+  Reserve waits{1, std::uint64_t{1} << 60, 1'000};
+  CHECK(waits.act(bucket, now + 1'000, now).wait_ns == 1'000);
+}
+
 TEST_CASE_TEMPLATE("A_who_is_denied_a_reservation_passes_at_once_exactly_after_retry_after", P,
                    TokenBucket, LeakyBucket, FixedWindow, SlidingWindow) {
   INFO("RL_TEST_SEED=" << test::seed());

@@ -147,7 +147,9 @@ TEST_CASE("a_hint_is_true_for_its_ticks_and_kept_for_a_second") {
   CHECK(saturated(mark, 17, t + 5 * kTickNs, kTickNs).valid == 6);
   CHECK(saturated(mark, 17, t - kTickNs, 1).valid == 0);
 
-  const HintWord none = cleared(all_out);
+  const HintWord none = cleared(all_out, 5);
+  CHECK(none.index == 5);
+  CHECK(marked(none, t).index == 5);  // who looks then looks there first
   CHECK(none.mark == HintWord::clear);
   CHECK(none.releases == 1);
   CHECK(marked(none, t) != mark);  // within its tick, the releases tell two marks apart
@@ -159,7 +161,15 @@ TEST_CASE("a_hint_is_true_for_its_ticks_and_kept_for_a_second") {
   }
   HintWord full = mark;
   full.releases = HintWord::kReleasesMask;
-  CHECK(cleared(full).releases == 0);
+  CHECK(cleared(full, 0).releases == 0);
+}
+
+TEST_CASE("S_a_fencing_number_that_nobody_can_have_drawn_is_not_counted_on_from") {
+  const std::uint64_t now = 1'000 * kSecond;
+  const std::uint64_t wild = std::uint64_t{2} << 61 | (now + 10 * kHealSlackNs);
+  CHECK(fence_of(next_fence(wild, now)) == now + 1);
+  CHECK(fence_of(next_fence(std::uint64_t{2} << 61 | kFenceMax, now)) == now + 1);
+  CHECK_FALSE(is_fence_overtaken(now, now + kFenceKeptNs - 1));
 }
 
 TEST_CASE("a_hint_counts_its_ticks_across_the_end_of_their_circle") {
@@ -192,7 +202,7 @@ TEST_CASE("A_each_fencing_number_is_above_all_before_whatever_became_of_the_slot
     CHECK(fence_of(state) > last);
     last = fence_of(state);
   }
-  CHECK(next_fence(next_fence(0, kFenceMax - 1), 0) == next_fence(0, kFenceMax - 1));
+  CHECK(next_fence(next_fence(0, kFenceMax - 1), kFenceMax) == next_fence(0, kFenceMax - 1));
   CHECK(next_fence(0, kFenceMax) == 0);  // no number is left
   CHECK(is_fence_overtaken(kFenceMax, 0));
 }

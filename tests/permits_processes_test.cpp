@@ -1,5 +1,5 @@
-// Permits between real processes: never more out than the limit (A), no denial that is not true, none
-// lost to the dead or the stopped (P, S).
+// Permits between real processes: never more out than the limit (A), no denial that is not true,
+// none lost to the dead or the stopped (P, S).
 
 #include <doctest/doctest.h>
 #include <sys/wait.h>
@@ -302,6 +302,30 @@ TEST_CASE("P_the_permits_of_a_dead_process_are_back_within_a_second_also_when_it
   CHECK_FALSE(limiter.permit("k"));
   ::close(until_end[0]);
   ::close(until_end[1]);
+}
+
+// The copy has the permit, held by somebody who cannot be asked: who gives it back in the old
+// segment gives it back there, too.
+TEST_CASE("P_a_permit_given_back_while_its_segment_is_made_anew_is_free_in_the_new_one") {
+  for (const bool others_move_first : {false, true}) {
+    CAPTURE(others_move_first);
+    test::Scratch segment({.keys = 100});
+    Limiter ours = segment->limiter("uploads", Limit::concurrency(1, 1h));
+    Limiter theirs = Segment::open(segment.name()).limiter("uploads");
+    Permit permit = ours.permit("k");
+    REQUIRE(permit);
+    REQUIRE(::unlink(segment.path().c_str()) == 0);
+    const auto exists = [&] { return ::access(segment.path().c_str(), F_OK) == 0; };
+    const Instant began = segment->now();
+    while (others_move_first && !exists()) {
+      REQUIRE_FALSE(theirs.permit("k"));
+      REQUIRE(segment->now() - began < 10s);
+    }
+    while (!others_move_first && segment->now() - began < 1100ms) ::sched_yield();
+    CHECK(permit.release());
+    while (!theirs.permit("k")) REQUIRE(segment->now() - began < 20s);
+    CHECK(exists());
+  }
 }
 
 TEST_CASE("P_a_stopped_taker_stops_nobody") {

@@ -247,7 +247,8 @@ TEST_CASE("a_denial_by_the_hint_looks_at_no_other_permit") {
   std::vector<Permit> all = f.take_all();
   CHECK_FALSE(f.take());
   CHECK(f.hint().mark == HintWord::saturated);
-  // A permit is freed behind everybody's back, without a word to the hint: who looks at all finds it.
+  // A permit is freed behind everybody's back, without a word to the hint: who looks at all finds
+  // it.
   const std::uint32_t hidden = (f.hint().index + 250) % 500;
   const std::uint64_t index =
       f.view.table.find(hash_of_permit(f.hasher(), f.hasher()("k", 1), hidden));

@@ -173,6 +173,37 @@ TEST_CASE("acquire_exits_1_when_denied_and_says_when_to_come_back") {
   check_answer(rlctl(acquire), 0, "allowed: 0 of 3 left, full in 1.5 s\n");
 }
 
+TEST_CASE("a_limit_that_is_refused_makes_nothing") {
+  const Made segment;
+  segment.policy("api", "100/s");
+  segment.policy("up", "concurrency 2");
+  check_error(rlctl({"policy", "set", segment.name(), "api", "50/s, 7/h"}),
+              "policy \"api\" is 100/s, not 50/s, 7/h");
+  check_error(rlctl({"policy", "set", segment.name(), "up", "5/s, 100/h"}),
+              "policy \"up\" is concurrency 2, not 5/s, 100/h");
+  CHECK(Segment::open(segment.name()).policies().size() == 2);
+}
+
+TEST_CASE("what_is_held_in_a_policy_and_does_not_act_yet_is_said") {
+  const Made segment;
+  const Ran ran =
+      rlctl({"policy", "set", segment.name(), "api", "1/h shadow ban_after=2/m ban=1m"});
+  CHECK(ran.exit_code == 0);
+  CHECK(ran.err.find("shadow is not acted upon yet: policy api denies") != ran.err.npos);
+  CHECK(ran.err.find("ban_after is not acted upon yet: policy api bans nobody") != ran.err.npos);
+}
+
+TEST_CASE("the_name_of_a_list_stands_for_all_of_its_limits_in_list_too") {
+  const Made segment;
+  segment.policy("s", "5/s, 9/h");
+  segment.policy("sl", "5/s");
+  CHECK(rlctl({"acquire", segment.name(), "s", "k"}).exit_code == 0);
+  CHECK(rlctl({"acquire", segment.name(), "sl", "k"}).exit_code == 0);
+  const std::string rows = rlctl({"list", segment.name(), "--policy", "s"}).out;
+  CHECK(std::count(rows.begin(), rows.end(), '\n') == 3);
+  CHECK(rows.find("\ns#2 ") != rows.npos);
+}
+
 TEST_CASE("acquire_takes_a_permit_and_gives_it_back_and_list_says_who_has_one") {
   const Made segment;
   segment.policy("up", "concurrency 1 lease=1m");
@@ -204,8 +235,8 @@ TEST_CASE("acquire_takes_a_permit_and_gives_it_back_and_list_says_who_has_one") 
   CHECK(json.find(R"("idle":false,"part":"permit","holder_pid":)" + pid) != json.npos);
 
   CHECK(rlctl({"reset", segment.name(), "--all", "--force"}).exit_code == 0);
-  check_answer(rlctl({"reset", segment.name(), "up", "user:42"}), 0,
-               "the key had consumed nothing\n");
+  check_error(rlctl({"reset", segment.name(), "up", "user:42"}), "out until they are given back");
+  check_error(rlctl({"peek", segment.name(), "up", "user:42", "--cost", "2"}), "no cost");
   CHECK(permit.holds());
   CHECK(rlctl(acquire).exit_code == 1);
 }
@@ -546,9 +577,8 @@ TEST_CASE("explain_says_what_the_options_of_a_limit_do") {
   CHECK(text.exit_code == 0);
   for (const char* line :
        {"floor       20 %: calls of low priority leave 2 of 7 to the others\n",
-        "shadow      to watch only; held in the policy, and not acted upon yet\n",
-        "ban         for 1 h after 20 denials in 1.5 min; held in the policy, and not acted upon "
-        "yet\n"})
+        "shadow      not acted upon yet: this limit denies like any other\n",
+        "ban         for 1 h after 20 denials in 1.5 min; not acted upon yet: nobody is banned\n"})
     CHECK_MESSAGE(text.out.find(line) != text.out.npos, text.out);
   const Ran json = rlctl({"explain", limit, "--json"});
   CHECK(json.exit_code == 0);

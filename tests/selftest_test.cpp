@@ -1,5 +1,5 @@
-// `rlctl selftest`: what it prints, that it leaves nothing behind however it ends, and that it finds
-// what is wrong when something is.
+// `rlctl selftest`: what it prints, that it leaves nothing behind however it ends, and that it
+// finds what is wrong when something is.
 
 #include <sched.h>
 #include <sys/wait.h>
@@ -258,7 +258,8 @@ TEST_CASE("a_selftest_finds_a_machine_whose_cpus_disagree_about_the_time") {
 #endif
 }
 
-// --- the judge, fed with what must not be ---------------------------------------------------------
+// --- the judge, fed with what must not be
+// ---------------------------------------------------------
 
 /// Judges an arena in which nobody was killed.
 std::vector<std::string> faults_in(selftest::Arena& arena, std::uint64_t kills = 0) {

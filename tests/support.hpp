@@ -22,8 +22,8 @@
 
 #include <rl/rl.hpp>
 
-/// Whether a sanitizer is compiled in. It has an allocator of its own, makes system calls of its own,
-/// and makes everything some ten times slower.
+/// Whether a sanitizer is compiled in. It has an allocator of its own, makes system calls of its
+/// own, and makes everything some ten times slower.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define RL_TEST_SANITIZED 1
 #elif defined(__has_feature)
@@ -45,9 +45,9 @@ inline bool is_deep() {
   return text != nullptr && std::string_view(text) != "" && std::string_view(text) != "0";
 }
 
-/// Says that the test case tries nothing more, and why; the caller returns. tools/count-tests counts
-/// the case as skipped, and with RL_NO_SKIPS=1 as failed unless the reason is a sanitizer: then the
-/// word stands in `why`.
+/// Says that the test case tries nothing more, and why; the caller returns. tools/count-tests
+/// counts the case as skipped, and with RL_NO_SKIPS=1 as failed unless the reason is a sanitizer:
+/// then the word stands in `why`.
 void skip(std::string_view why);
 
 /// Returns a name that no other test process has, for a segment or a file. All names of tests begin
@@ -168,8 +168,9 @@ struct Ran {
   std::string err;
 };
 
-/// Takes this process, which has one thread, into namespaces of its own of these kinds (CLONE_NEWNS,
-/// CLONE_NEWTIME): who has no right to that gets it in a user namespace, where users may make one.
+/// Takes this process, which has one thread, into namespaces of its own of these kinds
+/// (CLONE_NEWNS, CLONE_NEWTIME): who has no right to that gets it in a user namespace, where users
+/// may make one.
 bool enter_namespaces(int kinds);
 /// Leaves the mounts of everybody else alone from here on: what is mounted ends with this process.
 bool leave_mounts_alone();
@@ -177,8 +178,8 @@ bool leave_mounts_alone();
 /// Runs a program with its arguments and, if given, its standard input; killed after 60 s.
 Ran run(const std::vector<std::string>& arguments, std::string_view input = {});
 
-/// Returns the seed of this run's random tests: RL_TEST_SEED, or a fresh one. It is printed once, at
-/// the first call.
+/// Returns the seed of this run's random tests: RL_TEST_SEED, or a fresh one. It is printed once,
+/// at the first call.
 std::uint64_t seed();
 
 }  // namespace rl::test

@@ -1,10 +1,10 @@
 // Threads of one process on one segment: deciding on hot and on new keys, evicting, resetting,
-// publishing policies, reading everything, and following a segment that is removed under them, all at
-// once. Admissions are counted and must be exact (A), no key may have two slots at the end (S).
+// publishing policies, reading everything, and following a segment that is removed under them, all
+// at once. Admissions are counted and must be exact (A), no key may have two slots at the end (S).
 //
 // This is also the test that ThreadSanitizer watches. It knows the 16-byte compare-and-swap as an
-// atomic access (__tsan_atomic128), but on x86-64 emulates it under a lock of the process: so threads
-// only, no processes beside each other, and nothing that needs to be suppressed.
+// atomic access (__tsan_atomic128), but on x86-64 emulates it under a lock of the process: so
+// threads only, no processes beside each other, and nothing that needs to be suppressed.
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>

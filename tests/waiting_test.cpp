@@ -231,8 +231,8 @@ void in_four_processes(Body&& body) {
   for (test::Child& child : children) REQUIRE(child.wait() == 0);
 }
 
-/// What is used of a key of this limit that nobody has called before, in tokens: also what is beyond
-/// the limit, where there is such a thing.
+/// What is used of a key of this limit that nobody has called before, in tokens: also what is
+/// beyond the limit, where there is such a thing.
 std::uint64_t used(Limiter& api) {
   const Limit limit = api.limit();
   const Decision now = api.peek("hot");

@@ -1,4 +1,5 @@
-// Charges, reservations, holds and an operator's word through rl::Limiter, on a clock turned by hand.
+// Charges, reservations, holds and an operator's word through rl::Limiter, on a clock turned by
+// hand.
 #include <doctest/doctest.h>
 
 #include <array>
@@ -347,7 +348,8 @@ TEST_CASE("P_a_manual_clock_that_nobody_moves_is_not_waited_for") {
   }
 }
 
-// --- hold and settle ------------------------------------------------------------------------------
+// --- hold and settle
+// ------------------------------------------------------------------------------
 
 TEST_CASE("a_hold_is_settled_once_with_what_the_work_really_cost") {
   for (const char* text : kLimits) {
@@ -415,7 +417,8 @@ TEST_CASE("a_reservation_is_settled_like_a_hold_while_nobody_stands_behind_it") 
   CHECK(bench.api.peek("k").reset_after == 800ms);
 }
 
-// --- set_remaining --------------------------------------------------------------------------------
+// --- set_remaining
+// --------------------------------------------------------------------------------
 
 TEST_CASE("set_remaining_makes_so_many_left_of_whatever_there_was") {
   for (const char* text : kLimits) {
@@ -447,7 +450,8 @@ TEST_CASE("set_remaining_gives_a_key_a_slot_only_if_something_is_to_be_kept") {
   }
 }
 
-// --- what makes no sense --------------------------------------------------------------------------
+// --- what makes no sense
+// --------------------------------------------------------------------------
 
 TEST_CASE("an_empty_key_and_a_cost_of_0_ask_nothing") {
   Bench bench(Limit::per_second(10));

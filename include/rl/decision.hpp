@@ -17,12 +17,13 @@ enum class Reason : std::uint8_t {
   ok,           ///< allowed by the limit
   limited,      ///< denied: come back after retry_after
   never,        ///< denied: the cost is above what may pass at once, no waiting helps
-  banned,       ///< denied: the key is banned
-  override_,    ///< decided by an override of this key
-  shadow,       ///< allowed, though the limit would deny: the policy only watches
+  banned,       ///< denied: the key is banned (not given yet)
+  override_,    ///< decided by an override of this key (not given yet)
+  shadow,       ///< allowed, though the limit would deny: the policy only watches (not given yet)
   full,         ///< the key found no room in the table; the policy's when_full decided
   unavailable,  ///< the segment cannot be used
-  invalid,      ///< denied: an empty key, a cost of 0, or a read-only segment
+  invalid,      ///< denied: an empty key, a cost of 0, a read-only segment, a call on a concurrency
+                ///< limit, or a permit of another
 };
 
 /// Returns the word for a reason, as rlctl prints it.
@@ -36,7 +37,7 @@ struct [[nodiscard]] Decision {
   Reason reason = Reason::invalid;
   /// The id of the policy that decided: see Segment::policies().
   std::uint16_t policy = 0;
-  /// The most that may pass at once (Limit::burst).
+  /// The most that may pass at once (Limit::burst); of a call of low priority, that less the floor.
   std::uint64_t limit = 0;
   /// How much of that is left now, after this call.
   std::uint64_t remaining = 0;
@@ -46,8 +47,8 @@ struct [[nodiscard]] Decision {
   std::chrono::nanoseconds retry_after{0};
   /// How long until the key is as good as new (idle).
   std::chrono::nanoseconds reset_after{0};
-  /// How long an admitted call has to wait before it goes ahead, by the segment's clock; 0 but for a
-  /// leaky bucket and a reservation.
+  /// How long an admitted call has to wait before it goes ahead, by the segment's clock; 0 but for
+  /// a leaky bucket and a reservation.
   std::chrono::nanoseconds wait{0};
 
   /// What Limiter::refund needs to know: the cost of the call (of a charge, as much of it as was
@@ -60,8 +61,8 @@ struct [[nodiscard]] Decision {
 
 /// Is what Limiter::reserve gives: a decision, and the instant that is its own.
 struct [[nodiscard]] Reservation : Decision {
-  /// When an admitted call goes ahead, `wait` from the call on. Of a denial, when the same call could
-  /// pass at once; the beginning of time when it never can, or nobody knows.
+  /// When an admitted call goes ahead, `wait` from the call on. Of a denial, when the same call
+  /// could pass at once; the beginning of time when it never can, or nobody knows.
   Instant at{};
 };
 

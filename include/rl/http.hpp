@@ -51,9 +51,10 @@ inline constexpr std::size_t kFieldMax = (2 + 2 * kPolicyNameMax) + (3 + 15) + (
 /// There is something to say of every limit but of concurrency, which is no quota.
 ///
 /// q  the burst B: the most at once. Above 15 digits it is cut to 999999999999999.
-/// w  B x T, T being the interval: the seconds in which an empty bucket fills. Rounded up, so that
-///    the pair is a promise: a client that makes at most q calls of cost 1 in any w seconds is never
-///    denied. (A denial after n calls since the bucket was last full, L ago, means n + 1 > B + L /
+/// w  B x T, T being the interval: the seconds in which an empty bucket fills; of windows, their
+///    length. Rounded up, so that the pair is a promise (but of a sliding window, where the window
+///    before may still weigh): a client that makes at most q calls of cost 1 in any w seconds is
+///    never denied. (Of a bucket: a denial after n calls since the bucket was last full, L ago, means n + 1 > B + L /
 ///    T. But n + 1 calls in L are at most B x (floor(L / w) + 1) <= B + L / T.) Of a burst that
 ///    fills in less than a second it says less than the limit allows: the draft knows no fractions.
 ///
@@ -71,13 +72,16 @@ inline constexpr std::size_t kFieldMax = (2 + 2 * kPolicyNameMax) + (3 + 15) + (
 /// decision. `limit` is the one that decided: Limiter::limit().
 ///
 /// r  the whole tokens left after this call; never above the q of the same limit.
-/// t  the seconds until r grows by one; 0 when it is at its most. In the draft's words: within t
+/// t  the seconds until r grows by one; 0 when it is at its most. After an admitted call of a
+/// sliding
+///    window, at most so long: only a denial knows how the window fades. In the draft's words: within t
 ///    seconds the client should use no more than r. Retry-After is never before the end of t, as
 ///    its section 6 asks; for a denied call of cost 1 both are the same wait, but for the drift that
 ///    Decision::retry_after allows for.
 ///
 /// Nothing when the decision does not say how the key stands under `limit`: Reason::full, banned,
-/// unavailable or invalid, or another limit decided (Decision::limit is not the burst of this one).
+/// unavailable or invalid, another limit decided, or the call was of low priority (Decision::limit
+/// is not the burst of this one); nor of a permit.
 /// Source, and how the name is written: see ratelimit_policy.
 [[nodiscard]] RL_EXPORT std::string_view ratelimit(std::string_view policy, const Limit& limit,
                                                    const Decision& decision,
@@ -90,7 +94,8 @@ inline constexpr std::size_t kFieldMax = (2 + 2 * kPolicyNameMax) + (3 + 15) + (
                                                            std::span<char> buffer) noexcept;
 
 /// Returns the value of X-RateLimit-Remaining: the whole tokens left after this call, never above
-/// X-RateLimit-Limit. Nothing when the decision does not say how the key stands (see ratelimit).
+/// X-RateLimit-Limit. Nothing when the decision does not say how the key stands (see ratelimit). Do
+/// not send it for a permit: its decision does not count those that are left.
 [[nodiscard]] RL_EXPORT std::string_view x_ratelimit_remaining(const Decision& decision,
                                                                std::span<char> buffer) noexcept;
 

@@ -129,13 +129,13 @@ concept KeyNumber = std::integral<T> && sizeof(T) <= 8 && !std::same_as<T, bool>
 /// without any bytes is written "\-". So ("user:42", "GET") is "user:42,GET", and ("a,b", "", "c")
 /// is "a\,b,\-,c".
 ///
-/// Different lists of parts that fit never give the same key (it is injective), whatever bytes they hold.
-/// For the parts can be read back: whoever reads a key from the left takes '\' with the byte behind
-/// it as one sign and any other byte as one sign. Each '\' was written with that byte, so reading
-/// keeps in step with writing, and a ',' that is a sign of its own is one that joins, as one from a
-/// part was written behind a '\'. Between two of these stands one part: "\-" if it is empty, which
-/// nothing else writes; else its bytes, each as itself or behind a '\'. No part is written as
-/// nothing, so no parts at all give the empty key, and nothing else that fits does.
+/// Different lists of parts that fit never give the same key (it is injective), whatever bytes they
+/// hold. For the parts can be read back: whoever reads a key from the left takes '\' with the byte
+/// behind it as one sign and any other byte as one sign. Each '\' was written with that byte, so
+/// reading keeps in step with writing, and a ',' that is a sign of its own is one that joins, as
+/// one from a part was written behind a '\'. Between two of these stands one part: "\-" if it is
+/// empty, which nothing else writes; else its bytes, each as itself or behind a '\'. No part is
+/// written as nothing, so no parts at all give the empty key, and nothing else that fits does.
 ///
 /// That holds among composite keys: do not ask one policy for composite keys and for others. The
 /// number 42 and the text "42" are the same part.

@@ -57,28 +57,28 @@ inline constexpr std::chrono::nanoseconds kUsualLease = std::chrono::seconds(30)
 ///     UNIT      = "ms" | "s" | "m" | "h" | "d"
 ///
 /// Token bucket: a key may make `count` calls per `period`, evenly, and up to `burst` of them back
-/// to back from idle. Leaky bucket: evenly, with `queue` more that are admitted and told to wait for
-/// their turn (Decision::wait), the first `delay` of which need not. Both: the interval between two
-/// calls is a whole number of nanoseconds, rounded up. Fixed window: `count` calls in each window of
-/// `period`, aligned to the Unix epoch in UTC as it stood when the segment was made; up to twice
-/// that in a period that spans two windows. Sliding window: the window before counts, too, by the
-/// share of it that lies within the last `period`; exact if its calls came evenly, and at worst
-/// 2 x count - 1 in a period. Concurrency: at most `count` permits of a key are out at any instant; a
-/// permit is free again when it is given back, when its holder dies, or when its lease is over (30 s
-/// if not given). A key that finds no room in a full table is denied.
+/// to back from idle. Leaky bucket: evenly, with `queue` more that are admitted and told to wait
+/// for their turn (Decision::wait), the first `delay` of which need not. Both: the interval between
+/// two calls is a whole number of nanoseconds, rounded up. Fixed window: `count` calls in each
+/// window of `period`, aligned to the Unix epoch in UTC as it stood when the segment was made; up
+/// to twice that in a period that spans two windows. Sliding window: the window before counts, too,
+/// by the share of it that lies within the last `period`; exact if its calls came evenly, and at
+/// worst 2 x count - 1 in a period. Concurrency: at most `count` permits of a key are out at any
+/// instant; a permit is free again when it is given back, when its holder dies, or when its lease
+/// is over (30 s if not given). A key that finds no room in a full table is denied.
 ///
-/// Floor: calls of low priority leave that share of what may pass at once to the others (Priority in
-/// rl/limiter.hpp). Shadow: the policy only watches. Ban: a key that is denied so often in such a time
-/// is banned for a while. Shadow and ban are held in the policy, and not acted upon yet.
+/// Floor: calls of low priority leave that share of what may pass at once to the others (Priority
+/// in rl/limiter.hpp). Shadow: the policy only watches. Ban: a key that is denied so often in such
+/// a time is banned for a while. Shadow and ban are held in the policy, and not acted upon yet.
 ///
 /// Errors: every function that makes a Limit throws Error (bad_limit) for one that is not
 /// representable: a count or burst of 0, a period that is not whole milliseconds, an interval whose
-/// rounding would change the rate by more than 0.1 %, burst x interval above 73 years, a delay above
-/// the queue, a window above 36 years, or more in a window than its state can count (fixed: fewer
-/// than its nanoseconds; sliding: 999 in 1 ms, 31,621 in 1 s, 244,947 in 1 m), more than 4,096
-/// permits, a lease that is not whole milliseconds from 1 s to 1 d, a floor above 99 %, a ban after
-/// more than a million denials, or one whose times are not whole milliseconds up to 73 years. The
-/// text names the nearest that fits.
+/// rounding would change the rate by more than 0.1 %, burst x interval above 73 years, a delay
+/// above the queue, a window above 36 years, or more in a window than its state can count (fixed:
+/// fewer than its nanoseconds; sliding: 999 in 1 ms, 31,621 in 1 s, 244,947 in 1 m), more than
+/// 4,096 permits, a lease that is not whole milliseconds from 1 s to 1 d, a floor above 99 %, a ban
+/// after more than a million denials, or one whose times are not whole milliseconds up to 73 years.
+/// The text names the nearest that fits.
 class RL_EXPORT Limit {
  public:
   /// Makes a token bucket of n calls per period, with a burst of n.
@@ -105,13 +105,14 @@ class RL_EXPORT Limit {
   /// Returns this limit with another rule for a full table. Errors: a concurrency limit always
   /// denies then.
   [[nodiscard]] Limit when_full(WhenFull rule) const;
-  /// Returns this limit with a floor, in percent of burst(), below which calls of low priority do not
-  /// go. Errors: a concurrency limit has none.
+  /// Returns this limit with a floor, in percent of burst(), below which calls of low priority do
+  /// not go. Errors: a concurrency limit has none.
   [[nodiscard]] Limit floor(std::uint64_t percent) const;
-  /// Returns this limit as one that only watches, or as one that denies.
+  /// Returns this limit as one that is to watch only, or as one that denies. Not acted upon yet: it
+  /// denies like any other.
   [[nodiscard]] Limit shadow(bool watches) const;
-  /// Returns this limit with a ban of `length` for a key that is denied n times within a time. Errors:
-  /// a concurrency limit has none.
+  /// Returns this limit with a ban of `length` for a key that is denied n times within a time. Not
+  /// acted upon yet: nobody is banned. Errors: a concurrency limit has none.
   [[nodiscard]] Limit ban_after(std::uint64_t n, std::chrono::nanoseconds within,
                                 std::chrono::nanoseconds length) const;
 
@@ -121,8 +122,8 @@ class RL_EXPORT Limit {
     return std::chrono::nanoseconds(static_cast<std::int64_t>(period_ns_));
   }
   [[nodiscard]] Algorithm algorithm() const noexcept { return algorithm_; }
-  /// Returns the most that may pass at once: a token bucket's burst, a leaky bucket's queue and one,
-  /// a window's count, the permits that may be out.
+  /// Returns the most that may pass at once: a token bucket's burst, a leaky bucket's queue and
+  /// one, a window's count, the permits that may be out.
   [[nodiscard]] std::uint64_t burst() const noexcept { return burst_; }
   /// Returns how many calls may wait, and how many of those need not; 0 but for a leaky bucket.
   [[nodiscard]] std::uint64_t queue() const noexcept { return queue_; }
@@ -132,8 +133,8 @@ class RL_EXPORT Limit {
     return std::chrono::nanoseconds(static_cast<std::int64_t>(lease_ns_));
   }
   [[nodiscard]] WhenFull when_full() const noexcept { return when_full_; }
-  /// Returns the floor in percent, and in calls, rounded up: what calls of low priority leave. Both 0
-  /// if none was given.
+  /// Returns the floor in percent, and in calls, rounded up: what calls of low priority leave. Both
+  /// 0 if none was given.
   [[nodiscard]] std::uint64_t floor() const noexcept { return floor_percent_; }
   [[nodiscard]] std::uint64_t floor_calls() const noexcept;
   [[nodiscard]] bool shadow() const noexcept { return shadow_; }

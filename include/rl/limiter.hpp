@@ -20,8 +20,8 @@ namespace rl {
 class AskedTogether;
 class LimiterCore;
 
-/// Says how much a call may use of a limit that has a floor (Limit::floor). Of one that has none, all
-/// calls may use all.
+/// Says how much a call may use of a limit that has a floor (Limit::floor). Of one that has none,
+/// all calls may use all.
 enum class Priority : std::uint8_t {
   normal,  ///< all of it
   low,     ///< only while the floor is left to the others: batches, retries, crawlers
@@ -32,10 +32,10 @@ enum class Priority : std::uint8_t {
 /// A key is any sequence of bytes of any length; it is hashed whole. Two policies never share a
 /// bucket, whatever their keys. Copies are cheap and equal.
 ///
-/// Every call keeps guarantees A (exactness: in no window is a key admitted more than the limit says,
-/// and no denial is untrue), P (progress: no call waits for another process, running, stopped or
-/// dead) and S (safety: one bucket for each key, whoever dies where). README.md, "Guarantees", has
-/// their exact words, what comes on top of A, and the system calls that P allows.
+/// Every call keeps guarantees A (exactness: in no window is a key admitted more than the limit
+/// says, and no denial is untrue), P (progress: no call waits for another process, running, stopped
+/// or dead) and S (safety: one bucket for each key, whoever dies where). README.md, "Guarantees",
+/// has their exact words, what comes on top of A, and the system calls that P allows.
 ///
 /// Threads and processes: every member may be called from any number of threads and processes at
 /// once, before and after fork().
@@ -49,29 +49,30 @@ class RL_EXPORT Limiter {
   Decision try_acquire(std::string_view key, std::uint64_t cost = 1) noexcept;
 
   /// Decides many keys at once, in their order, each as try_acquire would: `decisions[i]` answers
-  /// `keys[i]`. The memory of a few dozen keys is fetched at a time, so at many keys a decision costs a
-  /// fraction of one alone. A key that stands there twice is charged twice. Where one of the two is
-  /// shorter, its length counts.
+  /// `keys[i]`. The memory of a few dozen keys is fetched at a time, so at many keys a decision
+  /// costs a fraction of one alone. A key that stands there twice is charged twice. Where one of
+  /// the two is shorter, its length counts.
   ///
   /// Errors: as try_acquire, each key for itself. Progress: as so many calls; nothing is allocated.
-  /// Accuracy: as try_acquire. A few dozen keys share one reading of the clock, at which those that are
-  /// admitted count, as if each had been stopped just after it; `remaining` is as of then, and so may be
-  /// a call short. Who is denied is denied by a reading of its own, and `retry_after` is true.
+  /// Accuracy: as try_acquire. A few dozen keys share one reading of the clock, at which those that
+  /// are admitted count, as if each had been stopped just after it; `remaining` is as of then, and
+  /// so may be a call short. Who is denied is denied by a reading of its own, and `retry_after` is
+  /// true.
   void try_acquire_batch(std::span<const std::string_view> keys, std::span<Decision> decisions,
                          std::uint64_t cost = 1) noexcept;
 
   /// try_acquire at a time that the caller has already read with Segment::now(), such as an event
   /// loop. Accuracy: the call counts at `now`, which must not be later than Segment::now(); a `now`
   /// of the past is as if the call had come then, but in no earlier window than the key's last
-  /// call. But slots change hands by the segment's clock: what a key owed may be forgotten by as much
-  /// too early as `now` lags behind, and a key that another process was just inserting may be denied
-  /// for as long. For the times of a replay, create the segment with ClockSource::manual.
+  /// call. But slots change hands by the segment's clock: what a key owed may be forgotten by as
+  /// much too early as `now` lags behind, and a key that another process was just inserting may be
+  /// denied for as long. For the times of a replay, create the segment with ClockSource::manual.
   Decision try_acquire_at(Instant now, std::string_view key, std::uint64_t cost = 1) noexcept;
 
-  /// As try_acquire, for a call of that priority. One of low priority passes only while, after it, the limit's
-  /// floor is left (Limit::floor_calls); Decision::limit and ::remaining are what is there for such
-  /// calls, so a cost above burst - floor is denied with Reason::never. `retry_after` is true while no
-  /// other call comes in between.
+  /// As try_acquire, for a call of that priority. One of low priority passes only while, after it,
+  /// the limit's floor is left (Limit::floor_calls); Decision::limit and ::remaining are what is
+  /// there for such calls, so a cost above burst - floor is denied with Reason::never.
+  /// `retry_after` is true while no other call comes in between.
   Decision try_acquire(std::string_view key, std::uint64_t cost, Priority priority) noexcept;
 
   /// Says what try_acquire would answer, and charges nothing. Works on a read-only segment.
@@ -80,74 +81,77 @@ class RL_EXPORT Limiter {
   [[nodiscard]] Decision peek(std::string_view key, std::uint64_t cost,
                               Priority priority) const noexcept;
 
-  /// Takes a permit of `key` if one is free: tried once, without waiting. For a concurrency limit, whose
-  /// count says how many of a key may be out at once; it is given back at the end of the Permit's life,
-  /// or by Permit::release.
+  /// Takes a permit of `key` if one is free: tried once, without waiting. For a concurrency limit,
+  /// whose count says how many of a key may be out at once; it is given back at the end of the
+  /// Permit's life, or by Permit::release.
   ///
-  /// Errors: none is thrown; the decision tells: Reason::limited when all are out; full when the table
-  /// has no room for another, or when others were faster again and again; unavailable for a process
-  /// without a seat, of which nobody could tell whether it lives; invalid for an empty key, a read-only
-  /// segment, or a policy that is not a concurrency limit. Progress: at most 16 looks at all permits; a
-  /// look asks the kernel once for each process that has some. Accuracy: never more are out than the
-  /// limit, of leases that are not over. Those of a dead process are had again within half a second
-  /// (when their leases end, by a process that may no longer open the segment's file to ask).
-  /// A process that closes all its descriptors loses what it holds, or takes within the next second, as
-  /// if it had died.
+  /// Errors: none is thrown; the decision tells: Reason::limited when all are out; full when the
+  /// table has no room for another, or when others were faster again and again; unavailable for a
+  /// process without a seat, of which nobody could tell whether it lives; invalid for an empty key,
+  /// a read-only segment, or a policy that is not a concurrency limit. Progress: at most 16 looks
+  /// at all permits; a look asks the kernel once for each process that has some. Accuracy: never
+  /// more are out than the limit, of leases that are not over. Those of a dead process are had
+  /// again within half a second (when their leases end, by a process that may no longer open the
+  /// segment's file to ask). A process that closes all its descriptors loses what it holds, or
+  /// takes within the next second, as if it had died.
   [[nodiscard]] Permit permit(std::string_view key) noexcept;
 
   /// Says what permit() would answer, and takes none. `remaining` is how many permits are free now.
-  /// Works on a read-only segment. Accuracy: those of the dead count as out until their lease is over
-  /// or somebody takes them. Progress: a look at each permit.
+  /// Works on a read-only segment. Accuracy: those of the dead count as out until their lease is
+  /// over, somebody takes them, or their seat has another process. Progress: a look at each permit.
   [[nodiscard]] Decision peek_permit(std::string_view key) const noexcept;
 
   /// Gives back what an admitted call charged to `key`: at most what that decision still owes, as
   /// time may have given it back already. A leaky bucket, and a reservation that had to wait, gives
-  /// back only the last place in line; a window only what was charged in it. Returns whether anything
-  /// was given back.
+  /// back only the last place in line; a window only what was charged in it. Returns whether
+  /// anything was given back.
   ///
-  /// Errors: none is thrown; what was never charged, or was given back before, gives back nothing: the
-  /// decision is emptied. Do not refund copies of one decision: each gives back, though never more
-  /// than its own cost. Accuracy: what refunds give back comes on top of guarantee A.
+  /// Errors: none is thrown; what was never charged, or was given back before, gives back nothing:
+  /// the decision is emptied. Do not refund copies of one decision: each gives back, though never
+  /// more than its own cost. A reset, or another segment under the name, ends what a decision owes;
+  /// that is not always noticed. Accuracy: what refunds give back comes on top of guarantee A.
   bool refund(std::string_view key, Decision& decision) noexcept;
 
-  /// Charges `cost` for what has already happened, whatever the limit says: a response that turned out
-  /// long, say. A key may so owe more than passes at once; time works that off before anything passes.
-  /// Allowed whenever it is counted; `remaining`, `reset_after` and `retry_after` (here: until a call
-  /// of cost 1 passes) say how things stand after it.
+  /// Charges `cost` for what has already happened, whatever the limit says: a response that turned
+  /// out long, say. A key may so owe more than passes at once; time works that off before anything
+  /// passes. Allowed whenever it is counted; `remaining`, `reset_after` and `retry_after` (here:
+  /// until a call of cost 1 passes) say how things stand after it.
   ///
-  /// Errors: an empty key, a cost of 0 or a read-only segment gets Reason::invalid; a key without room
-  /// in the table, Reason::full, and nothing is charged. Accuracy: a bucket's debt ends at twice what
-  /// passes at once, but not below an hour more than that; a fixed window counts up to its length in
-  /// nanoseconds, a sliding one up to the square root of that. What lies beyond is forgiven: `cost` of
-  /// the decision is what was counted.
+  /// Errors: an empty key, a cost of 0 or a read-only segment gets Reason::invalid; a key without
+  /// room in the table, Reason::full, and nothing is charged. Accuracy: a bucket's debt ends at
+  /// twice what passes at once, but not below an hour more than that; a fixed window counts up to
+  /// its length in nanoseconds, a sliding one up to the square root of that. What lies beyond is
+  /// forgiven: `cost` of the decision is what was counted.
   Decision charge(std::string_view key, std::uint64_t cost) noexcept;
 
   /// Reserves an instant at which a call of `cost` may go ahead: now, or as soon as all that was
   /// decided on the key before leaves room, first come, first served, across all processes. Denied,
-  /// and nothing charged, when that instant lies after `deadline`; with a deadline that is past, when
-  /// it does not pass now. Who is denied need not wait longer than `retry_after` to pass at once.
+  /// and nothing charged, when that instant lies after `deadline`; with a deadline that is past,
+  /// when it does not pass now. Who is denied need not wait longer than `retry_after` to pass at
+  /// once.
   ///
   /// refund() cancels it, as long as nobody has reserved, called or charged on the key since: an
-  /// instant that was promised to somebody behind does not move. A window has no line to stand in:
-  /// there a call passes now or not at all. A leaky bucket's line is its queue.
+  /// instant that was promised to somebody behind does not move. (What calls that did not wait give
+  /// back moves the end of the line: those who come later stand that much earlier.) A window has no
+  /// line to stand in: there a call passes now or not at all. A leaky bucket's line is its queue.
   ///
-  /// Errors: as try_acquire. Accuracy: guarantee A holds for the instants reserved, and what goes ahead
-  /// at once; see the head of src/token_bucket.hpp. A line is no longer than the debt that charge()
-  /// allows. Processes: one that dies leaves what it had reserved charged.
+  /// Errors: as try_acquire. Accuracy: guarantee A holds for the instants reserved, and what goes
+  /// ahead at once; see the head of src/token_bucket.hpp. A line is no longer than the debt that
+  /// charge() allows. Processes: one that dies leaves what it had reserved charged.
   Reservation reserve(std::string_view key, std::uint64_t cost, Instant deadline) noexcept;
 
-  /// Acquires `cost`, and waits for its turn: reserves, and sleeps until the instant reserved. Denied at
-  /// once when the turn would not come within `timeout` (zero or less: when it would not come now).
-  /// Never allowed before its instant; `wait` says how long it was to wait. A window has no line: the
-  /// call tries, sleeps until the window has room again, and tries again as long as that lies within
-  /// the timeout, and whoever is first then passes, in no order.
+  /// Acquires `cost`, and waits for its turn: reserves, and sleeps until the instant reserved.
+  /// Denied at once when the turn would not come within `timeout` (zero or less: when it would not
+  /// come now). Never allowed before its instant; `wait` says how long it was to wait. A window has
+  /// no line: the call tries, sleeps until the window has room again, and tries again as long as
+  /// that lies within the timeout, and whoever is first then passes, in no order.
   ///
-  /// Errors: as try_acquire. Progress: of all calls this one sleeps; it waits for the clock, never for
-  /// a process. Signals do not cut it short. Where the segment's clock was set back by somebody's stray
-  /// bytes, it ends a second after the kernel's clock says that the wait is over. On a manual clock it
-  /// looks each millisecond; when nobody moves that for as long as it was to wait, and a second, the
-  /// call cancels its reservation and is denied. Processes: one that dies asleep leaves its place
-  /// charged, and others where they stood.
+  /// Errors: as try_acquire. Progress: of all calls this one sleeps; it waits for the clock, never
+  /// for a process. Signals do not cut it short. Where the segment's clock was set back by
+  /// somebody's stray bytes, it ends a second after the kernel's clock says that the wait is over.
+  /// On a manual clock it looks each millisecond; when nobody moves that for as long as it was to
+  /// wait, and a second, the call cancels its reservation and is denied. Processes: one that dies
+  /// asleep leaves its place charged, and others where they stood.
   Decision acquire_for(std::string_view key, std::uint64_t cost,
                        std::chrono::nanoseconds timeout) noexcept;
 
@@ -158,17 +162,17 @@ class RL_EXPORT Limiter {
   Decision hold(std::string_view key, std::uint64_t estimate) noexcept;
 
   /// Makes of what hold() charged what the work really cost: gives the difference back as refund()
-  /// does, at most what is still owed, or charges it as charge() does, also beyond the limit. Returns
-  /// whether the hold is settled now; a second time, of a denial, or of a hold that passed uncounted
-  /// for want of room, it is false and nothing changes.
+  /// does, at most what is still owed, or charges it as charge() does, also beyond the limit.
+  /// Returns whether the hold is settled now; a second time, of a denial, or of a hold that passed
+  /// uncounted for want of room, it is false and nothing changes.
   ///
-  /// Errors: false, too, when the key has found no room in the table for a difference to be charged,
-  /// and when the decision is another policy's. The decision is emptied by any call. Accuracy: what is
-  /// given back comes on top of guarantee A.
+  /// Errors: false, too, when the key has found no room in the table for a difference to be
+  /// charged, and when the decision is another policy's. The decision is emptied by any call.
+  /// Accuracy: what is given back comes on top of guarantee A.
   bool settle(std::string_view key, Decision& held, std::uint64_t actual) noexcept;
 
-  /// Makes `tokens` left of what passes at once, or all of it if that is less, from now on: an
-  /// operator's word, whatever was used, charged or reserved before. Who waits already keeps its
+  /// Makes `tokens` left of what passes at once, or all of it if that is less, from now on,
+  /// whatever was used, charged or reserved before. Who waits already keeps its
   /// instant; those who come later do not stand behind it. Returns whether that is so now.
   ///
   /// Errors: false for an empty key, a read-only segment, and a key without room in the table.

@@ -17,22 +17,23 @@
 
 namespace rl {
 
-/// Decides for keys that several limits hold, such as "100/s burst=200, 1000/h": a call is charged to
-/// all of them, or to none. Made by Segment::limiters(). Copies are cheap and equal.
+/// Decides for keys that several limits hold, such as "100/s burst=200, 1000/h": a call is charged
+/// to all of them, or to none. Made by Segment::limiters(). Copies are cheap and equal.
 ///
-/// Each limit is a policy of its own: the first has the list's name, the others NAME#2, NAME#3 and so
-/// on. All that all_of says of accuracy, progress and processes that are killed holds here.
+/// Each limit is a policy of its own: the first has the list's name, the others NAME#2, NAME#3 and
+/// so on. All that all_of says of accuracy, progress and processes that are killed holds here.
 ///
-/// Threads and processes: every member may be called from any number of threads and processes at once.
+/// Threads and processes: every member may be called from any number of threads and processes at
+/// once.
 class RL_EXPORT Limiters {
  public:
-  /// Charges `cost` to `key` if all the limits allow it. AllOf::which is the index of the limit that
-  /// denies for longest, or has the least left. Errors: as Limiter::try_acquire.
+  /// Charges `cost` to `key` if all the limits allow it. AllOf::which is the index of the limit
+  /// that denies for longest, or has the least left. Errors: as Limiter::try_acquire.
   AllOf try_acquire(std::string_view key, std::uint64_t cost = 1) noexcept;
   /// Says what try_acquire would answer, and charges nothing. Works on a read-only segment.
   [[nodiscard]] AllOf peek(std::string_view key, std::uint64_t cost = 1) const noexcept;
-  /// Gives back what such a call charged to `key`, each limit as Limiter::refund, once. Returns whether
-  /// anything was given back.
+  /// Gives back what such a call charged to `key`, each limit as Limiter::refund, once. Returns
+  /// whether anything was given back.
   bool refund(std::string_view key, AllOf& all) noexcept;
   /// Forgets what the key has consumed of any of the limits. Returns whether there was anything.
   bool reset(std::string_view key) noexcept;

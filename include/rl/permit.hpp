@@ -20,9 +20,9 @@ struct View;
 ///
 ///     if (rl::Permit permit = uploads.permit("user:42")) handle(request);   // given back here
 ///
-/// A permit is held until it is given back, its lease is over, or its process dies. A process that was
-/// stopped for longer than the lease has lost it, and somebody else may be at work by then: holds()
-/// and renew() tell, and fence() is for what must not be touched by two.
+/// A permit is held until it is given back, its lease is over, or its process dies. A process that
+/// was stopped for longer than the lease has lost it, and somebody else may be at work by then:
+/// holds() and renew() tell, and fence() is for what must not be touched by two.
 ///
 /// Threads and processes: one permit is for one thread at a time. In a forked child it is not held:
 /// nothing there gives it back.
@@ -35,14 +35,14 @@ class RL_EXPORT Permit {
   /// Returns whether there was a permit, which has not been given back through this object.
   explicit operator bool() const noexcept { return core_ != nullptr; }
 
-  /// Returns what the call was told. `limit` is how many permits there are, `remaining` is 0 (how many
-  /// more are free is not counted), `reset_after` how long the lease was when it was taken.
+  /// Returns what the call was told. `limit` is how many permits there are, `remaining` is 0 (how
+  /// many more are free is not counted), `reset_after` how long the lease was when it was taken.
   /// `retry_after` is until the first lease ends: waiting that long, alone, succeeds, unless its
   /// holder renews it; most permits are given back earlier.
   [[nodiscard]] const Decision& decision() const noexcept { return decision_; }
 
-  /// Gives the permit back. Returns whether it was still held: false the second time, after the lease
-  /// was over, and when it went to somebody else.
+  /// Gives the permit back. Returns whether it was still held: false the second time, after the
+  /// lease was over, and when it went to somebody else.
   /// Progress: one compare-and-swap, and one look at the key's own slot; no system call.
   bool release() noexcept;
 
@@ -51,14 +51,14 @@ class RL_EXPORT Permit {
   [[nodiscard]] bool renew() noexcept;
 
   /// Returns whether the permit is still held, now.
-  /// Accuracy: true as of some instant of the call. It may be lost in the next: what must not be done
-  /// by two needs fence().
+  /// Accuracy: true as of some instant of the call. It may be lost in the next: what must not be
+  /// done by two needs fence().
   [[nodiscard]] bool holds() const noexcept;
 
-  /// Returns a number above all that holders of the key's permits were given before this one took its
-  /// own, of one segment: whoever keeps the highest that it has seen, and takes no work with a lower one, takes none
-  /// of an earlier holder after a later one's. Each call gives a higher number. 0 when the permit is
-  /// lost, or the table had no room to keep the number.
+  /// Returns a number higher than any that an earlier holder of the key's permits was given, and
+  /// than this permit's own before. Storage that keeps the highest number that it has seen, and
+  /// refuses lower ones, so refuses an earlier holder once a later one has come. 0 when the permit
+  /// is lost, or the table had no room to keep the number. Numbers are of one segment.
   [[nodiscard]] std::uint64_t fence() noexcept;
 
   /// Returns when the lease is over, on the segment's clock (Segment::now).
@@ -79,6 +79,7 @@ class RL_EXPORT Permit {
   [[nodiscard]] Place place_now() const noexcept;
   [[nodiscard]] bool is_at(const Place& place) const noexcept;
   bool give_back(const Place& place) const noexcept;
+  bool renew_at(const Place& now) noexcept;
 
   std::shared_ptr<LimiterCore> core_;  ///< none when there is no permit
   Decision decision_;

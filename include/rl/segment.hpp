@@ -79,8 +79,8 @@ struct PolicyInfo {
   std::uint32_t creator_uid = 0;
 };
 
-/// What a slot holds. Under a concurrency limit a key has one for each permit that was ever taken, one
-/// that makes denials cheap, and one for its fencing number; under any other just one.
+/// What a slot holds. Under a concurrency limit a key has one for each permit that is out or was,
+/// one that makes denials cheap, and one for its fencing number; under any other just one.
 enum class SlotPart : std::uint8_t { key, permit, hint, fence };
 
 /// One key of a segment, or a part of one.
@@ -96,8 +96,8 @@ struct KeyInfo {
   std::chrono::nanoseconds reset_after{0};
   bool idle = true;
   SlotPart part = SlotPart::key;
-  /// Of a permit that is out: its process, by the id that it has in its own namespace; 0 when nobody
-  /// knows any more.
+  /// Of a permit that is out: its process, by the id that it has in its own namespace; 0 when
+  /// nobody knows any more.
   std::uint32_t holder_pid = 0;
 };
 
@@ -137,8 +137,8 @@ class RL_EXPORT Segment {
   [[nodiscard]] Limiter limiter(std::string_view policy);
 
   /// Returns the limiters of a list of limits; makes those policies that the segment does not have:
-  /// first `policy`, then `policy`#2, `policy`#3 and so on, so that a list that somebody was killed at
-  /// is completed by who asks next. Those that are there stand, also where they are more: see
+  /// first `policy`, then `policy`#2, `policy`#3 and so on, so that a list that somebody was killed
+  /// at is completed by who asks next. Those that are there stand, also where they are more: see
   /// Limiters::differs(). Errors: as limiter(), and bad_limit for a concurrency limit among others.
   [[nodiscard]] Limiters limiters(std::string_view policy, const Limits& limits);
   /// Returns the limiters of a list that exists, as far as it is there; of one limit, too. Errors:
@@ -162,9 +162,11 @@ class RL_EXPORT Segment {
   /// Calls `visit` for every key in the table. Accuracy: not a snapshot; each row is true for
   /// itself.
   void for_each_key(const std::function<void(const KeyInfo&)>& visit) const;
-  /// Looks one key up; absent when it has no slot, which is the same as idle.
+  /// Looks one key up; absent when it has no slot, which is the same as idle. Of a concurrency
+  /// limit it finds the hint, if there is one, and no permit: ask Limiter::peek_permit.
   [[nodiscard]] std::optional<KeyInfo> find(std::string_view policy, std::string_view key) const;
-  /// Forgets what all keys have consumed; returns how many were forgotten. Permits that are out stay.
+  /// Forgets what all keys have consumed; returns how many were forgotten. Permits that are out
+  /// stay.
   std::uint64_t reset_all();
 
   [[nodiscard]] const std::string& name() const noexcept;

@@ -15,8 +15,8 @@ const std::string& scratch_path();
 /// Removes the scratch file, and the copy of it, which a trial that failed may have left.
 void remove_scratch() noexcept;
 
-/// Makes this process, a child, end with its parent: what never ends by itself would go on for ever,
-/// and the janitor would wait for it.
+/// Makes this process, a child, end with its parent: what never ends by itself would go on for
+/// ever, and the janitor would wait for it.
 void end_with_parent() noexcept;
 
 }  // namespace rl::hostile

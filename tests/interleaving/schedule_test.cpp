@@ -4,8 +4,8 @@
 /// and stopped, on lists that are empty, full, and full of what the dead left. The oracle holds
 /// every step of every run to the guarantees.
 ///
-/// RL_TEST_SEED=N runs one run alone and tells every access of it. RL_RUNS=N sets how many there are,
-/// RL_FIRST_SEED=N where they begin.
+/// RL_TEST_SEED=N runs one run alone and tells every access of it. RL_RUNS=N sets how many there
+/// are, RL_FIRST_SEED=N where they begin.
 #include <doctest/doctest.h>
 
 #include <cstdlib>

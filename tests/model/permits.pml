@@ -27,7 +27,8 @@
    Asserted     A: of the leases granted since the limit was lowered, and of all before, at no time
                 are more unexpired and of the living than the limit.
                 F: the resource takes no work of an earlier holder after a later one's (one permit).
-                P: no permit stays with the dead: nobody is denied because of them.
+                P: no permit stays with the dead: nobody is denied because of them. (By the rule it is
+                so; its mutants show that the assertion can fail. A hint may deny for half a second.)
 
    Mutants:
      BUG_GIVES_BACK_TWICE  A  (THREADS, NO_WORK) a permit given back twice is the next holder's

@@ -63,8 +63,8 @@ class Order {
     return story_.only_key == '\0' || key == story_.only_key;
   }
 
-  /// A batch reads the clock before the slots: less is left as of that instant than where its charge
-  /// has its place.
+  /// A batch reads the clock before the slots: less is left as of that instant than where its
+  /// charge has its place.
   static bool agree(const Step& step, const Outcome& got, const Outcome& expected) {
     Outcome told = got;
     if (step.kind == Step::batch && got.allowed && got.remaining < expected.remaining)
@@ -167,8 +167,8 @@ std::string contradiction_everywhere(const Story& story, const shm::Mapping& map
   return first;
 }
 
-/// The story as one key saw it. What resets all keys, or charges several together, does so to one after
-/// the other.
+/// The story as one key saw it. What resets all keys, or charges several together, does so to one
+/// after the other.
 Story story_of(const Story& story, char key) {
   Story own = story;
   own.only_key = key;

@@ -2,8 +2,8 @@
 /// Every operation on a permit is stopped before each of its instructions, in the code that ships;
 /// then another process takes and gives back permits, and it goes on; or it is killed there.
 ///
-/// As in every_instruction_test.cpp, but for what is asked at the end: permits are not explained by an
-/// order of operations, but counted.
+/// As in every_instruction_test.cpp, but for what is asked at the end: permits are not explained by
+/// an order of operations, but counted.
 ///   A  never are more out than the limit, whoever stopped where.
 ///   D  who was denied was told the truth: the others had all permits out at some instant.
 ///   P  none is lost: when all are given back, or their holder is dead, all can be taken.

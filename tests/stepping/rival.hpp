@@ -15,7 +15,8 @@
 
 namespace rl::test {
 
-/// Steps are performed by an Actor of its own, and each comes to an Outcome; both go through a pipe.
+/// Steps are performed by an Actor of its own, and each comes to an Outcome; both go through a
+/// pipe.
 template <class Actor, class Step, class Outcome>
 class BasicRival {
  public:

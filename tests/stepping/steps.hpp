@@ -61,8 +61,8 @@ inline constexpr std::uint64_t kPartnersUnit = 16;
 std::string to_string(const Step& step);
 std::string to_string(const Outcome& outcome);
 
-/// The limit of a stepped segment: slow, so that no real clock refills a token meanwhile. Five calls
-/// pass at once, whatever the algorithm; of buckets one comes back each day, of windows all.
+/// The limit of a stepped segment: slow, so that no real clock refills a token meanwhile. Five
+/// calls pass at once, whatever the algorithm; of buckets one comes back each day, of windows all.
 inline constexpr std::uint64_t kBurst = 5;
 inline constexpr std::uint64_t kIntervalNs = 86'400'000'000'000;
 Limit stepped_limit();

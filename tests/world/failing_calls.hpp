@@ -1,6 +1,6 @@
 /// \file
-/// How failing_calls_test makes calls fail: an operation, the child that is followed through it, and
-/// what must hold afterwards.
+/// How failing_calls_test makes calls fail: an operation, the child that is followed through it,
+/// and what must hold afterwards.
 #pragma once
 
 #include <sys/types.h>
@@ -74,8 +74,8 @@ struct Operation {
 /// Returns the first warning of the library in this child; empty if there was none.
 std::string first_warning();
 
-/// Whether anybody holds a lock on bytes of this file (0 bytes: to its end), seen from a description
-/// of its own.
+/// Whether anybody holds a lock on bytes of this file (0 bytes: to its end), seen from a
+/// description of its own.
 bool is_locked(const std::string& path, off_t from = 0, off_t bytes = 0);
 
 /// Makes each call of the operation fail, with each errno it can give; checks, and says how many.

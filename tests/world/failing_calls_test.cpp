@@ -1,5 +1,5 @@
-// Every system call of making, opening and removing a segment made to fail: each in turn, with every
-// errno it can give. (failing_moves_test does so while processes go on.)
+// Every system call of making, opening and removing a segment made to fail: each in turn, with
+// every errno it can give. (failing_moves_test does so while processes go on.)
 //
 // A process is followed (tests/traced.hpp) to its n-th call, which is not made and returns the
 // errno; then it goes on alone. What was asked for either succeeds all the same, which is right

@@ -1,6 +1,6 @@
-// Every system call of publishing a policy, of the first decision of a forked child, of a rescue and
-// of moving over made to fail, as in failing_calls_test. These throw nothing: a decision is made in
-// any case, and what could not be followed is said in the log.
+// Every system call of publishing a policy, of the first decision of a forked child, of a rescue
+// and of moving over made to fail, as in failing_calls_test. These throw nothing: a decision is
+// made in any case, and what could not be followed is said in the log.
 
 #include <doctest/doctest.h>
 #include <fcntl.h>

@@ -1,6 +1,7 @@
 // A fork at every stage: before there is a segment, between segment and limiter, with a limiter, in
-// the middle of another thread's decisions, twice, as a daemon, by posix_spawn. Parents, children and
-// grandchildren share one limit exactly, and a program that is executed inherits nothing of ours.
+// the middle of another thread's decisions, twice, as a daemon, by posix_spawn. Parents, children
+// and grandchildren share one limit exactly, and a program that is executed inherits nothing of
+// ours.
 
 #include <fcntl.h>
 #include <spawn.h>
@@ -71,8 +72,8 @@ TEST_CASE("A_a_fork_at_any_stage_shares_one_limit_with_parent_siblings_and_grand
 
 TEST_CASE("A_S_a_fork_in_the_middle_of_other_threads_decisions_leaves_a_child_that_works") {
   Scratch segment({.keys = 500, .clock = ClockSource::manual});
-  // The clock stands still, so nothing comes back, and the table holds all keys: every admission can
-  // be accounted for.
+  // The clock stands still, so nothing comes back, and the table holds all keys: every admission
+  // can be accounted for.
   Limiter api = segment->limiter("api", Limit::per_day(1'000'000));
   Limiter few = segment->limiter("few", limit());
   Shared<std::atomic<std::uint64_t>> admitted(2);

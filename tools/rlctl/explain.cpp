@@ -61,10 +61,11 @@ std::string bound_of(const Limit& limit) {
     case Algorithm::leaky:
       return "queue + 1 + floor(T / interval) calls of cost 1 admitted in any window of length T:";
     case Algorithm::fixed_window:
-      return "the count, times one more than the windows that T fills, in any time of length T:";
+      return "count x (ceil(T / window) + 1) calls of cost 1 in any time of length T:";
     case Algorithm::sliding_window:
-      return "count + floor(count x T / window) for T below a window; beyond, the count for each "
-             "window that T fills and one more:";
+      return "count + floor(count x (T - 2 ns) / window) calls of cost 1 in any time of length T "
+             "up to "
+             "a window; beyond, count x (ceil(T / window) + 1):";
     case Algorithm::concurrency:
       return fmt::format(
           "a holder that is stopped past its lease may still be working when its "
@@ -112,14 +113,17 @@ Pairs token_bucket(const Limit& limit) {
 }
 
 Pairs leaky(const Limit& limit) {
-  return {{"interval", call_back_every(limit)},
-          {"queue",
-           fmt::format("{}: so many more are admitted, and told how long to wait; the last "
-                       "for {}",
-                       limit.queue(),
-                       human_duration(limit.interval() *
-                                      static_cast<std::int64_t>(limit.queue() - limit.delay())))},
-          {"delay", fmt::format("{}: so many of those need not wait", limit.delay())}};
+  return {
+      {"interval", call_back_every(limit)},
+      {"queue",
+       limit.queue() == 0
+           ? "0: nobody waits"
+           : fmt::format("{}: so many more are admitted, and told how long to wait; the last "
+                         "for {}",
+                         limit.queue(),
+                         human_duration(limit.interval() *
+                                        static_cast<std::int64_t>(limit.queue() - limit.delay())))},
+      {"delay", fmt::format("{}: so many of those need not wait", limit.delay())}};
 }
 
 Pairs fixed_window(const Limit& limit) {
@@ -167,11 +171,11 @@ Pairs options(const Limit& limit) {
                                    limit.floor(), limit.floor_calls(), limit.burst()));
   }
   if (limit.shadow())
-    pairs.emplace_back("shadow", "to watch only; held in the policy, and not acted upon yet");
+    pairs.emplace_back("shadow", "not acted upon yet: this limit denies like any other");
   if (limit.ban_after() != 0) {
     pairs.emplace_back("ban",
-                       fmt::format("for {} after {} denials in {}; held in the policy, and not "
-                                   "acted upon yet",
+                       fmt::format("for {} after {} denials in {}; not acted upon yet: nobody is "
+                                   "banned",
                                    human_duration(limit.ban()), limit.ban_after(),
                                    human_duration(limit.ban_within())));
   }

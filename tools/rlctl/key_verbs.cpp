@@ -58,8 +58,8 @@ std::string key_of(const Arguments& arguments) {
   return key;
 }
 
-/// Prints what `policy` decided, which is named as `by` where it is one of several. Returns the exit
-/// code.
+/// Prints what `policy` decided, which is named as `by` where it is one of several. Returns the
+/// exit code.
 int answer(const Arguments& arguments, const Decision& decision, std::uint64_t cost,
            std::string_view asked, std::string_view policy, std::string_view by = {}) {
   if (decision.reason == Reason::invalid || decision.reason == Reason::unavailable) {
@@ -141,6 +141,14 @@ Before order_of(const Arguments& arguments) {
         }}});
 }
 
+/// Whether a policy is the one of that name, or another of the list of that name.
+bool is_of(std::string_view policy, std::string_view name) {
+  if (!policy.starts_with(name)) return false;
+  policy.remove_prefix(name.size());
+  return policy.empty() || (policy.size() == 2 && policy[0] == '#' && policy[1] >= '2' &&
+                            policy[1] <= static_cast<char>('0' + Limits::kMax));
+}
+
 /// Which keys `list` shows.
 class Filter {
  public:
@@ -154,7 +162,7 @@ class Filter {
     }
   }
   [[nodiscard]] bool takes(const KeyInfo& row) const {
-    if (arguments_.has(Arg::only_policy) && row.policy != arguments_.text(Arg::only_policy))
+    if (arguments_.has(Arg::only_policy) && !is_of(row.policy, arguments_.text(Arg::only_policy)))
       return false;
     if (!arguments_.has(Arg::match)) return true;
     return row.key && ::fnmatch(arguments_.text(Arg::match).c_str(), escape(*row.key).c_str(),
@@ -197,13 +205,17 @@ KeyInfo never_seen(std::string policy, std::string key, const Limit& limit, bool
 
 /// Takes a permit and gives it back: that one could be had is what is to be known. Returns the exit
 /// code.
-int take_permit(const Arguments& arguments, const Limiters& limiters, const std::string& key) {
+void check_that_no_cost_is_given(const Arguments& arguments) {
   if (arguments.has(Arg::cost)) {
     throw Error(
         Errc::bad_option,
         fmt::format("policy \"{}\" gives permits, and a permit has no cost; leave --cost out",
                     arguments.text(Arg::policy)));
   }
+}
+
+int take_permit(const Arguments& arguments, const Limiters& limiters, const std::string& key) {
+  check_that_no_cost_is_given(arguments);
   Limiter limiter = limiters[0];
   const Permit permit = limiter.permit(key);
   if (!permit || arguments.has(Arg::json))
@@ -252,6 +264,7 @@ int peek(const Arguments& arguments) {
   const std::uint64_t cost = cost_of(arguments);
   Segment segment = open_to_read(arguments);
   const Limiters limiters = segment.limiters(arguments.text(Arg::policy));
+  if (gives_permits(limiters)) check_that_no_cost_is_given(arguments);
   const AllOf seen = gives_permits(limiters) ? AllOf{.decision = limiters[0].peek_permit(key)}
                                              : limiters.peek(key, cost);
   return answer(arguments, limiters, seen, cost, "would be ");
@@ -319,7 +332,17 @@ int reset(const Arguments& arguments) {
   } else {
     const std::string key = key_of(arguments);
     Segment segment = open_to_write(arguments);
-    forgotten = segment.limiters(arguments.text(Arg::policy)).reset(key) ? 1 : 0;
+    Limiters limiters = segment.limiters(arguments.text(Arg::policy));
+    if (gives_permits(limiters)) {
+      throw Error(
+          Errc::bad_option,
+          fmt::format("policy \"{}\" gives permits, which are out until they are given back, "
+                      "their process ends, or their lease does; `rlctl list {} --policy {}` "
+                      "shows whose they are",
+                      arguments.text(Arg::policy), arguments.text(Arg::segment),
+                      arguments.text(Arg::policy)));
+    }
+    forgotten = limiters.reset(key) ? 1 : 0;
   }
   if (arguments.has(Arg::json)) {
     put_json(Json{{"forgotten", forgotten}});

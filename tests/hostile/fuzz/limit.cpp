@@ -1,7 +1,7 @@
 /// \file
-/// The grammar of limits and of lists of them, for libFuzzer: what parses is printed, and what is printed parses to the
-/// same limit and the same text; what does not parse says where, with a piece of the text itself, or
-/// is one of the few sentences about what the numbers come to.
+/// The grammar of limits and of lists of them, for libFuzzer: what parses is printed, and what is
+/// printed parses to the same limit and the same text; what does not parse says where, with a piece
+/// of the text itself, or is one of the few sentences about what the numbers come to.
 #include <fmt/format.h>
 
 #include <algorithm>

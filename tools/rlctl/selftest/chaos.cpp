@@ -177,8 +177,8 @@ Arena::Arena(unsigned worker_count, Fault planted)
   (void)limiter(Crowd::ledger).try_acquire(key(Crowd::ledger, 0));
 }
 
-/// An eviction among equals takes the first slot on the list: keys of one first slot that are called
-/// at once would evict each other for ever, and so give everything an excuse.
+/// An eviction among equals takes the first slot on the list: keys of one first slot that are
+/// called at once would evict each other for ever, and so give everything an excuse.
 void Arena::spread_flood() {
   const Binding& flood = binding(Crowd::flood);
   std::vector<std::uint64_t> first_slots;

@@ -1,6 +1,6 @@
 /// \file
-/// The table's own code over a cell that counts what its compare-and-swaps come to (the library does
-/// not: it would cost every decision), and that dawdles before some of them and some reads, so
+/// The table's own code over a cell that counts what its compare-and-swaps come to (the library
+/// does not: it would cost every decision), and that dawdles before some of them and some reads, so
 /// that more rivals come in between than chance alone would send.
 #pragma once
 
@@ -61,9 +61,9 @@ inline Binding bind(View& view, std::string_view policy_name) {
           nullptr};
 }
 
-/// Decides and counts as Limiter::try_acquire does (src/limiter.cpp), by the same rules and the same
-/// table over slots of another type; only the Decision has no durations. Both are held to the same
-/// answers and the same bytes in tests/selftest_test.cpp.
+/// Decides and counts as Limiter::try_acquire does (src/limiter.cpp), by the same rules and the
+/// same table over slots of another type; only the Decision has no durations. Both are held to the
+/// same answers and the same bytes in tests/selftest_test.cpp.
 template <class Cell = WatchedSlot>
 Decision watched_acquire(const Binding& binding, std::string_view key) noexcept {
   View& view = *binding.view;
