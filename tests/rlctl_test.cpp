@@ -537,18 +537,18 @@ TEST_CASE("explain_says_in_plain_words_what_a_limit_allows") {
       "  1 min     651\n"
       "    1 h   36051\n"
       "    1 d  864051\n");
-  check_answer(rlctl({"explain", "window 1000/h"}), 0,
-               "window 1k/h: fixed windows for each key\n"
-               "window      1 h, of the clock in UTC: 1000 calls in each\n"
-               "when full   evict: a key that finds no room takes the slot that owes the fewest, "
-               "whose key starts anew\n"
-               "worst case  the count, times one more than the windows that T fills, in any time "
-               "of length T:\n"
-               "      T  calls\n"
-               "    1 s   2000\n"
-               "  1 min   2000\n"
-               "    1 h   2000\n"
-               "    1 d  25000\n");
+  check_answer(
+      rlctl({"explain", "window 1000/h"}), 0,
+      "window 1k/h: fixed windows for each key\n"
+      "window      1 h, of the clock in UTC: 1000 calls in each\n"
+      "when full   evict: a key that finds no room takes the slot that owes the fewest, "
+      "whose key starts anew\n"
+      "worst case  count x (ceil(T / window) + 1) calls of cost 1 in any time of length T:\n"
+      "      T  calls\n"
+      "    1 s   2000\n"
+      "  1 min   2000\n"
+      "    1 h   2000\n"
+      "    1 d  25000\n");
   check_answer(rlctl({"explain", "sliding 100/m", "--json"}), 0,
                R"({"policy_limit":"sliding 100/m","algorithm":"sliding_window","count":100,)"
                R"("period_ns":60000000000,"limit":100,"when_full":"evict","worst_case":[)"
