@@ -141,7 +141,8 @@ class RL_EXPORT Segment {
   /// at is completed by who asks next. Those that are there stand, also where they are more: see
   /// Limiters::differs(). Errors: as limiter(), and bad_limit for a concurrency limit among others.
   [[nodiscard]] Limiters limiters(std::string_view policy, const Limits& limits);
-  /// Returns the limiters of a list that exists, as far as it is there; of one limit, too. Errors:
+  /// Returns the limiters of a list that exists, as far as it is there; of one limit, too. (A policy
+  /// of your own whose name is NAME#2 is part of the list NAME.) Errors:
   /// unknown_policy.
   [[nodiscard]] Limiters limiters(std::string_view policy);
 

@@ -125,7 +125,7 @@ using PermitRival = BasicRival<PermitActor, PermitStep, PermitOutcome>;
 /// An operation under the stepper, by a victim that has a permit before it or has not.
 struct PermitOperation {
   const char* name;
-  enum Kind { take, release, renew, fence, holds, peek } kind;
+  enum Kind { take, release, renew, fence, holds, peek, reset_all } kind;
   PermitScript rivals_before = {};
   bool gives_back_before = false;  ///< the victim took one and gave it back: the slots are there
 };
@@ -146,6 +146,7 @@ const std::vector<PermitOperation>& operations() {
       {"draw a fencing number", PermitOperation::fence, {{take}, {fence}}},
       {"ask whether it is held", PermitOperation::holds, {{take}}},
       {"peek at permits", PermitOperation::peek, {{take}}},
+      {"reset all", PermitOperation::reset_all, {{take}}},
   };
   return kOperations;
 }
@@ -219,6 +220,10 @@ class PermitOrdeal final : private Walk {
         break;
       case PermitOperation::peek:
         done_ = limiter_.peek_permit("k").remaining < kPermits;  // one of them is ours
+        break;
+      case PermitOperation::reset_all:
+        (void)scratch_->reset_all();
+        done_ = true;
         break;
     }
   }
@@ -300,6 +305,10 @@ class PermitOrdeal final : private Walk {
     } else if (fence_ != 0 && fence_ == highest_fence_) {
       blame("stopped", "F violated: one number for two");
     }
+    const bool is_reset = operation_.kind == PermitOperation::reset_all;
+    const auto still = is_reset ? rival_.run({{PermitStep::peek}}) : std::nullopt;
+    if (is_reset && (!still || still->front().out != rivals_out_))
+      blame("stopped", "S violated: a permit was taken from its holder");
     if (permit_) (void)permit_.release();
     find_lost("stopped", false);
   }
