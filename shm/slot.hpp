@@ -51,9 +51,8 @@ constexpr bool is_member_of(std::uint64_t tag, std::uint64_t identity) noexcept 
 }
 
 /// Of Slot::tag(). Pairs with compare_exchange; what its caller wrote before (the policy's entry)
-/// is seen. More than acquire, as who gave a permit back must not look for the hint before that
-/// (src/permits.cpp). On x86 it is the same instruction.
-inline constexpr std::memory_order kTagOrder = std::memory_order_seq_cst;
+/// is seen.
+inline constexpr std::memory_order kTagOrder = std::memory_order_acquire;
 
 /// Of both loads of Slot::words(). Pairs with compare_exchange: an inserter's scan must not be
 /// ordered before its own claim (table.hpp, guarantee S). On x86 it is the same instruction as an
@@ -81,8 +80,14 @@ class Slot {
   /// Not std::atomic<16 bytes>: g++ sends that to libatomic, which may take a lock of this process.
   /// The builtin with -mcx16 is one cmpxchg16b; a test reads the object code to hold it to that.
   bool compare_exchange(SlotWords expected, SlotWords desired) noexcept {
-    return __sync_bool_compare_and_swap(reinterpret_cast<Wide*>(this), widen(expected),
-                                        widen(desired));
+    const bool is_swapped = __sync_bool_compare_and_swap(reinterpret_cast<Wide*>(this),
+                                                         widen(expected), widen(desired));
+#if !defined(__x86_64__)
+    // clang makes of it acquire and release, which lets a later acquire load go before it: who gave
+    // a permit back must not have looked for the hint already (src/permits.cpp).
+    __sync_synchronize();
+#endif
+    return is_swapped;
   }
 
  private:
