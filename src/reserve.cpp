@@ -65,10 +65,10 @@ Decision Limiter::acquire_for(std::string_view key, std::uint64_t cost,
       return give_up(binding, key, told);
     }
     // Windows have no line: whoever is first when there is room again passes.
-    const bool in_time = ns_of(told.at.time_since_epoch()) <= deadline_ns;
-    const bool may_pass_later = told.reason == Reason::limited && in_time &&
-                                counts_by_windows(binding.policy.limit.algorithm());
-    const auto wait = std::min(told.retry_after, left);
+    const std::uint64_t at_ns = ns_of(told.at.time_since_epoch());
+    const auto wait = to_nanoseconds(at_ns > began ? std::min(at_ns - began, kTimeMax) : 0);
+    const bool may_pass_later = told.reason == Reason::limited && wait > wait.zero() &&
+                                wait <= left && counts_by_windows(binding.policy.limit.algorithm());
     if (!may_pass_later || !wait_for(clock, told.at, wait)) return told;
     // Whatever the clock says, each wait takes something of what is left: there is a last one.
     const std::uint64_t now = clock.now();
