@@ -315,6 +315,14 @@ class Table {
     return seen;
   }
 
+  /// Returns what the key's slot holds, settled; zeros when it has none.
+  [[nodiscard]] SlotWords read(const KeyHash& key) const noexcept {
+    const std::uint64_t index = find(key);
+    if (index == kNowhere) return {};
+    const SlotWords words = settled(slot(index));
+    return is_member_of(words.tag, key.identity) ? words : SlotWords{};
+  }
+
   /// Frees the key's slot if the predicate agrees with its words; returns whether it did.
   template <class Predicate>
   bool free_if(std::uint64_t index, Predicate&& agrees) const noexcept {

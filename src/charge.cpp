@@ -1,5 +1,5 @@
 // What is counted beside the calls that ask first: charges after the fact, holds and their
-// settlement, and an operator's word.
+// settlement, and what is to be left.
 #include <rl/limiter.hpp>
 
 #include "src/decide.hpp"

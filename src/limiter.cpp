@@ -53,14 +53,9 @@ Decision look(const Binding& binding, std::string_view key, const Operation& ope
   if (key.empty() || operation.cost == 0 || view.forsaken.load(std::memory_order_relaxed))
     return refused(view, key, operation.cost);
   if (is_asked_for_permits(binding)) return {.reason = Reason::invalid};
-  const shm::KeyHash hash = hash_of(binding, key);
-  const std::uint64_t index = view.table.find(hash);
-  shm::SlotWords words;
-  if (index != view.table.kNowhere) words = view.table.settled(view.table.slot(index));
-  const bool has_slot = shm::is_member_of(words.tag, hash.identity);
-
+  const shm::SlotWords words = view.table.read(hash_of(binding, key));
   CallRules<OwnTime, Operation> rules(binding, OwnTime{&view.clock}, operation);
-  rules.look(has_slot ? shm::policy_of(words.tag) : binding.id, has_slot ? words.state : 0);
+  rules.look(shm::is_member(words.tag) ? shm::policy_of(words.tag) : binding.id, words.state);
   Decision seen = decision_of(rules, operation.cost, view.clock);
   seen.charged = 0;
   return seen;

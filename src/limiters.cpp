@@ -12,12 +12,8 @@
 namespace rl {
 namespace {
 
-std::string name_in_list(std::string_view policy, std::size_t i) {
-  return i == 0 ? std::string(policy) : fmt::format("{}#{}", policy, i + 1);
-}
-
-bool gives_permits(const Limit& limit) noexcept {
-  return limit.algorithm() == Algorithm::concurrency;
+bool is_of_permits(const Limit& limit) noexcept {
+  return gives_permits(limit.algorithm());
 }
 
 /// A list has to be one that a call can be asked of.
@@ -32,18 +28,18 @@ Error gives_no_calls(const Text& limits) {
 }  // namespace
 
 Limiters Segment::limiters(std::string_view policy, const Limits& limits) {
-  if (limits.size() > 1 && std::any_of(limits.begin(), limits.end(), gives_permits))
+  if (limits.size() > 1 && std::any_of(limits.begin(), limits.end(), is_of_permits))
     throw gives_no_calls(limits);
   // Before the first is made: the last has the longest name.
-  shm::PolicyTable::check_name(name_in_list(policy, limits.size() - 1));
+  shm::PolicyTable::check_name(Limiters::policy(policy, limits.size() - 1));
   // What the segment has stands, and may be no part of a list.
   if (limits.size() > 1 && core_->view().policies.find(policy) != 0) {
     const Limit first = limiter(policy).limit();
-    if (gives_permits(first)) throw gives_no_calls(first);
+    if (is_of_permits(first)) throw gives_no_calls(first);
   }
   std::vector<Limiter> all;
   for (std::size_t i = 0; i < limits.size(); ++i)
-    all.push_back(limiter(name_in_list(policy, i), limits[i]));
+    all.push_back(limiter(Limiters::policy(policy, i), limits[i]));
   add_rest(policy, all);
   return {policy, std::move(all), limits.size()};
 }
@@ -57,10 +53,10 @@ Limiters Segment::limiters(std::string_view policy) {
 /// Adds the limits of a list that the segment has beyond those that are known.
 void Segment::add_rest(std::string_view policy, std::vector<Limiter>& all) {
   while (all.size() < Limits::kMax) {
-    const std::string name = name_in_list(policy, all.size());
+    const std::string name = Limiters::policy(policy, all.size());
     if (core_->view().policies.find(name) == 0) return;
     all.push_back(limiter(name));
-    if (!gives_permits(all.back().limit())) continue;
+    if (!is_of_permits(all.back().limit())) continue;
     all.pop_back();  // somebody's policy of that name, and no part of a list
     return;
   }
@@ -92,7 +88,11 @@ bool Limiters::reset(std::string_view key) noexcept {
 }
 
 std::string Limiters::policy(std::size_t i) const {
-  return name_in_list(name_, i);
+  return policy(name_, i);
+}
+
+std::string Limiters::policy(std::string_view name, std::size_t i) {
+  return i == 0 ? std::string(name) : fmt::format("{}#{}", name, i + 1);
 }
 
 Limits Limiters::limits() const {

@@ -34,20 +34,9 @@ inline shm::KeyHash hash_of_fence(const shm::Hasher& hasher, shm::Hash128 key) n
   return hash_of_part(hasher, key, WordKind::fence, 0);
 }
 
-/// Decides nothing where a caller's clock cannot explain the state: no word of ours is beyond a
-/// horizon, so the slot is another policy's, by bytes gone wrong.
-struct OnlyActs {
-  [[nodiscard]] static Verdict look(const Parameters&, std::uint64_t state,
-                                    std::uint64_t) noexcept {
-    Verdict verdict{};
-    verdict.state = state;
-    return verdict;
-  }
-};
-
 /// Takes a permit that is not out, or whose holder is dead. Allowed: the state is the permit.
 /// Denied: `retry_after_ns` is what is left of its lease.
-struct TakePermit : OnlyActs {
+struct TakePermit {
   shm::Sitter sitter;
   shm::Participant& participant;
   shm::Liveness* liveness;  ///< none: a holder is dead only if its seat has a successor
@@ -88,7 +77,7 @@ struct TakePermit : OnlyActs {
 
 /// Marks the hint, unless it says that all permits are out, or somebody marked it just now: then
 /// the state stays, and says so.
-struct MarkHint : OnlyActs {
+struct MarkHint {
   [[nodiscard]] Verdict act(const Parameters& parameters, std::uint64_t state,
                             std::uint64_t now_ns) const noexcept {
     const HintWord hint = HintWord::of(state);
@@ -102,7 +91,7 @@ struct MarkHint : OnlyActs {
 };
 
 /// Draws the next fencing number. Denied when they have run out.
-struct DrawFence : OnlyActs {
+struct DrawFence {
   [[nodiscard]] Verdict act(const Parameters&, std::uint64_t state,
                             std::uint64_t now_ns) const noexcept {
     Verdict verdict{};

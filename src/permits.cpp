@@ -129,9 +129,8 @@ Taker::Seen Taker::try_once() noexcept {
 Taker::Seen Taker::look_at(std::uint32_t index, shm::Liveness* liveness) noexcept {
   const shm::KeyHash hash = hash_of_permit(binding_.hasher, hash_, index);
   CallRules<OwnTime, TakePermit> rules(binding_, OwnTime{&view_.clock},
-                                       {{}, sitter_, view_.participant, liveness});
-  const shm::Update update = view_.table.update(hash, rules);
-  if (update.promoted) view_.labels.write(update.slot_index, hash.identity, key_);
+                                       {sitter_, view_.participant, liveness});
+  const shm::Update update = apply(binding_, key_, hash, rules);
   if (rules.is_unavailable()) return Seen::no_time;
   if (update.outcome != shm::Update::decided) return Seen::no_room;
   verdict_ = rules.verdict();
@@ -147,8 +146,7 @@ Taker::Seen Taker::look_at(std::uint32_t index, shm::Liveness* liveness) noexcep
 HintWord Taker::mark_hint() noexcept {
   const shm::KeyHash hash = hash_of_hint(hash_);
   CallRules<OwnTime, MarkHint> rules(binding_, OwnTime{&view_.clock}, {});
-  const shm::Update update = view_.table.update(hash, rules);
-  if (update.promoted) view_.labels.write(update.slot_index, hash.identity, key_);
+  const shm::Update update = apply(binding_, key_, hash, rules);
   hint_slot_ = view_.table.kNowhere;
   const bool has_slot = update.outcome == shm::Update::decided && update.has_slot;
   // Under another policy, by bytes gone wrong, it is nobody's hint.
@@ -261,11 +259,7 @@ Decision Limiter::peek_permit(std::string_view key) const noexcept {
   Verdict verdict{};
   for (std::uint32_t i = 0; i < permits.limit; ++i) {
     const shm::KeyHash permit = hash_of_permit(binding.hasher, hash, i);
-    const std::uint64_t index = view.table.find(permit);
-    shm::SlotWords words;
-    if (index != view.table.kNowhere) words = view.table.settled(view.table.slot(index));
-    const bool is_permit = shm::is_member_of(words.tag, permit.identity);
-    const PermitWord word = PermitWord::of(is_permit ? words.state : 0);
+    const PermitWord word = PermitWord::of(view.table.read(permit).state);
     const std::uint64_t now = view.clock.now();  // after the words, as for any decision
     if (now == shm::Clock::kNoTime) return {.reason = Reason::unavailable, .policy = binding.id};
     const std::uint64_t left = lease_left_ns(permits, word, now);

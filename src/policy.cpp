@@ -19,7 +19,7 @@ constexpr std::uint64_t ns_of(std::chrono::nanoseconds duration) noexcept {
 /// that charges after the fact and reservations may add: as much again, and at least an hour's.
 std::uint64_t horizon_of(const Limit& limit) noexcept {
   constexpr std::uint64_t kDebtNs = 3'600'000'000'000;
-  if (limit.algorithm() == Algorithm::concurrency) return ns_of(limit.lease());
+  if (gives_permits(limit.algorithm())) return ns_of(limit.lease());
   if (counts_by_windows(limit.algorithm())) return 2 * ns_of(limit.period());
   const std::uint64_t tolerance_ns = ns_of(limit.interval()) * limit.burst();
   return std::min(tolerance_ns + std::max(tolerance_ns, kDebtNs), TokenBucket::kToleranceMax);

@@ -170,9 +170,7 @@ TEST_CASE_TEMPLATE("A_waiting_exactly_retry_after_succeeds_and_a_nanosecond_less
     Life<P> key(test::seed() + run);
     std::uint64_t state = 0;
     for (int call = 0; call < 40; ++call) {
-      const bool steps_back = key.random() % 8 == 0;
-      const std::uint64_t step = key.random() % (key.scale / 4 + 2);
-      key.now = steps_back ? key.now - std::min(key.now, step) : key.now + step;
+      key.step(4, 8);
       if (key.random() % 8 == 0) state = charge(key.params, state, key.now, key.cost());
       const std::uint64_t cost = key.cost();
       const Verdict v = acquire(key.params, state, key.now, cost);
@@ -205,9 +203,7 @@ TEST_CASE_TEMPLATE(
     };
     std::uint64_t state = 0;
     for (int call = 0; call < 40; ++call) {
-      const bool steps_back = key.random() % 8 == 0;
-      const std::uint64_t step = key.random() % (key.scale / 4 + 2);
-      key.now = steps_back ? key.now - std::min(key.now, step) : key.now + step;
+      key.step(4, 8);
       if (key.random() % 8 == 0) state = charge(key.params, state, key.now, key.cost());
       const std::uint64_t cost = key.cost();
       if (key.random() % 2 == 0) {

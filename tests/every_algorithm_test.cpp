@@ -2,7 +2,6 @@
 // the tests of one operation or of one algorithm leave out.
 
 #include <doctest/doctest.h>
-#include <sched.h>
 
 #include <algorithm>
 #include <array>
@@ -11,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/in_processes.hpp"
 #include "tests/support.hpp"
 
 namespace rl {
@@ -18,7 +18,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int kProcesses = 4;
+constexpr std::size_t kProcesses = 4;
 
 /// Of each algorithm a limit of which 100 calls pass at once; time stands still.
 constexpr const char* kHundred[] = {"1/h burst=100", "leaky 1/h queue=99", "window 100/h",
@@ -26,21 +26,6 @@ constexpr const char* kHundred[] = {"1/h burst=100", "leaky 1/h queue=99", "wind
 
 SegmentOptions by_hand() {
   return {.keys = 1'000, .clock = ClockSource::manual};
-}
-
-/// Runs `body(which)` in processes that begin together.
-template <class Body>
-void in_processes(Body&& body) {
-  test::StartingGun gun;
-  std::vector<test::Child> children;
-  for (int which = 0; which < kProcesses; ++which) {
-    children.emplace_back([&, which] {
-      gun.wait();
-      body(which);
-    });
-  }
-  gun.fire();
-  for (test::Child& child : children) REQUIRE(child.wait() == 0);
 }
 
 TEST_CASE("many_keys_and_many_limits_at_once_are_charged_as_one_by_one") {
@@ -75,7 +60,7 @@ TEST_CASE("A_processes_that_bring_their_own_time_get_exactly_the_limit") {
     test::Scratch segment(by_hand());
     Limiter api = segment->limiter("api", Limit::parse(text));
     test::Shared<std::atomic<int>> admitted;
-    in_processes([&](int) {
+    test::in_processes(kProcesses, [&](std::size_t) {
       for (int call = 0; call < 50; ++call)
         admitted[0] += api.try_acquire_at(segment->now(), "hot") ? 1 : 0;
     });
@@ -88,7 +73,7 @@ TEST_CASE("A_what_a_peek_shows_beside_callers_only_falls_and_ends_with_what_is_l
     CAPTURE(text);
     test::Scratch segment(by_hand());
     Limiter api = segment->limiter("api", Limit::parse(text));
-    in_processes([&](int which) {
+    test::in_processes(kProcesses, [&](std::size_t which) {
       std::uint64_t seen = 100;
       for (int call = 0; call < 30; ++call) {
         if (which % 2 == 0) {
@@ -112,7 +97,7 @@ TEST_CASE("A_S_resets_beside_callers_give_the_limit_anew_as_often_as_they_say_an
     test::Scratch segment(by_hand());
     Limiter api = segment->limiter("api", Limit::parse(text));
     test::Shared<std::atomic<std::uint64_t>> counts(2);
-    in_processes([&](int) {
+    test::in_processes(kProcesses, [&](std::size_t) {
       for (int call = 0; call < 20'000; ++call) {
         counts[0] += api.try_acquire("hot") ? 1U : 0U;
         if (call % 500 == 0) counts[1] += api.reset("hot") ? 1U : 0U;
@@ -132,7 +117,7 @@ TEST_CASE("A_windows_have_no_line_and_processes_reserve_exactly_what_passes_now"
     test::Scratch segment(by_hand());
     Limiter api = segment->limiter("api", Limit::parse(text));
     test::Shared<std::atomic<int>> reserved;
-    in_processes([&](int) {
+    test::in_processes(kProcesses, [&](std::size_t) {
       for (int call = 0; call < 50; ++call) {
         const Reservation r = api.reserve("hot", 1, Instant::max());
         if (r && (r.wait != 0ns || r.at != segment->now())) throw 1;
@@ -145,7 +130,7 @@ TEST_CASE("A_windows_have_no_line_and_processes_reserve_exactly_what_passes_now"
 }
 
 TEST_CASE("A_processes_that_wait_for_windows_all_pass_and_no_window_has_more_than_its_limit") {
-  constexpr int kCalls = 15;
+  constexpr std::size_t kCalls = 15;
   constexpr std::uint64_t kLimit = 20;
   constexpr auto kWindow = 100ms;
   for (const char* text : {"window 20/100ms", "sliding 20/100ms"}) {
@@ -155,11 +140,11 @@ TEST_CASE("A_processes_that_wait_for_windows_all_pass_and_no_window_has_more_tha
     // The state that a call left names its window, and what was counted there.
     test::Shared<std::atomic<std::uint64_t>> charged(kProcesses * kCalls);
     const Instant began = segment->now();
-    in_processes([&](int which) {
-      for (int call = 0; call < kCalls; ++call) {
+    test::in_processes(kProcesses, [&](std::size_t which) {
+      for (std::size_t call = 0; call < kCalls; ++call) {
         const Decision d = api.acquire_for("hot", 1, 60s);
         if (!d) throw 1;
-        charged[static_cast<std::size_t>(which * kCalls + call)] = d.charged;
+        charged[which * kCalls + call] = d.charged;
       }
     });
     std::vector<std::uint64_t> states;
@@ -177,7 +162,7 @@ TEST_CASE("A_what_processes_give_back_to_a_leaky_bucket_is_there_again_where_it_
   Limiter api = segment->limiter("api", Limit::leaky(1, 1h, 99));
   test::Shared<std::atomic<int>> kept;
   test::Shared<std::atomic<int>> given;
-  in_processes([&](int) {
+  test::in_processes(kProcesses, [&](std::size_t) {
     for (int call = 0; call < 5'000; ++call) {
       Decision d = api.try_acquire("hot");
       if (!d) continue;
@@ -196,8 +181,8 @@ TEST_CASE("A_what_processes_hold_of_a_leaky_bucket_and_settle_for_more_is_owed_i
   test::Scratch segment(by_hand());
   Limiter api = segment->limiter("api", Limit::leaky(1'000, 1s, 999'999));
   test::Shared<std::atomic<std::uint64_t>> worked;
-  in_processes([&](int which) {
-    std::mt19937_64 random(static_cast<std::uint64_t>(which));
+  test::in_processes(kProcesses, [&](std::size_t which) {
+    std::mt19937_64 random(which);
     for (int call = 0; call < 5'000; ++call) {
       const std::uint64_t estimate = 1 + random() % 9;
       const std::uint64_t actual = estimate + random() % 9;
@@ -220,7 +205,7 @@ TEST_CASE("A_two_limits_of_any_algorithm_pass_together_as_often_as_the_scarcer_o
     Limiter first = segment->limiter("first", Limit::parse(ample[i]));
     Limiter last = segment->limiter("last", Limit::parse(scarce[i]));
     test::Shared<std::atomic<int>> passed;
-    in_processes([&](int) {
+    test::in_processes(kProcesses, [&](std::size_t) {
       for (int call = 0; call < 200; ++call)
         passed[0] += all_of({{first, "ip"}, {last, "user"}}) ? 1 : 0;
     });
@@ -311,7 +296,7 @@ TEST_CASE("A_S_holders_that_follow_each_other_renew_and_draw_rising_numbers") {
   Limiter uploads = segment->limiter("uploads", Limit::concurrency(1));
   test::Shared<std::atomic<std::uint64_t>> highest;
   test::Shared<std::atomic<int>> turns;
-  in_processes([&](int) {
+  test::in_processes(kProcesses, [&](std::size_t) {
     for (int call = 0; call < 20'000; ++call) {
       Permit permit = uploads.permit("k");
       if (!permit) continue;
@@ -322,13 +307,13 @@ TEST_CASE("A_S_holders_that_follow_each_other_renew_and_draw_rising_numbers") {
       if (!permit.release()) throw 3;
     }
   });
-  CHECK(turns[0] > kProcesses);
+  CHECK(turns[0] > static_cast<int>(kProcesses));
 }
 
 TEST_CASE("A_a_peek_at_permits_beside_takers_never_shows_more_than_there_are") {
   test::Scratch segment({.keys = 1'000});
   Limiter uploads = segment->limiter("uploads", Limit::concurrency(4));
-  in_processes([&](int which) {
+  test::in_processes(kProcesses, [&](std::size_t which) {
     for (int call = 0; call < 2'000; ++call) {
       if (which % 2 == 0) {
         Permit permit = uploads.permit("k");

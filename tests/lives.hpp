@@ -100,6 +100,13 @@ struct Life {
         scale(Kind<P>::scale(params)),
         now(any_up_to(random, std::uint64_t{1} << 61)) {}
 
+  /// Moves the clock by up to a part of the scale, and once in so often back.
+  void step(std::uint64_t part, std::uint64_t back_once_in) {
+    const bool is_back = random() % back_once_in == 0;
+    const std::uint64_t ns = random() % (scale / part + 2);
+    now = is_back ? now - std::min(now, ns) : now + ns;
+  }
+
   std::uint64_t cost() {
     const std::uint64_t most = most_at_once(params);
     return 1 + (random() % 4 == 0 ? random() % most : 0);

@@ -210,9 +210,7 @@ TEST_CASE_TEMPLATE("A_who_is_denied_a_reservation_passes_at_once_exactly_after_r
     Life<P> key(test::seed() + run);
     std::uint64_t state = 0;
     for (int call = 0; call < 20; ++call) {
-      const bool steps_back = key.random() % 8 == 0;
-      const std::uint64_t step = key.random() % (key.scale / 8 + 2);
-      key.now = steps_back ? key.now - std::min(key.now, step) : key.now + step;
+      key.step(8, 8);
       if (key.random() % 8 == 0) state = charge(key.params, state, key.now, key.cost());
       const std::uint64_t cost = key.cost();
       const std::uint64_t patience = key.random() % 2 * any_up_to(key.random, key.scale);
@@ -254,9 +252,7 @@ TEST_CASE("A_the_bound_holds_for_grants_whatever_is_called_reserved_charged_and_
       std::uint64_t state, cost, wait_ns;
     } last{0, 0, 0};
     for (int call = 0; call < 40; ++call) {
-      const bool steps_back = key.random() % 16 == 0;
-      const std::uint64_t step = key.random() % (key.scale / 8 + 2);
-      key.now = steps_back ? key.now - std::min(key.now, step) : key.now + step;
+      key.step(8, 16);
       const std::uint64_t kind = key.random() % 8;
       if (kind == 0) {
         tat = charge(bucket, tat, key.now, key.cost());
@@ -310,9 +306,7 @@ TEST_CASE("A_grants_of_a_leaky_bucket_stay_apart_whatever_is_reserved_charged_an
     std::vector<Counted> line;  // who goes ahead when, and nobody is in it twice
     std::uint64_t last = 0;     // the state after the last of them
     for (int call = 0; call < 40; ++call) {
-      const bool steps_back = key.random() % 16 == 0;
-      const std::uint64_t step = key.random() % (key.scale / 8 + 2);
-      key.now = steps_back ? key.now - std::min(key.now, step) : key.now + step;
+      key.step(8, 16);
       const std::uint64_t kind = key.random() % 8;
       const std::uint64_t cost = key.cost();
       if (kind == 0) {

@@ -2,9 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include <algorithm>
-#include <vector>
-
+#include "tests/in_processes.hpp"
 #include "tests/support.hpp"
 
 namespace rl {
@@ -12,7 +10,7 @@ namespace {
 
 constexpr const char* kLimits[] = {"1/h burst=100 floor=30", "leaky 1/h queue=99 floor=30",
                                    "window 100/h floor=30", "sliding 100/h floor=30"};
-constexpr int kProcesses = 4;
+constexpr std::size_t kProcesses = 4;
 constexpr int kCalls = 100;  // of each: one process alone could use all
 
 /// Every process makes kCalls calls of the priority that its number gives; returns what passed.
@@ -20,19 +18,12 @@ struct Passed {
   test::Shared<std::atomic<int>> of{2};
 
   void run(Limiter& api, auto priority_of) {
-    test::StartingGun gun;
-    std::vector<test::Child> children;
-    for (int i = 0; i < kProcesses; ++i) {
-      children.emplace_back([&, i] {
-        const Priority priority = priority_of(i);
-        gun.wait();
-        for (int call = 0; call < kCalls; ++call) {
-          if (api.try_acquire("hot", 1, priority)) ++of[priority == Priority::low ? 1 : 0];
-        }
-      });
-    }
-    gun.fire();
-    for (test::Child& child : children) REQUIRE(child.wait() == 0);
+    test::in_processes(kProcesses, [&](std::size_t which) {
+      const Priority priority = priority_of(which);
+      for (int call = 0; call < kCalls; ++call) {
+        if (api.try_acquire("hot", 1, priority)) ++of[priority == Priority::low ? 1 : 0];
+      }
+    });
   }
   [[nodiscard]] int normal() { return of[0].load(); }
   [[nodiscard]] int low() { return of[1].load(); }
@@ -46,9 +37,9 @@ TEST_CASE(
       test::Scratch segment({.keys = 100, .clock = ClockSource::manual});
       Limiter api = segment->limiter("api", Limit::parse(text));
       Passed passed;
-      passed.run(api, [](int) { return Priority::low; });
+      passed.run(api, [](std::size_t) { return Priority::low; });
       REQUIRE(passed.low() == 70);
-      passed.run(api, [](int) { return Priority::normal; });
+      passed.run(api, [](std::size_t) { return Priority::normal; });
       REQUIRE(passed.normal() == 30);
     }
   }
@@ -62,7 +53,7 @@ TEST_CASE(
       test::Scratch segment({.keys = 100, .clock = ClockSource::manual});
       Limiter api = segment->limiter("api", Limit::parse(text));
       Passed passed;
-      passed.run(api, [](int i) { return i % 2 == 0 ? Priority::low : Priority::normal; });
+      passed.run(api, [](std::size_t i) { return i % 2 == 0 ? Priority::low : Priority::normal; });
       REQUIRE(passed.low() <= 70);
       REQUIRE(passed.low() + passed.normal() == 100);
     }

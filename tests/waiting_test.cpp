@@ -10,6 +10,7 @@
 
 #include <rl/rl.hpp>
 
+#include "tests/in_processes.hpp"
 #include "tests/support.hpp"
 
 namespace rl {
@@ -83,21 +84,14 @@ TEST_CASE("A_reservations_of_four_processes_are_an_interval_apart_first_come_fir
     test::Scratch segment({.keys = 100, .clock = ClockSource::manual});
     Limiter api = segment->limiter("api", Limit::parse(text));
     test::Shared<Book> book;
-    StartingGun gun;
-    std::vector<test::Child> children;
-    for (std::size_t i = 0; i < kProcesses; ++i) {
-      children.emplace_back([&] {
-        gun.wait();
-        for (std::size_t call = 0; call < kCallsMax / kProcesses; ++call) {
-          const std::uint64_t asked = book[0].order++;
-          const Reservation r = api.reserve("hot", 1, Instant::max());
-          if (!r) throw 1;
-          book[0].write({r.at, r.at, asked, book[0].order++});
-        }
-      });
-    }
-    gun.fire();
-    for (test::Child& child : children) REQUIRE(child.wait() == 0);
+    test::in_processes(kProcesses, [&](std::size_t) {
+      for (std::size_t call = 0; call < kCallsMax / kProcesses; ++call) {
+        const std::uint64_t asked = book[0].order++;
+        const Reservation r = api.reserve("hot", 1, Instant::max());
+        if (!r) throw 1;
+        book[0].write({r.at, r.at, asked, book[0].order++});
+      }
+    });
     const std::vector<Turn> line = book[0].in_line();
     REQUIRE(line.size() == kCallsMax);
     std::uint64_t last_asked = 0;  // of those before in the line
@@ -116,17 +110,10 @@ TEST_CASE("A_four_processes_that_wait_for_their_turns_go_ahead_one_interval_apar
     test::Scratch segment({.keys = 100});
     Limiter api = segment->limiter("api", Limit::parse(text));
     test::Shared<Book> book;
-    StartingGun gun;
-    std::vector<test::Child> children;
-    for (std::size_t i = 0; i < kProcesses; ++i) {
-      children.emplace_back([&] {
-        gun.wait();
-        for (int call = 0; call < 50; ++call) take_a_turn(api, *segment, book[0]);
-      });
-    }
     const Instant began = segment->now();
-    gun.fire();
-    for (test::Child& child : children) REQUIRE(child.wait() == 0);
+    test::in_processes(kProcesses, [&](std::size_t) {
+      for (int call = 0; call < 50; ++call) take_a_turn(api, *segment, book[0]);
+    });
     REQUIRE(book[0].turns == 50 * kProcesses);
     require_a_line(book[0]);
     CHECK(segment->now() - began < 10 * 50 * kProcesses * kInterval);
@@ -216,30 +203,14 @@ TEST_CASE("A_P_waiters_that_are_killed_keep_their_places_and_nobody_waits_for_th
   }
 }
 
-/// Runs `body(which)` in four processes that begin together.
-template <class Body>
-void in_four_processes(Body&& body) {
-  StartingGun gun;
-  std::vector<test::Child> children;
-  for (std::size_t i = 0; i < kProcesses; ++i) {
-    children.emplace_back([&, i] {
-      gun.wait();
-      body(i);
-    });
-  }
-  gun.fire();
-  for (test::Child& child : children) REQUIRE(child.wait() == 0);
-}
-
 /// What is used of a key of this limit that nobody has called before, in tokens: also what is
 /// beyond the limit, where there is such a thing.
 std::uint64_t used(Limiter& api) {
   const Limit limit = api.limit();
   const Decision now = api.peek("hot");
-  const bool is_bucket =
-      limit.algorithm() == Algorithm::token_bucket || limit.algorithm() == Algorithm::leaky;
-  return is_bucket ? static_cast<std::uint64_t>(now.reset_after / limit.interval())
-                   : now.limit - now.remaining;
+  return counts_evenly(limit.algorithm())
+             ? static_cast<std::uint64_t>(now.reset_after / limit.interval())
+             : now.limit - now.remaining;
 }
 
 TEST_CASE("A_what_four_processes_charge_is_owed_to_the_last_token") {
@@ -250,7 +221,7 @@ TEST_CASE("A_what_four_processes_charge_is_owed_to_the_last_token") {
     test::Scratch segment({.keys = 100, .clock = ClockSource::manual});
     Limiter api = segment->limiter("api", Limit::parse(text));
     test::Shared<std::atomic<std::uint64_t>> booked;
-    in_four_processes([&](std::size_t which) {
+    test::in_processes(kProcesses, [&](std::size_t which) {
       std::mt19937_64 random(test::seed() + which);
       for (int call = 0; call < 10'000; ++call) {
         const Decision d = api.charge("hot", 1 + random() % 9);
@@ -270,7 +241,7 @@ TEST_CASE("A_what_four_processes_hold_and_settle_is_owed_as_it_was_in_truth") {
     test::Scratch segment({.keys = 100, .clock = ClockSource::manual});
     Limiter api = segment->limiter("api", Limit::parse(text));
     test::Shared<std::atomic<std::uint64_t>> worked;
-    in_four_processes([&](std::size_t which) {
+    test::in_processes(kProcesses, [&](std::size_t which) {
       std::mt19937_64 random(test::seed() + which);
       for (int call = 0; call < 10'000; ++call) {
         Decision held = api.hold("hot", 1 + random() % 9);
@@ -293,7 +264,7 @@ TEST_CASE("A_what_four_processes_set_to_be_left_passes_to_the_last_call") {
       Limiter api = segment->limiter("api", Limit::parse(text));
       test::Shared<std::atomic<std::uint64_t>> admitted;
       test::Shared<std::atomic<std::size_t>> set;
-      in_four_processes([&](std::size_t) {
+      test::in_processes(kProcesses, [&](std::size_t) {
         (void)api.try_acquire("hot", 3);
         if (!api.set_remaining("hot", left)) throw 1;
         ++set[0];

@@ -39,6 +39,11 @@ constexpr bool counts_evenly(Algorithm algorithm) noexcept {
   return algorithm == Algorithm::token_bucket || algorithm == Algorithm::leaky;
 }
 
+/// Says whether an algorithm gives permits, and takes no calls.
+constexpr bool gives_permits(Algorithm algorithm) noexcept {
+  return algorithm == Algorithm::concurrency;
+}
+
 /// How long a permit is good if nobody says otherwise.
 inline constexpr std::chrono::nanoseconds kUsualLease = std::chrono::seconds(30);
 

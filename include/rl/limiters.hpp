@@ -45,6 +45,8 @@ class RL_EXPORT Limiters {
 
   /// Returns the name of a limit's policy: NAME, or NAME#2 and so on.
   [[nodiscard]] std::string policy(std::size_t i) const;
+  /// Returns the same of a list called `name`, whether there is one or not.
+  [[nodiscard]] static std::string policy(std::string_view name, std::size_t i);
   [[nodiscard]] std::size_t size() const noexcept { return limiters_.size(); }
   [[nodiscard]] const Limiter& operator[](std::size_t i) const noexcept { return limiters_[i]; }
 

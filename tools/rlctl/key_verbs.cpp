@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <map>
+#include <set>
 #include <tuple>
 
 #include "shm/layout.hpp"
@@ -141,20 +142,15 @@ Before order_of(const Arguments& arguments) {
         }}});
 }
 
-/// Whether a policy is the one of that name, or another of the list of that name.
-bool is_of(std::string_view policy, std::string_view name) {
-  if (!policy.starts_with(name)) return false;
-  policy.remove_prefix(name.size());
-  return policy.empty() || (policy.size() == 2 && policy[0] == '#' && policy[1] >= '2' &&
-                            policy[1] <= static_cast<char>('0' + Limits::kMax));
-}
-
 /// Which keys `list` shows.
 class Filter {
  public:
   Filter(const Arguments& arguments, Segment& segment) : arguments_(arguments) {
-    if (arguments.has(Arg::only_policy))
-      (void)segment.limiter(arguments.text(Arg::only_policy));  // throws for an unknown one
+    if (arguments.has(Arg::only_policy)) {
+      const std::string& name = arguments.text(Arg::only_policy);
+      (void)segment.limiter(name);  // throws for an unknown one
+      for (std::size_t i = 0; i < Limits::kMax; ++i) policies_.insert(Limiters::policy(name, i));
+    }
     if (arguments.has(Arg::match) && !segment.info().labels) {
       throw Error(Errc::bad_option, fmt::format("{}: keeps no labels, so no key can match; leave "
                                                 "--match out",
@@ -162,8 +158,7 @@ class Filter {
     }
   }
   [[nodiscard]] bool takes(const KeyInfo& row) const {
-    if (arguments_.has(Arg::only_policy) && !is_of(row.policy, arguments_.text(Arg::only_policy)))
-      return false;
+    if (!policies_.empty() && policies_.count(row.policy) == 0) return false;
     if (!arguments_.has(Arg::match)) return true;
     return row.key && ::fnmatch(arguments_.text(Arg::match).c_str(), escape(*row.key).c_str(),
                                 FNM_NOESCAPE) == 0;
@@ -171,6 +166,7 @@ class Filter {
 
  private:
   const Arguments& arguments_;
+  std::set<std::string> policies_;  ///< of the list that is asked for; none: all
 };
 
 /// Returns the first `most` rows of that order, best first, never holding more than one beyond
@@ -203,8 +199,6 @@ KeyInfo never_seen(std::string policy, std::string key, const Limit& limit, bool
   return row;
 }
 
-/// Takes a permit and gives it back: that one could be had is what is to be known. Returns the exit
-/// code.
 void check_that_no_cost_is_given(const Arguments& arguments) {
   if (arguments.has(Arg::cost)) {
     throw Error(
@@ -214,6 +208,8 @@ void check_that_no_cost_is_given(const Arguments& arguments) {
   }
 }
 
+/// Takes a permit and gives it back: that one could be had is what is to be known. Returns the exit
+/// code.
 int take_permit(const Arguments& arguments, const Limiters& limiters, const std::string& key) {
   check_that_no_cost_is_given(arguments);
   Limiter limiter = limiters[0];
@@ -226,7 +222,7 @@ int take_permit(const Arguments& arguments, const Limiters& limiters, const std:
 }
 
 bool gives_permits(const Limiter& limiter) {
-  return limiter.limit().algorithm() == Algorithm::concurrency;
+  return rl::gives_permits(limiter.limit().algorithm());
 }
 bool gives_permits(const Limiters& limiters) {
   return limiters.size() == 1 && gives_permits(limiters[0]);
@@ -264,9 +260,10 @@ int peek(const Arguments& arguments) {
   const std::uint64_t cost = cost_of(arguments);
   Segment segment = open_to_read(arguments);
   const Limiters limiters = segment.limiters(arguments.text(Arg::policy));
-  if (gives_permits(limiters)) check_that_no_cost_is_given(arguments);
-  const AllOf seen = gives_permits(limiters) ? AllOf{.decision = limiters[0].peek_permit(key)}
-                                             : limiters.peek(key, cost);
+  const bool of_permits = gives_permits(limiters);
+  if (of_permits) check_that_no_cost_is_given(arguments);
+  const AllOf seen =
+      of_permits ? AllOf{.decision = limiters[0].peek_permit(key)} : limiters.peek(key, cost);
   return answer(arguments, limiters, seen, cost, "would be ");
 }
 

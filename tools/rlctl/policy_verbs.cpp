@@ -6,7 +6,6 @@
 #include "tools/rlctl/verbs.hpp"
 
 namespace rl::ctl {
-
 namespace {
 
 [[noreturn]] void refuse_to_change(const Segment& segment, const std::string& name,
@@ -23,7 +22,7 @@ void check_what_stands(const Segment& segment, const std::string& name, const Li
   std::vector<std::string> stands;
   bool differs = false;
   for (std::size_t i = 0; i < Limits::kMax; ++i) {
-    const std::string part = i == 0 ? name : fmt::format("{}#{}", name, i + 1);
+    const std::string part = Limiters::policy(name, i);
     const auto at = std::find_if(policies.begin(), policies.end(),
                                  [&](const PolicyInfo& policy) { return policy.name == part; });
     if (at == policies.end() || !at->limit) break;
