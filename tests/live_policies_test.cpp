@@ -325,6 +325,32 @@ TEST_CASE("A_a_change_whose_operator_was_killed_is_dated_by_the_next_call_on_any
   CHECK(api.peek("k").reset_after == 40s);
 }
 
+TEST_CASE("A_a_call_at_a_time_before_the_change_counts_at_the_change") {
+  test::Scratch segment(by_hand());
+  segment->advance_clock(1s);
+  Limiter api = segment->limiter("api", Limit::per_second(1'000).burst(10));
+  segment->advance_clock(1s);
+  const Instant before = segment->now() - 500ms;
+  segment->set_policy("api", Limit::per_second(1).burst(10));
+  CHECK(api.try_acquire_at(before, "k", 10));
+  CHECK(api.peek("k").reset_after == 10s);
+}
+
+TEST_CASE("A_a_date_far_ahead_by_bytes_gone_wrong_ends_no_debt") {
+  test::Scratch segment(by_hand());
+  segment->advance_clock(1s);
+  Limiter api = segment->limiter("api", Limit::per_hour(10));
+  CHECK(call(api, 10) == 10);
+  segment->set_policy("api", Limit::per_hour(5).burst(10));
+  {
+    const shm::Mapping mapping =
+        shm::Mapping::attach(segment.path(), shm::Access::read_write, false);
+    mapping.policies()[0].changed_ns.store(~std::uint64_t{0}, std::memory_order_relaxed);
+  }
+  CHECK(call(api, 1) == 0);
+  CHECK(api.peek("k").reset_after == 2h);
+}
+
 TEST_CASE("A_a_limit_that_only_watches_denies_nobody_and_charges_only_what_passes") {
   test::Scratch segment(by_hand());
   Limiter api = segment->limiter("api", Limit::per_hour(2).shadow(true));
