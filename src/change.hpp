@@ -43,6 +43,10 @@ bool remove_policy(const Place& place, std::string_view name);
 /// as make_policy.
 void note_asked(const Place& place, std::string_view name, const Limit& limit);
 
+/// Dates what hangs behind `root` and has no date yet, as of now: before the last of it is taken for
+/// the policy in force. What it is charged must not lie before a date that somebody gives it later.
+void date_changes(const View& view, std::uint16_t root) noexcept;
+
 /// Returns the constants of a new entry, with the times as they are now.
 shm::PolicyConstants new_constants(const View& view, const Limit& limit) noexcept;
 
