@@ -33,6 +33,17 @@ bool is_removed(const Policy& policy) noexcept {
   return policy.kind == shm::PolicyKind::removed;
 }
 
+void check_can_become(const Place& place, std::string_view name, const Limit& from,
+                      const Limit& to) {
+  if (can_become(from, to)) return;
+  throw Error(
+      Errc::bad_limit,
+      fmt::format("{}: policy \"{}\" is {}, and cannot become {} while programs ask for it: "
+                  "calls and permits are asked for in different ways; give the new limit a "
+                  "name of its own",
+                  place.path, name, from.to_string(), to.to_string()));
+}
+
 /// Hangs a limit behind the one in force, unless `stays(policy in force)`.
 template <class Stays>
 std::uint16_t succeed(const Place& place, std::string_view name, std::uint16_t root,
@@ -117,15 +128,14 @@ std::uint16_t change_policy(const Place& place, std::string_view name, const Lim
   const std::uint16_t root = view.policies.find_or_publish(new_constants(view, limit), name);
   return succeed(place, name, root, limit, is_new ? Spent::keep : spent, [&](const Policy& policy) {
     if (is_removed(policy)) return false;
-    if (!can_become(policy.limit, limit)) {
-      throw Error(Errc::bad_limit,
-                  fmt::format("{}: policy \"{}\" is {}, and cannot become {} while programs ask "
-                              "for it: calls and permits are asked for in different ways; give "
-                              "the new limit a name of its own",
-                              place.path, name, policy.limit.to_string(), limit.to_string()));
-    }
+    check_can_become(place, name, policy.limit, limit);
     return policy.limit == limit && (is_new || spent != Spent::reset);
   });
+}
+
+void check_can_become(const Place& place, std::string_view name, const Limit& limit) {
+  if (const std::uint16_t id = policy_in_force(place.view, name); id != 0)
+    check_can_become(place, name, must_read(place, name, id).limit, limit);
 }
 
 bool remove_policy(const Place& place, std::string_view name) {

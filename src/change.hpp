@@ -36,6 +36,9 @@ std::uint16_t make_policy(const Place& place, std::string_view name, const Limit
 std::uint16_t change_policy(const Place& place, std::string_view name, const Limit& limit,
                             Spent spent);
 
+/// Errors: Error (bad_limit) when what is in force under a name cannot become this limit.
+void check_can_become(const Place& place, std::string_view name, const Limit& limit);
+
 /// Puts no limit in force under a name. Returns whether there was one. Errors: as make_policy.
 bool remove_policy(const Place& place, std::string_view name);
 

@@ -317,8 +317,10 @@ std::uint64_t Model::left(char key) const {
   return (all - std::min(debt_ns(key), all)) / kIntervalNs;
 }
 
+/// All of it, as far as a bucket's horizon goes: what passes at once, and as much again.
 std::uint64_t Model::owed(char key) const {
-  return (debt_ns(key) + kIntervalNs - 1) / kIntervalNs;
+  const std::uint64_t tokens = (debt_ns(key) + kIntervalNs - 1) / kIntervalNs;
+  return rl::counts_by_windows(algorithm) ? tokens : std::min(tokens, 2 * kBurst);
 }
 
 std::set<char> Model::debtors(char but) const {
