@@ -21,13 +21,30 @@ View::View(shm::Mapping mapped, const std::string& path)
       participant(mapping, path),
       decides(mapping.writable()) {}
 
+View::View(shm::Mapping::Unshared own, StandIn& for_what, bool has_keys)
+    : mapping(std::move(own.mapping)),
+      table(mapping.table()),
+      labels(mapping.labels()),
+      policies(mapping),
+      clock(mapping.clock_epoch(), mapping.header(), mapping.writable()),
+      participant(mapping, has_keys ? std::move(own.seats) : shm::Fd()),
+      decides(has_keys),
+      forsaken(!has_keys),
+      stand_in(&for_what) {}
+
 SegmentCore::SegmentCore(std::string name, std::string path, shm::Mapping mapping, bool any_owner)
     : name_(std::move(name)), path_(std::move(path)), any_owner_(any_owner), view_(nullptr) {
   auto view = std::make_unique<View>(std::move(mapping), path_);
-  view->clock.set_look_hook(
-      [](void* self) noexcept { return static_cast<SegmentCore*>(self)->look_around(); }, this);
-  if (view->mapping.writable()) view->participant.attend();
+  attend(*view);
+  followed_.store(view.get(), std::memory_order_release);
   view_.store(view.release(), std::memory_order_release);
+}
+
+/// A view's clock looks around for all of us, and this process takes its seat in it.
+void SegmentCore::attend(View& view) noexcept {
+  view.clock.set_look_hook(
+      [](void* self) noexcept { return static_cast<SegmentCore*>(self)->look_around(); }, this);
+  if (view.mapping.writable()) view.participant.attend();
 }
 
 SegmentCore::~SegmentCore() {
@@ -55,7 +72,11 @@ bool SegmentCore::look_around() noexcept {
   std::uint64_t next_in_ns = 1'000'000'000;
   try {
     if (now.mapping.writable()) now.participant.renew();
-    if (!look_at_name(now)) next_in_ns = 50'000'000;
+    if (now.stand_in != nullptr) {
+      come_back(now);
+    } else if (!look_at_name(now)) {
+      next_in_ns = 50'000'000;
+    }
   } catch (const std::exception& e) {
     warn_once(e.what());
   } catch (...) {
@@ -164,16 +185,15 @@ bool SegmentCore::move_over(View& old) {
 
 void SegmentCore::adopt(View& old, std::unique_ptr<View> fresh) {
   fresh->previous = &old;
-  fresh->clock.set_look_hook(
-      [](void* self) noexcept { return static_cast<SegmentCore*>(self)->look_around(); }, this);
-  if (fresh->mapping.writable()) fresh->participant.attend();
+  attend(*fresh);
   View* expected = &old;
   // release: pairs with view(); the fields of the fresh view.
   if (!view_.compare_exchange_strong(expected, fresh.get(), std::memory_order_acq_rel,
                                      std::memory_order_relaxed)) {
     return;
   }
-  (void)fresh.release();
+  // release: pairs with is_followed. Later than the view: who asks in between goes on with the old.
+  followed_.store(fresh.release(), std::memory_order_release);
   warned_.store(false, std::memory_order_relaxed);
   // The segment before the last was left at least a second ago. Its memory goes back to the tmpfs,
   // which would otherwise fill up when names are removed again and again; a thread that has been
@@ -184,6 +204,7 @@ void SegmentCore::adopt(View& old, std::unique_ptr<View> fresh) {
     if (last_but_one->mapping.writable()) last_but_one->participant.leave();
     last_but_one->mapping.forsake();
   }
+  if (old.stand_in != nullptr) return say_it_is_back();
   shm::log(Severity::warning, fmt::format("{}: the segment was removed or replaced under this "
                                           "process, which moved over to the new one; "
                                           "for up to a second limits were counted apart",
@@ -210,13 +231,14 @@ shm::Hasher hasher_for(const shm::Mapping& mapping, std::string_view policy_name
 LimiterCore::LimiterCore(std::shared_ptr<SegmentCore> segment, std::string policy,
                          std::optional<Limit> wanted)
     : segment_(std::move(segment)), policy_name_(std::move(policy)), wanted_(std::move(wanted)) {
-  binding_.store(bind(segment_->view(), wanted_).release(), std::memory_order_release);
-  if (wanted_ && binding().policy.limit != *wanted_) {
+  auto bound = bind(segment_->view(), wanted_);
+  if (wanted_ && bound->policy.limit != *wanted_ && bound->view->stand_in == nullptr) {
     shm::log(Severity::info,
              fmt::format("{}: policy {} is {} in the segment, {} in the code; the segment's stands",
-                         segment_->path(), policy_name_, binding().policy.limit.to_string(),
+                         segment_->path(), policy_name_, bound->policy.limit.to_string(),
                          wanted_->to_string()));
   }
+  binding_.store(bound.release(), std::memory_order_release);
 }
 
 LimiterCore::~LimiterCore() {
@@ -232,8 +254,10 @@ std::uint64_t unix_time_at_0(const View& view) noexcept {
   return view.clock.kind() == shm::ClockKind::manual ? 0 : view.mapping.constants().epoch_unix_ns;
 }
 
-/// Every permit needs a slot, and only as many are promised as there are keys.
+/// Every permit needs a slot, and only as many are promised as there are keys. (A stand-in has room
+/// for what one key can have, or needs none.)
 void check_room_for_permits(const View& view, const std::string& path, const Limit& limit) {
+  if (view.stand_in != nullptr) return;
   const std::uint64_t keys = view.mapping.geometry().keys;
   if (limit.algorithm() != Algorithm::concurrency || limit.count() <= keys) return;
   throw Error(
@@ -251,6 +275,7 @@ std::unique_ptr<Binding> LimiterCore::bind(View& view, const std::optional<Limit
   if (id == 0) {
     if (!limit) {
       shm::PolicyTable::check_name(policy_name_);
+      if (view.stand_in != nullptr) return bind_to_nothing(view);
       throw Error(Errc::unknown_policy,
                   fmt::format("{}: no policy \"{}\"; make it with `rlctl policy set {} {} LIMIT`",
                               segment_->path(), policy_name_, segment_->name(), policy_name_));
@@ -262,9 +287,10 @@ std::unique_ptr<Binding> LimiterCore::bind(View& view, const std::optional<Limit
                       "writing",
                       segment_->path(), policy_name_));
     }
-    check_room_for_permits(view, segment_->path(), *limit);
+    const Limit ours = view.stand_in != nullptr ? view.stand_in->limit_of(*limit) : *limit;
+    check_room_for_permits(view, segment_->path(), ours);
     id = view.policies.find_or_publish(
-        constants_of(*limit, {view.clock.now(), shm::read_unix_ns(), unix_time_at_0(view)}),
+        constants_of(ours, {view.clock.now(), shm::read_unix_ns(), unix_time_at_0(view)}),
         policy_name_);
   }
   const auto constants = view.policies.read(id);
@@ -283,24 +309,30 @@ std::unique_ptr<Binding> LimiterCore::bind(View& view, const std::optional<Limit
 
 const Binding& LimiterCore::rebind() noexcept {
   Binding* seen = binding_.load(std::memory_order_acquire);
+  const bool stands_in = seen->view->stand_in != nullptr;
+  if (stands_in) segment_->come_by();
   View& view = segment_->view();
+  if (seen->view == &view) return *seen;
   const std::uint64_t time = shm::read_boottime_ns();
   if (time < next_try_ns_.load(std::memory_order_relaxed)) return *seen;
   try {
     // What was asked for comes along, and else what was in force: a new segment may be an empty
-    // one.
-    std::unique_ptr<Binding> fresh = bind(view, seen->policy.limit);
-    fresh->previous = seen;
-    if (binding_.compare_exchange_strong(seen, fresh.get(), std::memory_order_acq_rel,
-                                         std::memory_order_acquire)) {
-      return *fresh.release();
+    // one. But what a stand-in had in force was a part of a limit, or none.
+    std::unique_ptr<Binding> fresh =
+        bind(view, stands_in ? wanted_ : std::optional(seen->policy.limit));
+    if (fresh->view != seen->view) {
+      fresh->previous = seen;
+      if (binding_.compare_exchange_strong(seen, fresh.get(), std::memory_order_acq_rel,
+                                           std::memory_order_acquire)) {
+        return *fresh.release();
+      }
+      return *seen;
     }
   } catch (...) {
-    // The new segment does not take this policy (now): go on with the old one, and try again in a
-    // second.
-    next_try_ns_.store(time + 1'000'000'000, std::memory_order_relaxed);
     segment_->warn_once("the new segment does not take a policy of this process");
   }
+  // The segment does not take this policy (now): go on with the old one, and try again in a second.
+  next_try_ns_.store(time + 1'000'000'000, std::memory_order_relaxed);
   return *seen;
 }
 

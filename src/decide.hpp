@@ -107,6 +107,7 @@ inline bool can_ask(const Binding& binding, std::string_view key, std::uint64_t 
 [[gnu::cold]] inline Decision refused(const View& view, std::string_view key,
                                       std::uint64_t cost) noexcept {
   const bool sound = !key.empty() && cost != 0 && view.forsaken.load(std::memory_order_relaxed);
+  if (sound && view.stand_in != nullptr) return view.stand_in->answer();
   return {.reason = sound ? Reason::unavailable : Reason::invalid};
 }
 
