@@ -68,7 +68,7 @@ class Mapping {
   /// child goes on with a copy of its own. Owner, group and mode say nothing here. Errors: as
   /// create, without those of files.
   struct Unshared;
-  static Unshared create_unshared(const CreateOptions& options);
+  static Unshared create_unshared(const CreateOptions& options, bool with_seats);
 
   /// What becomes of a member's state in a copy, whose seats are new: for its policy to say.
   using StateInCopy = std::uint64_t (*)(const PolicyConstants& policy, std::uint64_t state);
@@ -153,7 +153,7 @@ class Mapping {
 
 struct Mapping::Unshared {
   Mapping mapping;
-  Fd seats;  ///< the file on which its seats are locked; empty where there is none to be had
+  Fd seats;  ///< the file on which seats are locked; empty if not wanted, or not to be had
 };
 
 }  // namespace rl::shm

@@ -24,7 +24,7 @@ ipc::mapped_region memory(std::uint64_t bytes) {
 
 }  // namespace
 
-Mapping::Unshared Mapping::create_unshared(const CreateOptions& options) {
+Mapping::Unshared Mapping::create_unshared(const CreateOptions& options, bool with_seats) {
   Mapping mapping;
   mapping.constants_ = constants_for(options);
   const HeaderConstants& c = mapping.constants_;
@@ -32,14 +32,14 @@ Mapping::Unshared Mapping::create_unshared(const CreateOptions& options) {
   mapping.access_ = Access::read_write;
   mapping.region_ = memory(c.total_bytes);
   mapping.forsake();  // from here on private: what is copied at a fork is as divided as all else
+  mapping.begin();
+  if (!with_seats) return {std::move(mapping), Fd()};
   // Locks need a file, and no byte in it. Who gets none has no seat, and so no permits.
   Fd seats(::memfd_create("librl-seats", MFD_CLOEXEC));
   struct stat st {};
-  if (seats && ::fstat(seats.get(), &st) == 0) {
-    mapping.device_ = st.st_dev;
-    mapping.inode_ = st.st_ino;
-  }
-  mapping.begin();
+  if (!seats || ::fstat(seats.get(), &st) != 0) return {std::move(mapping), Fd()};
+  mapping.device_ = st.st_dev;
+  mapping.inode_ = st.st_ino;
   return {std::move(mapping), std::move(seats)};
 }
 

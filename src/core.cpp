@@ -27,7 +27,7 @@ View::View(shm::Mapping::Unshared own, StandIn& for_what, bool has_keys)
       labels(mapping.labels()),
       policies(mapping),
       clock(mapping.clock_epoch(), mapping.header(), mapping.writable()),
-      participant(mapping, has_keys ? std::move(own.seats) : shm::Fd()),
+      participant(mapping, std::move(own.seats)),
       decides(has_keys),
       forsaken(!has_keys),
       stand_in(&for_what) {}

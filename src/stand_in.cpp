@@ -105,7 +105,7 @@ shm::Mapping::Unshared memory_of(const StandIn& stand_in, bool has_keys) {
   const bool may_choose = options.clock == shm::ClockKind::tsc;
   options.automatic_clock = may_choose && has_keys;
   if (may_choose) options.clock = shm::ClockKind::boottime;
-  return shm::Mapping::create_unshared(options);
+  return shm::Mapping::create_unshared(options, has_keys);
 }
 
 SegmentCore::SegmentCore(std::string name, std::string path, std::unique_ptr<StandIn> stand_in,

@@ -178,6 +178,33 @@ TEST_CASE("P_a_folder_that_is_missing_is_waited_for") {
   set_log(nullptr);
 }
 
+TEST_CASE("A_a_name_that_is_free_is_left_for_two_seconds_to_those_who_still_have_the_segment") {
+  const Folder folder;
+  const std::string path = folder.at("limits");
+  for (const bool somebody_has_it : {false, true}) {
+    CAPTURE(somebody_has_it);
+    Said said;
+    listen(said);
+    Limiter old = Segment::create(path, kSmall).limiter("api", Limit::per_day(40));
+    CHECK(old.try_acquire("k", 30));
+    write_garbage(folder.at("garbage"));
+    std::filesystem::rename(folder.at("garbage"), path);
+    Segment segment = Segment::open_or(path, kSmall, {.on_failure = OnFailure::deny});
+    Limiter api = segment.limiter("api", Limit::per_day(40));
+    std::filesystem::remove(path);
+    const auto start = std::chrono::steady_clock::now();
+    CHECK(until([&] { return !segment.fallback().active; },
+                [&] {
+                  (void)api.try_acquire("asks");
+                  if (somebody_has_it) (void)old.try_acquire("asks");
+                }));
+    if (!somebody_has_it) CHECK(std::chrono::steady_clock::now() - start >= 2s);
+    CHECK(api.try_acquire("k").remaining == (somebody_has_it ? 9 : 39));
+    set_log(nullptr);
+    CHECK(Segment::remove(path));
+  }
+}
+
 TEST_CASE("P_who_may_not_open_the_segment_is_on_it_as_soon_as_he_may") {
   if (::geteuid() != 0) {
     skip("needs root to become somebody else");

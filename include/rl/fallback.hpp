@@ -39,7 +39,7 @@
 ///
 /// What is kept is the handle's and its copies': who opens the same name twice keeps limits twice. A
 /// forked child has a copy of its own of all that its parent had counted, and so each divides by
-/// `share`.
+/// `share`. A process that may open no file at all gets no permits of its own.
 ///
 /// This is about a segment that was not to be had when it was asked for. One that is removed or
 /// overwritten later stays mapped: its processes go on with it, all together (README.md, "The

@@ -124,7 +124,8 @@ class RL_EXPORT Segment {
   static Segment open_or_create(std::string_view name, const SegmentOptions& options = {});
   /// As open_or_create; but where the world does not let it, there is a handle all the same, which
   /// does what `fallback` says until the segment can be had: see rl/fallback.hpp. That is said once
-  /// (set_log). Errors: bad_name, bad_option and an unsupported CPU only, and no memory for a handle.
+  /// (set_log). Errors: bad_name, bad_option, an unsupported CPU, and a kernel that gives no
+  /// memory for a handle, or no random numbers.
   static Segment open_or(std::string_view name, const SegmentOptions& options,
                          const Fallback& fallback);
   /// Attaches for looking only; needs no more than read permission.
