@@ -59,6 +59,18 @@ class Mapping {
   /// Attaches. Errors: not_found, permission, not_a_segment, wrong_version, wrong_host, corrupt.
   static Mapping attach(const std::string& path, Access access, bool any_owner);
 
+  /// Attaches, or creates if there is none: of several that do so at once one creates, the others
+  /// attach. Errors: as both, but not_found and exists only where somebody removes and makes it
+  /// again and again.
+  static Mapping attach_or_create(const std::string& path, const CreateOptions& options,
+                                  bool any_owner);
+
+  /// A segment that no other process sees, and none can find: in private memory, so that a forked
+  /// child goes on with a copy of its own. Owner, group and mode say nothing here. Errors: as
+  /// create, without those of files.
+  struct Unshared;
+  static Unshared create_unshared(const CreateOptions& options, bool with_seats);
+
   /// What becomes of a member's state in a copy, whose seats are new: for its policy to say.
   using StateInCopy = std::uint64_t (*)(const PolicyConstants& policy, std::uint64_t state);
 
@@ -120,9 +132,11 @@ class Mapping {
     const Mapping& old;
     StateInCopy in_copy;
   };
+  static HeaderConstants constants_for(const CreateOptions& options);
   static Mapping publish(const std::string& path, const HeaderConstants& constants,
                          const Ownership& ownership, const Contents* contents);
   void map(const std::string& path, int fd, Access access, const HeaderConstants& constants);
+  void begin() noexcept;
   std::uint32_t copy_policies(const Mapping& old, std::vector<bool>& copied);
   void copy_from(const Contents& contents);
 
@@ -140,6 +154,11 @@ class Mapping {
   unsigned mode_ = 0;
   uid_t uid_ = 0;
   gid_t gid_ = 0;
+};
+
+struct Mapping::Unshared {
+  Mapping mapping;
+  Fd seats;  ///< the file on which seats are locked; empty if not wanted, or not to be had
 };
 
 }  // namespace rl::shm

@@ -30,6 +30,13 @@ struct flock copy_lock(short type) noexcept {
 
 }  // namespace
 
+Participant::Participant(const Mapping& mapping, Fd file) : mapping_(mapping) {
+  auto* const left_to_us = new Holder{};
+  // relaxed, both: nobody else sees the participant yet.
+  left_to_us->fd.store(file.release(), std::memory_order_relaxed);
+  holder_.store(left_to_us, std::memory_order_relaxed);
+}
+
 Participant::~Participant() {
   for (Holder* h = holder_.load(std::memory_order_relaxed);
        h != nullptr;) {  // no other user is left

@@ -43,6 +43,8 @@ class Participant {
   /// `mapping` must be writable and outlive the participant.
   Participant(const Mapping& mapping, std::string path) noexcept
       : mapping_(mapping), path_(std::move(path)) {}
+  /// For a segment without a name: its file is `file`, as if a parent had left it to us.
+  Participant(const Mapping& mapping, Fd file);
   Participant(const Participant&) = delete;
   Participant& operator=(const Participant&) = delete;
   ~Participant();

@@ -111,7 +111,7 @@ int reserve(int fd, std::uint64_t bytes) noexcept {
 
 }  // namespace
 
-Mapping Mapping::create(const std::string& path, const CreateOptions& options) {
+HeaderConstants Mapping::constants_for(const CreateOptions& options) {
   require_wide_compare_and_swap();
   if (options.keys < 1 || options.keys > kKeysMax) {
     throw Error(Errc::bad_option,
@@ -165,6 +165,11 @@ Mapping Mapping::create(const std::string& path, const CreateOptions& options) {
   c.ns_per_tick_32 = epoch.ns_per_tick_32;
   c.epoch_unix_ns = epoch.unix_ns;
   c.checksum = header_checksum(c);
+  return c;
+}
+
+Mapping Mapping::create(const std::string& path, const CreateOptions& options) {
+  const HeaderConstants c = constants_for(options);
   return publish(path, c,
                  {options.mode, id_of<uid_t>(options.owner, "user", ::getpwnam),
                   id_of<gid_t>(options.group, "group", ::getgrnam)},
@@ -236,10 +241,7 @@ Mapping Mapping::publish(const std::string& path, const HeaderConstants& constan
 
   Mapping mapping;
   mapping.map(path, fd.get(), Access::read_write, constants);
-  mapping.header().constants = constants;
-  mapping.header().policy_next.store(1, std::memory_order_relaxed);  // published by linkat
-  mapping.header().clock_anchor.compare_exchange(
-      {}, {constants.epoch_tsc, constants.epoch_boottime_ns});
+  mapping.begin();
   if (contents != nullptr) mapping.copy_from(*contents);
 
   const std::string source = fmt::format("/proc/self/fd/{}", fd.get());
@@ -256,6 +258,30 @@ Mapping Mapping::publish(const std::string& path, const HeaderConstants& constan
                 fmt::format("{}: already exists; open it, or remove it with `rlctl rm`", path));
   }
   return mapping;
+}
+
+/// Writes into empty memory what makes it a segment.
+void Mapping::begin() noexcept {
+  header().constants = constants_;
+  header().policy_next.store(1, std::memory_order_relaxed);  // nobody else sees it yet
+  header().clock_anchor.compare_exchange({}, {constants_.epoch_tsc, constants_.epoch_boottime_ns});
+}
+
+Mapping Mapping::attach_or_create(const std::string& path, const CreateOptions& options,
+                                  bool any_owner) {
+  for (int tries = 0;;
+       ++tries) {  // ends: a second round means that somebody removed what was found
+    try {
+      return attach(path, Access::read_write, any_owner);
+    } catch (const Error& e) {
+      if (e.code() != Errc::not_found || tries == 8) throw;
+    }
+    try {
+      return create(path, options);
+    } catch (const Error& e) {
+      if (e.code() != Errc::exists) throw;
+    }
+  }
 }
 
 /// Copies the published list and the chain behind each entry of it, as far as they are whole, and

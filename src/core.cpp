@@ -24,13 +24,31 @@ View::View(shm::Mapping mapped, const std::string& path)
       participant(mapping, path),
       decides(mapping.writable()) {}
 
+View::View(shm::Mapping::Unshared own, StandIn& for_what, bool has_keys)
+    : mapping(std::move(own.mapping)),
+      table(mapping.table()),
+      labels(mapping.labels()),
+      policies(mapping),
+      known(policies),
+      clock(mapping.clock_epoch(), mapping.header(), mapping.writable()),
+      participant(mapping, std::move(own.seats)),
+      decides(has_keys),
+      forsaken(!has_keys),
+      stand_in(&for_what) {}
+
 SegmentCore::SegmentCore(std::string name, std::string path, shm::Mapping mapping, bool any_owner)
     : name_(std::move(name)), path_(std::move(path)), any_owner_(any_owner), view_(nullptr) {
   auto view = std::make_unique<View>(std::move(mapping), path_);
-  view->clock.set_look_hook(
-      [](void* self) noexcept { return static_cast<SegmentCore*>(self)->look_around(); }, this);
-  if (view->mapping.writable()) view->participant.attend();
+  attend(*view);
+  followed_.store(view.get(), std::memory_order_release);
   view_.store(view.release(), std::memory_order_release);
+}
+
+/// A view's clock looks around for all of us, and this process takes its seat in it.
+void SegmentCore::attend(View& view) noexcept {
+  view.clock.set_look_hook(
+      [](void* self) noexcept { return static_cast<SegmentCore*>(self)->look_around(); }, this);
+  if (view.mapping.writable()) view.participant.attend();
 }
 
 SegmentCore::~SegmentCore() {
@@ -58,7 +76,11 @@ bool SegmentCore::look_around() noexcept {
   std::uint64_t next_in_ns = 1'000'000'000;
   try {
     if (now.mapping.writable()) now.participant.renew();
-    if (!look_at_name(now)) next_in_ns = 50'000'000;
+    if (now.stand_in != nullptr) {
+      come_back(now);
+    } else if (!look_at_name(now)) {
+      next_in_ns = 50'000'000;
+    }
   } catch (const std::exception& e) {
     warn_once(e.what());
   } catch (...) {
@@ -167,16 +189,15 @@ bool SegmentCore::move_over(View& old) {
 
 void SegmentCore::adopt(View& old, std::unique_ptr<View> fresh) {
   fresh->previous = &old;
-  fresh->clock.set_look_hook(
-      [](void* self) noexcept { return static_cast<SegmentCore*>(self)->look_around(); }, this);
-  if (fresh->mapping.writable()) fresh->participant.attend();
+  attend(*fresh);
   View* expected = &old;
   // release: pairs with view(); the fields of the fresh view.
   if (!view_.compare_exchange_strong(expected, fresh.get(), std::memory_order_acq_rel,
                                      std::memory_order_relaxed)) {
     return;
   }
-  (void)fresh.release();
+  // release: pairs with is_followed. Later than the view: who asks in between goes on with the old.
+  followed_.store(fresh.release(), std::memory_order_release);
   warned_.store(false, std::memory_order_relaxed);
   // The segment before the last was left at least a second ago. Its memory goes back to the tmpfs,
   // which would otherwise fill up when names are removed again and again; a thread that has been
@@ -187,6 +208,7 @@ void SegmentCore::adopt(View& old, std::unique_ptr<View> fresh) {
     if (last_but_one->mapping.writable()) last_but_one->participant.leave();
     last_but_one->mapping.forsake();
   }
+  if (old.stand_in != nullptr) return say_it_is_back();
   shm::log(Severity::warning, fmt::format("{}: the segment was removed or replaced under this "
                                           "process, which moved over to the new one; "
                                           "for up to a second limits were counted apart",
@@ -213,8 +235,11 @@ shm::Hasher hasher_for(const shm::Mapping& mapping, std::string_view policy_name
 LimiterCore::LimiterCore(std::shared_ptr<SegmentCore> segment, std::string policy,
                          std::optional<Limit> wanted)
     : segment_(std::move(segment)), policy_name_(std::move(policy)), wanted_(std::move(wanted)) {
-  binding_.store(bind(segment_->view(), wanted_).release(), std::memory_order_release);
-  if (wanted_ && binding().policy.limit != *wanted_) say_what_differs();
+  auto bound = bind(segment_->view(), wanted_);
+  const bool is_told =
+      wanted_ && bound->policy.limit != *wanted_ && bound->view->stand_in == nullptr;
+  binding_.store(bound.release(), std::memory_order_release);
+  if (is_told) say_what_differs();
 }
 
 void LimiterCore::say_what_differs() const {
@@ -239,15 +264,18 @@ LimiterCore::~LimiterCore() {
 
 /// A starting program makes what is not there, or was removed; one that runs takes what there is.
 std::unique_ptr<Binding> LimiterCore::bind(View& view, const std::optional<Limit>& limit) {
-  const Place place{view, segment_->path()};
   std::uint16_t id = policy_in_force(view, policy_name_);
   if (id == 0 && !limit) {
     shm::PolicyTable::check_name(policy_name_);
+    if (view.stand_in != nullptr) return bind_to_nothing(view);
     throw Error(Errc::unknown_policy,
                 fmt::format("{}: no policy \"{}\"; make it with `rlctl policy set {} {} LIMIT`",
                             segment_->path(), policy_name_, segment_->name(), policy_name_));
   }
-  if (id == 0 || limit) id = make_policy(place, policy_name_, *limit);
+  if (limit) {
+    const Limit ours = view.stand_in != nullptr ? view.stand_in->limit_of(*limit) : *limit;
+    id = make_policy({view, segment_->path()}, policy_name_, ours);
+  }
   return bind_to(view, id);
 }
 
@@ -260,7 +288,10 @@ std::unique_ptr<Binding> LimiterCore::bind_to(View& view, std::uint16_t id) {
 /// Binds to what is in force in the current view.
 const Binding& LimiterCore::rebind() noexcept {
   Binding* seen = binding_.load(std::memory_order_acquire);
+  const bool stands_in = seen->view->stand_in != nullptr;
+  if (stands_in) segment_->come_by();
   View& view = segment_->view();
+  if (seen->view == &view && !outdated_.load(std::memory_order_relaxed)) return *seen;
   const std::uint64_t time = shm::read_boottime_ns();
   if (time < next_try_ns_.load(std::memory_order_relaxed)) return *seen;
   // Before the links are read: a change that is noted from now on is for the next time. relaxed, as
@@ -271,21 +302,27 @@ const Binding& LimiterCore::rebind() noexcept {
     date_changes(view, root);
     const std::uint16_t id = root != 0 ? view.policies.in_force(root) : root;
     if (seen->view == &view && seen->id == id) return *seen;  // noted by who was behind
-    // What is there stands, also that a policy was removed. Else what was in force comes along: a
-    // new segment may be an empty one.
-    std::unique_ptr<Binding> fresh = id != 0 ? bind_to(view, id) : bind(view, seen->policy.limit);
-    fresh->previous = seen;
-    if (binding_.compare_exchange_strong(seen, fresh.get(), std::memory_order_acq_rel,
-                                         std::memory_order_acquire)) {
-      return *fresh.release();
+    // What is there stands, also that a policy was removed. Else what was asked for comes along, and
+    // what was in force: a new segment may be an empty one. But what a stand-in had in force was a
+    // part of a limit, or none.
+    std::unique_ptr<Binding> fresh =
+        id != 0 ? bind_to(view, id)
+                : bind(view, stands_in ? wanted_ : std::optional(seen->policy.limit));
+    if (fresh->view != seen->view || fresh->id != seen->id) {
+      fresh->previous = seen;
+      if (binding_.compare_exchange_strong(seen, fresh.get(), std::memory_order_acq_rel,
+                                           std::memory_order_acquire)) {
+        return *fresh.release();
+      }
+      return *seen;
     }
   } catch (...) {
-    // The segment does not let us have the policy (now): go on with the old one, which follows the
-    // links all the same, and try again in a second.
-    next_try_ns_.store(time + 1'000'000'000, std::memory_order_relaxed);
     outdated_.store(true, std::memory_order_relaxed);
     segment_->warn_once("the segment does not take or show a policy of this process");
   }
+  // The segment does not let us have the policy (now): go on with the old one, which follows the
+  // links all the same, and try again in a second.
+  next_try_ns_.store(time + 1'000'000'000, std::memory_order_relaxed);
   return *seen;
 }
 

@@ -23,12 +23,15 @@
 #include "shm/policies.hpp"
 #include "src/known_policies.hpp"
 #include "src/policy.hpp"
+#include "src/stand_in.hpp"
 
 namespace rl {
 
 /// One mapping with all that reads it. Immutable once it is current.
 struct View {
   View(shm::Mapping mapped, const std::string& path);
+  /// In private memory, for want of a segment. Without keys it answers, and decides nothing.
+  View(shm::Mapping::Unshared own, StandIn& for_what, bool has_keys);
 
   shm::Mapping mapping;
   shm::Table<shm::Slot> table;
@@ -38,8 +41,9 @@ struct View {
   shm::Clock clock;
   shm::Participant participant;
   std::atomic<bool> decides;          ///< false for a read-only mapping, and for a forsaken one
-  std::atomic<bool> forsaken{false};  ///< its memory was let go of
+  std::atomic<bool> forsaken{false};  ///< its memory was let go of, or it never held keys
   View* previous = nullptr;
+  StandIn* stand_in = nullptr;  ///< there was no segment to map
 
   /// Whether an operator has switched all limits off. acquire: pairs with the CAS of the switch;
   /// nothing hangs on it but the word.
@@ -52,6 +56,9 @@ struct View {
 class SegmentCore {
  public:
   SegmentCore(std::string name, std::string path, shm::Mapping mapping, bool any_owner);
+  /// Of a segment that is not to be had yet.
+  SegmentCore(std::string name, std::string path, std::unique_ptr<StandIn> stand_in,
+              bool any_owner);
   SegmentCore(const SegmentCore&) = delete;
   SegmentCore& operator=(const SegmentCore&) = delete;
   ~SegmentCore();
@@ -60,6 +67,19 @@ class SegmentCore {
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
   /// acquire: pairs with the CAS in adopt; the view's fields.
   [[nodiscard]] View& view() const noexcept { return *view_.load(std::memory_order_acquire); }
+
+  /// Whether calls go on with this view as they are: it is the current one, and nothing stands in
+  /// for it. acquire: pairs with the release in adopt; the view's fields, as above.
+  [[nodiscard]] bool is_followed(const View* view) const noexcept {
+    return followed_.load(std::memory_order_acquire) == view;
+  }
+  /// Returns what stood or stands in for the segment, or null.
+  [[nodiscard]] const StandIn* stand_in() const noexcept { return stand_in_.get(); }
+  /// Returns a view without keys, for policies whose limit nobody knows, beside one that stands in
+  /// with keys.
+  [[nodiscard]] View& blank() const noexcept { return *blank_; }
+  /// Counts a call that a stand-in answers, and looks for the segment when it is time to.
+  void come_by() noexcept;
 
   /// Looks whether this process was forked and, once a second, whether the name still shows our
   /// segment. Returns whether this process's clock is the segment's.
@@ -74,19 +94,29 @@ class SegmentCore {
  private:
   bool shares_the_clock(const View& now) noexcept;
   bool look_at_name(View& now);
+  void come_back(View& stand_in);
+  void attend(View& view) noexcept;
+  void say_it_is_back() const;
   bool move_over(View& old);
   void adopt(View& old, std::unique_ptr<View> fresh);
 
   std::string name_;
   std::string path_;
   bool any_owner_;
+  std::unique_ptr<StandIn> stand_in_;
+  std::unique_ptr<View> blank_;
   std::atomic<View*> view_;
+  std::atomic<const View*> followed_;  ///< the same; null while something stands in
   std::atomic<std::uint64_t> next_look_ns_{0};
   std::atomic<std::uint64_t> looker_{0};  ///< the process whose thread looks, or 0
+  int misses_ = 0;  ///< of the name, one after the other; for who looks, while something stands in
   std::atomic<bool> warned_{false};
   std::atomic<std::uint64_t> looked_in_process_{0};
   std::atomic<bool> clock_is_shared_{true};
 };
+
+/// Stands where an id would, for a policy that nobody knows.
+inline constexpr std::uint16_t kNoPolicy = 0;
 
 /// A policy on a view: all that a decision needs, in private memory. Immutable.
 struct Binding {
@@ -125,7 +155,8 @@ class LimiterCore {
   /// acquire: pairs with the CAS in rebind; the binding's fields.
   [[nodiscard]] const Binding& binding() noexcept {
     const Binding* bound = binding_.load(std::memory_order_acquire);
-    if (bound->view != &segment_->view() || outdated_.load(std::memory_order_relaxed)) [[unlikely]]
+    if (!segment_->is_followed(bound->view) || outdated_.load(std::memory_order_relaxed))
+        [[unlikely]]
       return rebind();
     return *bound;
   }
@@ -158,6 +189,7 @@ class LimiterCore {
   std::unique_ptr<Binding> bind(View& view, const std::optional<Limit>& limit);
   std::unique_ptr<Binding> bind_to(View& view, std::uint16_t id);
   void say_what_differs() const;
+  std::unique_ptr<Binding> bind_to_nothing(View& stand_in) const;
   [[gnu::noinline]] const Binding& rebind() noexcept;
 
   std::shared_ptr<SegmentCore> segment_;

@@ -118,7 +118,9 @@ inline bool can_ask(const Binding& binding, std::string_view key, std::uint64_t 
 [[gnu::cold]] inline Decision refused(const View& view, std::string_view key,
                                       std::uint64_t cost) noexcept {
   if (key.empty() || cost == 0) return {.reason = Reason::invalid};
-  if (view.forsaken.load(std::memory_order_relaxed)) return {.reason = Reason::unavailable};
+  if (view.forsaken.load(std::memory_order_relaxed))
+    return view.stand_in != nullptr ? view.stand_in->answer()
+                                    : Decision{.reason = Reason::unavailable};
   if (!view.is_off()) return {.reason = Reason::invalid};  // a read-only segment
   // relaxed: a count for people.
   if (view.mapping.writable())

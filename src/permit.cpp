@@ -46,9 +46,32 @@ Permit::Place Permit::place_now() const noexcept {
           copied(PermitWord::of(place_.state)).state()};
 }
 
+/// Holds a permit that no slot knows of, as of now, on a view where all calls pass.
+void Permit::hold_uncounted(View& view) noexcept {
+  const Binding& binding = core_->binding();
+  const auto lease = is_asked_for_permits(binding) ? binding.policy.limit.lease() : kUsualLease;
+  place_ = {&view, view.table.kNowhere, 0, 0};
+  lease_end_ = Instant(to_nanoseconds(std::min(view.clock.now(), kTimeMax))) + lease;
+  process_ = shm::process_token();
+}
+
+bool Permit::renew_uncounted_at(const Place& now) noexcept {
+  const bool is_held = is_uncounted_at(now);
+  if (is_held) hold_uncounted(*now.view);
+  return is_held;
+}
+
+/// Whether the permit is such a one, and its lease runs. It is lost when the segment is there.
+bool Permit::is_uncounted_at(const Place& place) const noexcept {
+  const View& view = *place.view;
+  const bool is_such = place.slot_index == view.table.kNowhere && view.stand_in != nullptr &&
+                       view.stand_in->allows();
+  return is_such && to_ns(lease_end_) > view.clock.now();
+}
+
 bool Permit::is_at(const Place& place) const noexcept {
   const View& view = *place.view;
-  if (place.slot_index == view.table.kNowhere) return false;
+  if (place.slot_index == view.table.kNowhere) return is_uncounted_at(place);
   const auto* const permits = std::get_if<Concurrency>(&core_->binding().policy.parameters);
   const std::uint64_t now = view.clock.now();
   const shm::SlotWords words = view.table.settled(view.table.slot(place.slot_index));
@@ -88,7 +111,8 @@ void clear_hint(const View& view, shm::Hash128 key, std::uint32_t index,
 
 bool Permit::give_back(const Place& place) const noexcept {
   const std::uint64_t back = given_back(PermitWord::of(place.state)).state();
-  if (!replace(*place.view, place.slot_index, place.tag, place.state, back)) return false;
+  if (!replace(*place.view, place.slot_index, place.tag, place.state, back))
+    return is_uncounted_at(place);
   clear_hint(*place.view, {key_[0], key_[1]}, index_, shm::policy_of(place.tag));
   return true;
 }
@@ -122,12 +146,13 @@ bool Permit::renew() noexcept {
 
 bool Permit::renew_at(const Place& now) noexcept {
   const auto* const permits = std::get_if<Concurrency>(&core_->binding().policy.parameters);
-  if (permits == nullptr || !is_at(now)) return false;
+  if (permits == nullptr || !is_at(now)) return renew_uncounted_at(now);
   const std::uint64_t began_ns = now.view->clock.now();
   if (began_ns == shm::Clock::kNoTime) return false;
   Place longer = now;
   longer.state = renewed(*permits, PermitWord::of(now.state), began_ns).state();
-  if (!replace(*now.view, now.slot_index, now.tag, now.state, longer.state)) return false;
+  if (!replace(*now.view, now.slot_index, now.tag, now.state, longer.state))
+    return renew_uncounted_at(now);
   place_ = longer;
   // Stopped since we looked at the clock, it may be over before it was told.
   const std::uint64_t now_ns = now.view->clock.now();
@@ -146,6 +171,7 @@ std::uint64_t Permit::fence() noexcept {
   if (!holds()) return 0;
   const Binding& binding = core_->binding();
   View& view = *binding.view;
+  if (view.stand_in != nullptr) return 0;  // no number of ours is above those of others
   CallRules<OwnTime, DrawFence> rules(binding, OwnTime{&view.clock}, {});
   const shm::Update update =
       view.table.update(hash_of_fence(binding.hasher, {key_[0], key_[1]}), rules);

@@ -229,9 +229,15 @@ std::uint32_t Taker::first_index() const noexcept {
 Permit Limiter::permit(std::string_view key) noexcept {
   const Binding& binding = core_->binding();
   View& view = *binding.view;
-  if (!is_asked_for_permits(binding)) return Permit({.reason = Reason::invalid});
-  if (key.empty() || !view.decides.load(std::memory_order_relaxed))
-    return Permit(refused(view, key, 1));
+  if (!is_asked_for_permits(binding) && binding.id != kNoPolicy)
+    return Permit({.reason = Reason::invalid});
+  if (key.empty() || !view.decides.load(std::memory_order_relaxed)) {
+    Permit permit(refused(view, key, 1));
+    if (!permit.decision_.allowed) return permit;
+    permit.core_ = core_;
+    permit.hold_uncounted(view);
+    return permit;
+  }
   // Who has no seat cannot be asked whether he lives.
   const std::optional<shm::Sitter> sitter = view.participant.sitter();
   if (!sitter) return Permit({.reason = Reason::unavailable, .policy = binding.id});
@@ -252,7 +258,8 @@ Permit Limiter::permit(std::string_view key) noexcept {
 Decision Limiter::peek_permit(std::string_view key) const noexcept {
   const Binding& binding = core_->binding();
   View& view = *binding.view;
-  if (key.empty() || !is_asked_for_permits(binding)) return {.reason = Reason::invalid};
+  const bool is_for_permits = is_asked_for_permits(binding) || binding.id == kNoPolicy;
+  if (key.empty() || !is_for_permits) return {.reason = Reason::invalid};
   if (view.forsaken.load(std::memory_order_relaxed)) return refused(view, key, 1);
   const auto& permits = std::get<Concurrency>(binding.policy.parameters);
   const shm::Hash128 hash = binding.hasher(key.data(), key.size());

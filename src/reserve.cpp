@@ -15,7 +15,11 @@ Reservation reserve_by(const Binding& binding, std::string_view key, std::uint64
                        std::uint64_t deadline_ns,
                        std::uint64_t patience_max_ns = ~std::uint64_t{0}) noexcept {
   View& view = *binding.view;
-  if (!can_ask(binding, key, cost)) return {refused(view, key, cost)};
+  if (!can_ask(binding, key, cost)) {
+    Reservation told{refused(view, key, cost)};
+    if (told.allowed) told.at = to_instant(view.clock.now());  // nothing counts, and nobody waits
+    return told;
+  }
   CallRules<OwnTime, Reserve> rules(binding, OwnTime{&view.clock},
                                     Reserve{cost, deadline_ns, patience_max_ns});
   Reservation told{decide_by_rules(binding, key, hash_of(binding, key), rules)};

@@ -149,19 +149,32 @@ Segment Segment::open_read_only(std::string_view name, const SegmentOptions& opt
 }
 
 Segment Segment::open_or_create(std::string_view name, const SegmentOptions& options) {
-  for (int tries = 0;;
-       ++tries) {  // ends: a second round means that somebody removed what was found
-    try {
-      return open(name, options);
-    } catch (const Error& e) {
-      if (e.code() != Errc::not_found || tries == 8) throw;
-    }
-    try {
-      return create(name, options);
-    } catch (const Error& e) {
-      if (e.code() != Errc::exists) throw;
-    }
+  std::string path = shm::path_of(name);
+  shm::Mapping mapping =
+      shm::Mapping::attach_or_create(path, create_options(options), options.any_owner);
+  return Segment(core_of(name, std::move(path), std::move(mapping), options));
+}
+
+Segment Segment::open_or(std::string_view name, const SegmentOptions& options,
+                         const Fallback& fallback) {
+  check(fallback);
+  try {
+    return open_or_create(name, options);
+  } catch (const Error& e) {
+    if (e.code() == Errc::bad_name || e.code() == Errc::bad_option) throw;
+    auto stand_in = std::make_unique<StandIn>(fallback, create_options(options), e.what(),
+                                              std::chrono::system_clock::now());
+    return Segment(std::make_shared<SegmentCore>(std::string(name), shm::path_of(name),
+                                                 std::move(stand_in), options.any_owner));
   }
+}
+
+FallbackInfo Segment::fallback() const {
+  const StandIn* const stand_in = core_->stand_in();
+  if (stand_in == nullptr) return {};
+  // relaxed: a count for people.
+  return {core_->view().stand_in != nullptr, stand_in->calls.load(std::memory_order_relaxed),
+          stand_in->since, stand_in->why};
 }
 
 bool Segment::remove(std::string_view name) {

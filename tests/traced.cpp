@@ -67,6 +67,7 @@ constexpr CallName kCallNames[] = {
     {SYS_mmap, "mmap", CallName::nothing},
     {SYS_munmap, "munmap", CallName::nothing},
     {SYS_mremap, "mremap", CallName::nothing},
+    {SYS_memfd_create, "memfd_create", CallName::nothing},
     {SYS_mprotect, "mprotect", CallName::nothing},
     {SYS_madvise, "madvise", CallName::nothing},
     {SYS_brk, "brk", CallName::nothing},

@@ -21,7 +21,7 @@ enum class Reason : std::uint8_t {
   override_,    ///< decided by an override of this key (not given yet)
   shadow,       ///< allowed, though the limit would deny: the policy only watches
   full,         ///< the key found no room in the table; the policy's when_full decided
-  unavailable,  ///< the segment cannot be used
+  unavailable,  ///< the segment cannot be used; of Segment::open_or, and allowed: nothing counted it
   invalid,      ///< denied: an empty key, a cost of 0, a read-only segment, a call on a concurrency
                 ///< limit, or a permit of another
   off,          ///< allowed: limits are switched off, or the policy was removed

@@ -80,6 +80,9 @@ class RL_EXPORT Permit {
   [[nodiscard]] bool is_at(const Place& place) const noexcept;
   bool give_back(const Place& place) const noexcept;
   bool renew_at(const Place& now) noexcept;
+  void hold_uncounted(View& view) noexcept;
+  bool renew_uncounted_at(const Place& now) noexcept;
+  [[nodiscard]] bool is_uncounted_at(const Place& place) const noexcept;
 
   std::shared_ptr<LimiterCore> core_;  ///< none when there is no permit
   Decision decision_;

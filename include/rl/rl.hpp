@@ -10,6 +10,7 @@
 #include <rl/all_of.hpp>
 #include <rl/decision.hpp>
 #include <rl/error.hpp>
+#include <rl/fallback.hpp>
 #include <rl/http.hpp>
 #include <rl/keys.hpp>
 #include <rl/limit.hpp>

@@ -14,6 +14,7 @@
 
 #include <rl/error.hpp>
 #include <rl/export.hpp>
+#include <rl/fallback.hpp>
 #include <rl/limit.hpp>
 #include <rl/limiter.hpp>
 #include <rl/limiters.hpp>
@@ -127,6 +128,12 @@ class RL_EXPORT Segment {
   /// Attaches, or makes the segment if there is none. Of several processes that do so at once one
   /// creates and the others attach. An existing segment stands as it is, whatever the options say.
   static Segment open_or_create(std::string_view name, const SegmentOptions& options = {});
+  /// As open_or_create; but where the world does not let it, there is a handle all the same, which
+  /// does what `fallback` says until the segment can be had: see rl/fallback.hpp. That is said once
+  /// (set_log). Errors: bad_name, bad_option, an unsupported CPU, and a kernel that gives no
+  /// memory for a handle, or no random numbers.
+  static Segment open_or(std::string_view name, const SegmentOptions& options,
+                         const Fallback& fallback);
   /// Attaches for looking only; needs no more than read permission.
   static Segment open_read_only(std::string_view name, const SegmentOptions& options = {});
   /// Removes the name of a segment, however damaged; returns false if there was none. Processes
@@ -201,6 +208,10 @@ class RL_EXPORT Segment {
   /// Forgets what all keys have consumed; returns how many were forgotten. Permits that are out
   /// stay.
   std::uint64_t reset_all();
+
+  /// Says whether, since when and why this process goes on without the segment, and how many calls
+  /// it had so. Nothing but zeros if the segment was to be had at once.
+  [[nodiscard]] FallbackInfo fallback() const;
 
   [[nodiscard]] const std::string& name() const noexcept;
   [[nodiscard]] const std::string& path() const noexcept;

@@ -38,6 +38,7 @@ const std::map<long, std::vector<int>>& errors_of_calls() {
       {SYS_fstatfs, {EINTR, ENOMEM, EIO, ENOSYS}},
       {SYS_mmap, {ENOMEM, EAGAIN, ENODEV, EACCES, EPERM}},
       {SYS_mremap, {ENOMEM, EAGAIN}},
+      {SYS_memfd_create, {EMFILE, ENFILE, ENOMEM, ENOSYS, EPERM}},
       {SYS_madvise, {EINVAL, EAGAIN, ENOMEM}},
       {SYS_linkat,
        {EINTR, EEXIST, ENOSPC, ENOENT, EACCES, EPERM, EMLINK, EROFS, EIO, ENOMEM, EDQUOT}},

@@ -14,6 +14,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <fstream>
+
 #include "tests/support.hpp"
 #include "tests/world/failing_calls.hpp"
 
@@ -21,6 +23,7 @@ namespace rl {
 namespace {
 
 using test::all_of;
+using test::allowed_of;
 using test::can_trace;
 using test::exists;
 using test::host_calls;
@@ -33,6 +36,7 @@ using test::Report;
 using test::small;
 using test::Stage;
 using test::take_all;
+using test::three;
 using test::warm_up;
 
 // --- calls that may fail, and why ---------------------------------------------------------------
@@ -164,6 +168,46 @@ TEST_CASE("S_open_or_create_fails_whole_at_each_call_of_its_opening") {
   open.name = "open_or_create, which opens";
   open.act = [&] { stage.childs.segment = Segment::open_or_create(stage.path, small()); };
   open.optional.push_back({"openat DIR/s", "creates, is told it exists, opens", {ENOENT}});
+  try_all(open, stage);
+}
+
+/// What is refused here is memory for the handle, and random numbers for its secret.
+TEST_CASE("S_open_or_gives_a_handle_whichever_call_fails_but_for_memory_and_random_numbers") {
+  if (!can_trace()) return;
+  Stage stage;
+  warm_up(stage);
+  Operation open{.name = "open_or, where something else has the name"};
+  open.prepare = [&] { std::ofstream(stage.path) << std::string(5'000, 'x'); };
+  open.act = [&] {
+    stage.childs.segment = Segment::open_or(stage.path, small(), {.on_failure = OnFailure::local});
+  };
+  open.holds = [&] {
+    Limiter api = stage.childs.segment->limiter("api", three());
+    return stage.childs.segment->fallback().active && allowed_of(api, 4) == 3;
+  };
+  open.let_go = [&] { stage.childs.drop(); };
+  open.tidy = [&] { CHECK(::unlink(stage.path.c_str()) == 0); };
+  const char* const reason = "then that is why there is no segment";
+  const char* const shared = "then a forked child shares the memory";
+  open.optional = all_of({host_calls(),
+                          seat_calls("openat /proc/self/fd", "fstat /memfd:librl-seats (2)"),
+                          {{"openat DIR/s", reason},
+                           {"fstat DIR/s", reason},
+                           {"pread DIR/s", reason},
+                           {"mmap (2)", shared},
+                           {"mmap (4)", shared},
+                           {"mremap", shared},
+                           {"mremap (2)", shared},
+                           {"memfd_create", "then it has no seat"},
+                           {"fstat /memfd:librl-seats", "then it has no seat"},
+                           {"fstat /memfd:librl-seats (3)", "of the seat"},
+                           {"fstat /memfd:librl-seats (4)", "of the file to close", {}, 1},
+                           {"fcntl /memfd:librl-seats", "of the seat: the next one is tried"},
+                           {"openat /proc/sys/kernel/random/boot_id (2)", "as the first"},
+                           {"read /proc/sys/kernel/random/boot_id (2)", "as the first"},
+                           {"fstatat /proc/self/ns/time (2)", "as the first"},
+                           {"prctl (3)", "as the first"},
+                           {"prctl (4)", "as the first"}}});
   try_all(open, stage);
 }
 
