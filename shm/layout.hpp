@@ -170,8 +170,8 @@ struct PolicyConstants {
   std::uint32_t creator_uid;
   std::uint64_t created_unix_ns;
   std::uint64_t created_ns;  ///< on the segment's clock
-  std::uint64_t queue;       ///< of a leaky bucket
-  std::uint64_t delay;       ///< of a leaky bucket
+  std::uint64_t queue;       ///< of a leaky bucket; of permits: the most that were given before
+  std::uint64_t delay;       ///< of a leaky bucket; of permits: the id of the policy before
   std::uint64_t phase_ns;    ///< of windows: Unix time at the segment's time 0, modulo the period
   std::uint64_t lease_ns;    ///< of permits
   std::uint32_t floor_percent;

@@ -4,6 +4,8 @@
 
 #include <rl/error.hpp>
 
+#include "src/permit_slots.hpp"
+
 namespace rl {
 namespace {
 
@@ -57,6 +59,10 @@ std::uint16_t succeed(const Place& place, std::string_view name, std::uint16_t r
     shm::PolicyConstants constants = new_constants(view, limit);
     // Nothing was counted while there was no limit.
     constants.spent = static_cast<std::uint16_t>(is_removed(policy) ? Spent::reset : spent);
+    if (const auto* const permits = std::get_if<Concurrency>(&policy.parameters)) {
+      const bool is_settled = !has_permits_of_before(view, *permits, view.clock.now());
+      continue_permits(constants, *permits, last, is_settled);
+    }
     return constants;
   };
   const std::uint16_t id = view.policies.succeed(root, name, make);

@@ -19,7 +19,7 @@
 ///     window    the same kind of the same   as it is               each count c: ceil(c x L' / L)
 ///               length and phase
 ///     window    another                     n                      ceil(n x L' / L)
-///     permits   permits                     as they are, also with reset
+///     permits   permits                     as they are, also with reset; hints are cleared
 ///     permits   another, or back            idle: such a change is refused where it is made
 ///
 /// A bucket is a token bucket or a leaky one. d is what the TAT lies ahead of the change, n the
@@ -149,9 +149,21 @@ constexpr std::uint64_t state_converted(const From& from, std::uint64_t state, c
   if (spent == Spent::reset || is_idle(from, within, at)) return idle_state(to, at);
   return debt_converted(from, within, to, spent, at);
 }
+/// But a hint says how things stood under the limit of before: it is cleared.
 constexpr std::uint64_t state_converted(const Concurrency&, std::uint64_t state, const Concurrency&,
                                         Spent, std::uint64_t) noexcept {
-  return state;
+  if (kind_of(state) != WordKind::hint) return state;
+  const HintWord hint = HintWord::of(state);
+  return cleared(hint, hint.index).state();
+}
+/// Where there is no limit for a while, permits are forgotten, and fencing numbers go on.
+constexpr std::uint64_t state_converted(const Concurrency&, std::uint64_t state, const Unlimited&,
+                                        Spent, std::uint64_t) noexcept {
+  return kind_of(state) == WordKind::fence ? state : 0;
+}
+constexpr std::uint64_t state_converted(const Unlimited&, std::uint64_t state, const Concurrency&,
+                                        Spent, std::uint64_t) noexcept {
+  return kind_of(state) == WordKind::fence ? state : 0;
 }
 
 /// Returns what a key's state, written under the limit `from`, is under the limit `to` that

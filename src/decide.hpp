@@ -104,9 +104,12 @@ Decision decision_of(const CallRules<Time, Operation>& rules, std::uint64_t cost
          !view.is_off();
 }
 
-/// A concurrency limit gives permits, and takes no calls.
+/// A concurrency limit gives permits, and takes no calls. One that was removed may have become
+/// another: then the next call knows.
 inline bool is_asked_for_permits(const Binding& binding) noexcept {
-  return std::holds_alternative<Concurrency>(binding.policy.parameters);
+  if (!std::holds_alternative<Concurrency>(binding.policy.parameters)) return false;
+  if (!binding.stands_alone()) binding.note_outdated();
+  return true;
 }
 
 /// Both, for a call that is in no hurry.

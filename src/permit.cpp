@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "src/decide.hpp"
-#include "src/permit_slots.hpp"
+#include "src/held_permit.hpp"
 
 namespace rl {
 
@@ -46,75 +46,21 @@ Permit::Place Permit::place_now() const noexcept {
           copied(PermitWord::of(place_.state)).state()};
 }
 
-/// Holds a permit that no slot knows of, as of now, on a view where all calls pass.
-void Permit::hold_uncounted(View& view) noexcept {
-  const Binding& binding = core_->binding();
-  const auto lease = is_asked_for_permits(binding) ? binding.policy.limit.lease() : kUsualLease;
-  place_ = {&view, view.table.kNowhere, 0, 0};
-  lease_end_ = Instant(to_nanoseconds(std::min(view.clock.now(), kTimeMax))) + lease;
-  process_ = shm::process_token();
-}
-
-bool Permit::renew_uncounted_at(const Place& now) noexcept {
-  const bool is_held = is_uncounted_at(now);
-  if (is_held) hold_uncounted(*now.view);
-  return is_held;
-}
-
-/// Whether the permit is such a one, and its lease runs. It is lost when the segment is there.
-bool Permit::is_uncounted_at(const Place& place) const noexcept {
-  const View& view = *place.view;
-  const bool is_such = place.slot_index == view.table.kNowhere && view.stand_in != nullptr &&
-                       view.stand_in->allows();
-  return is_such && to_ns(lease_end_) > view.clock.now();
-}
-
 bool Permit::is_at(const Place& place) const noexcept {
-  const View& view = *place.view;
-  if (place.slot_index == view.table.kNowhere) return is_uncounted_at(place);
-  const auto* const permits = std::get_if<Concurrency>(&core_->binding().policy.parameters);
-  const std::uint64_t now = view.clock.now();
-  const shm::SlotWords words = view.table.settled(view.table.slot(place.slot_index));
-  return permits != nullptr && now != shm::Clock::kNoTime &&
-         words == shm::SlotWords{place.tag, place.state} &&
-         is_out(*permits, PermitWord::of(place.state), now);
+  const HeldPermit held{place.view, place.slot_index, {place.tag, place.state}};
+  const auto& table = place.view->table;
+  if (place.slot_index == table.kNowhere) return false;
+  return PermitJudge(held)(table.settled(table.slot(place.slot_index))).is_out;
 }
 
-namespace {
-
-/// Replaces the words of a permit, if they are still those that its holder wrote.
-bool replace(const View& view, std::uint64_t slot_index, std::uint64_t tag, std::uint64_t from,
-             std::uint64_t to) noexcept {
-  if (slot_index == view.table.kNowhere) return false;
-  bool is_same = false;
-  const auto step = [&](std::uint16_t policy, std::uint64_t state) noexcept {
-    is_same = state == from;
-    return shm::Transition{is_same ? shm::Transition::store : shm::Transition::keep, policy, to};
-  };
-  return view.table.try_step(slot_index, tag, step) && is_same;
+/// Whether whoever asks is let through, permit or not.
+bool Permit::all_pass(const Place& place) noexcept {
+  return !is_limited(*place.view, shm::policy_of(place.tag));
 }
-
-/// Tells those who are denied that they need not be any more. After the permit was given back: see
-/// src/permits.cpp.
-void clear_hint(const View& view, shm::Hash128 key, std::uint32_t index,
-                std::uint16_t our_policy) noexcept {
-  const auto clear = [&](std::uint16_t policy, std::uint64_t state) noexcept {
-    const HintWord hint = HintWord::of(state);
-    const bool must = policy == our_policy && hint.mark != HintWord::clear;
-    return shm::Transition{must ? shm::Transition::store : shm::Transition::keep, policy,
-                           must ? cleared(hint, index).state() : state};
-  };
-  (void)view.table.step_member(hash_of_hint(key), clear);
-}
-
-}  // namespace
 
 bool Permit::give_back(const Place& place) const noexcept {
-  const std::uint64_t back = given_back(PermitWord::of(place.state)).state();
-  if (!replace(*place.view, place.slot_index, place.tag, place.state, back))
-    return is_uncounted_at(place);
-  clear_hint(*place.view, {key_[0], key_[1]}, index_, shm::policy_of(place.tag));
-  return true;
+  const HeldPermit held{place.view, place.slot_index, {place.tag, place.state}};
+  return rl::give_back(held, {key_[0], key_[1]}, index_).is_out;
 }
 
 bool Permit::release() noexcept {
@@ -122,9 +68,12 @@ bool Permit::release() noexcept {
     core_.reset();
     return false;
   }
+  if (stands_for_none()) {
+    core_.reset();
+    return true;
+  }
   const Place now = place_now();
-  const bool held = is_at(now);
-  const bool given = give_back(now);
+  const bool held = give_back(now) || all_pass(now);
   // Those who have not noticed yet that the segment was made anew look for it in the old one. And
   // it may have been made anew just now, by us or by others: then the permit came along before it
   // was given back.
@@ -134,41 +83,50 @@ bool Permit::release() noexcept {
   if (const Place moved = place_now(); moved.view != now.view) (void)give_back(moved);
   core_->begin_at_permit(hash_of_hint({key_[0], key_[1]}).identity, index_);
   core_.reset();
-  return held && given;
+  return held;
 }
 
 bool Permit::renew() noexcept {
-  if (!is_ours() || !renew_at(place_now())) return false;
+  if (!is_ours()) return false;
+  if (stands_for_none()) return true;
+  const Place now = place_now();
+  if (!renew_at(now)) return all_pass(now);
   // The clock looks around, and may have moved us over meanwhile: the lease that counts is there.
   const Place moved = place_now();
-  return moved.view == place_.view || renew_at(moved);
+  return moved.view == place_.view || renew_at(moved) || all_pass(moved);
 }
 
+/// Not one that a lowered limit does not have: so the lowering is complete within a lease. Nor when
+/// the old lease is over by the time it is done: who counted meanwhile took it for given back.
 bool Permit::renew_at(const Place& now) noexcept {
-  const auto* const permits = std::get_if<Concurrency>(&core_->binding().policy.parameters);
-  if (permits == nullptr || !is_at(now)) return renew_uncounted_at(now);
-  const std::uint64_t began_ns = now.view->clock.now();
-  if (began_ns == shm::Clock::kNoTime) return false;
-  Place longer = now;
-  longer.state = renewed(*permits, PermitWord::of(now.state), began_ns).state();
-  if (!replace(*now.view, now.slot_index, now.tag, now.state, longer.state))
-    return renew_uncounted_at(now);
-  place_ = longer;
-  // Stopped since we looked at the clock, it may be over before it was told.
+  HeldPermit held{now.view, now.slot_index, {now.tag, now.state}};
+  bool begins = false;
+  const auto begin = [&](const PermitNow& was, const PermitWord& word) noexcept {
+    begins = was.is_out && index_ < was.permits.limit;
+    return begins ? std::optional(renewed(was.permits, word, was.now_ns)) : std::nullopt;
+  };
+  const PermitNow was = replace(held, begin);
+  if (!was.is_same || !begins) return false;
+  place_ = {now.view, now.slot_index, held.words.tag, held.words.state};
   const std::uint64_t now_ns = now.view->clock.now();
-  if (now_ns == shm::Clock::kNoTime) return false;
-  const std::uint64_t left = lease_left_ns(*permits, PermitWord::of(longer.state), now_ns);
-  if (left != 0) lease_end_ = Instant(to_nanoseconds(std::min(now_ns, kTimeMax) + left));
-  return left != 0;
+  if (now_ns == shm::Clock::kNoTime || !is_out(was.permits, PermitWord::of(now.state), now_ns)) {
+    (void)give_back(place_);
+    return false;
+  }
+  const std::uint64_t left = lease_left_ns(was.permits, PermitWord::of(place_.state), now_ns);
+  lease_end_ = Instant(to_nanoseconds(std::min(now_ns, kTimeMax) + left));
+  return true;
 }
 
 bool Permit::holds() const noexcept {
-  return is_ours() && is_at(place_now());
+  if (!is_ours() || stands_for_none()) return is_ours();
+  const Place now = place_now();
+  return is_at(now) || all_pass(now);
 }
 
 /// Drawn while the permit is held, as the second look shows: so before any later holder's.
 std::uint64_t Permit::fence() noexcept {
-  if (!holds()) return 0;
+  if (!is_ours() || stands_for_none() || !is_at(place_now())) return 0;
   const Binding& binding = core_->binding();
   View& view = *binding.view;
   if (view.stand_in != nullptr) return 0;  // no number of ours is above those of others
@@ -176,7 +134,7 @@ std::uint64_t Permit::fence() noexcept {
   const shm::Update update =
       view.table.update(hash_of_fence(binding.hasher, {key_[0], key_[1]}), rules);
   const bool drawn = update.outcome == shm::Update::decided && rules.verdict().allowed;
-  return drawn && holds() ? fence_of(rules.verdict().state) : 0;
+  return drawn && is_at(place_now()) ? fence_of(rules.verdict().state) : 0;
 }
 
 }  // namespace rl

@@ -34,12 +34,33 @@ inline shm::KeyHash hash_of_fence(const shm::Hasher& hasher, shm::Hash128 key) n
   return hash_of_part(hasher, key, WordKind::fence, 0);
 }
 
+/// Whether permits may be out that were given before the limit was last changed: for a lease, as
+/// none of them can be longer, and one that a lowered limit does not have is not renewed. From the
+/// clock that dated the change; once it is false, it stays so. True when nobody has dated it.
+inline bool has_permits_of_before(const View& view, const Concurrency& permits,
+                                  std::uint64_t now_ns) noexcept {
+  if (permits.before == 0) return false;
+  const std::uint64_t changed_ns = view.policies.changed_ns(permits.before);
+  const std::uint64_t over_after_ns =
+      std::max(permits.lease_ns, permits.longest_ns) + kHealSlackNs + 2 * kTickNs;
+  return changed_ns == 0 || now_ns == shm::Clock::kNoTime || now_ns < changed_ns ||
+         now_ns - changed_ns <= over_after_ns;
+}
+
+/// Whether the holder of a permit is known to be dead: the kernel is asked if there is a `liveness`,
+/// else its seat must have a successor.
+inline bool is_dead(const shm::Participant& participant, const PermitWord& word,
+                    shm::Liveness* liveness) noexcept {
+  return liveness != nullptr ? !liveness->is_alive(sitter_of(word))
+                             : participant.has_successor(sitter_of(word));
+}
+
 /// Takes a permit that is not out, or whose holder is dead. Allowed: the state is the permit.
 /// Denied: `retry_after_ns` is what is left of its lease.
 struct TakePermit {
   shm::Sitter sitter;
   shm::Participant& participant;
-  shm::Liveness* liveness;  ///< none: a holder is dead only if its seat has a successor
+  shm::Liveness* liveness;  ///< see is_dead
 
   [[nodiscard]] Verdict act(const Parameters& parameters, std::uint64_t state,
                             std::uint64_t now_ns) const noexcept {
@@ -49,7 +70,7 @@ struct TakePermit {
     verdict.state = state;
     const PermitWord word = PermitWord::of(state);
     const std::uint64_t left = lease_left_ns(*permits, word, now_ns);
-    verdict.allowed = left == 0 || is_dead(word);
+    verdict.allowed = left == 0 || is_dead(participant, word, liveness);
     verdict.retry_after_ns = verdict.allowed ? 0 : left;
     verdict.reset_after_ns = left;
     if (verdict.allowed) {
@@ -68,10 +89,6 @@ struct TakePermit {
     verdict.state = state;
     verdict.retry_after_ns = Concurrency::kLeaseMin;
     return verdict;
-  }
-  [[nodiscard]] bool is_dead(const PermitWord& word) const noexcept {
-    return liveness != nullptr ? !liveness->is_alive(sitter_of(word))
-                               : participant.has_successor(sitter_of(word));
   }
 };
 

@@ -27,7 +27,8 @@
 ///
 /// Whether a lease still runs is told from where its end lies, ahead of now on the circle: it runs
 /// if that is at least one tick, and no more than the policy's lease, a second for clocks that
-/// disagree, and two ticks of rounding (`reach`). Proof that this errs on the safe side only: a
+/// disagree, and two ticks of rounding (`reach`). Where a lease was shortened, those that were given
+/// before are longer, and so is the reach until they are over. Proof that this errs on the safe side only: a
 /// lease granted at t ends within lease + 1 tick of t, so until then its end lies within reach and
 /// it is seen to run. Its end over, it lies behind by the time since, which on a circle of 13.03
 /// days is ahead by 13.03 days less that: beyond reach, so seen to be over, for the first 13.03
@@ -48,6 +49,10 @@ namespace rl {
 struct Concurrency {
   std::uint64_t limit = 1;  ///< permits out at once
   std::uint64_t lease_ns = kLeaseMin;
+  // Of the limits that this one replaced, as far as their permits may still be out.
+  std::uint64_t longest_ns = 0;  ///< the longest lease; what is no longer than ours is no matter
+  std::uint64_t most = 0;        ///< the largest limit; likewise
+  std::uint16_t before = 0;      ///< the last of them: it says when; 0, none
 
   static constexpr std::uint64_t kLimitMax = 4'096;
   static constexpr std::uint64_t kLeaseMin = 1'000'000'000;
@@ -106,7 +111,8 @@ constexpr std::uint32_t lease_end_of(const Concurrency& permits, std::uint64_t n
 /// it is over, or nobody has the permit.
 constexpr std::uint64_t ticks_left(const Concurrency& permits, const PermitWord& word,
                                    std::uint64_t now_ns) noexcept {
-  const std::uint64_t reach = ((permits.lease_ns + kHealSlackNs) >> kTickBits) + 2;
+  const std::uint64_t longest_ns = std::max(permits.lease_ns, permits.longest_ns);
+  const std::uint64_t reach = ((longest_ns + kHealSlackNs) >> kTickBits) + 2;
   const std::uint64_t ahead =
       ticks_from(std::min(now_ns, kTimeMax) >> kTickBits, word.lease_end, PermitWord::kEndBits);
   return word.holder != 0 && ahead <= reach ? ahead : 0;

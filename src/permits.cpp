@@ -26,80 +26,34 @@
 /// Within that a denial is a look at the hint and at two permits. That no mark ever comes back with
 /// another meaning, so that 3 cannot succeed wrongly, stands at is_recent (src/permit_words.hpp).
 ///
-/// A limit cannot be lowered yet. One that can, to m, needs a second look after each take (between
-/// look_at and still_runs): permit i < m is kept only if no more than m are out (permits.pml has
-/// it).
-#include "src/permit_slots.hpp"
-
-#include <rl/limiter.hpp>
-#include <rl/permit.hpp>
-
-#include "src/decide.hpp"
+/// A limit can be changed at any time, and what is out stays out (src/convert.hpp, which clears the
+/// hint: it spoke of the old limit). After a take the links are read again: what was taken under a
+/// limit that is not in force any more is given back, and asked for anew. So what is out from before
+/// a change was out when it was made.
+///
+/// After a limit was lowered to m, more may be out. While that may be, for a lease (permit_slots.hpp:
+/// has_permits_of_before), all that any limit had are counted, w of them: before a take, so that a
+/// denial disturbs nobody, and after it. If more than m are out then, it is given back, and tried
+/// again. Two that count each other's may both give back, but cannot both stay: of those that
+/// stayed, and those from before, the one that was taken last has counted all the others. So none is
+/// had while m are out, and never are more out than m, or than were out when it was lowered and are
+/// not back yet. The hint speaks of m among w then; why it is true stays the same.
+#include "src/held_permit.hpp"
+#include "src/permit_taker.hpp"
 
 namespace rl {
-namespace {
 
-/// One call's way to a permit.
-class Taker {
- public:
-  Taker(LimiterCore& core, const Binding& binding, const shm::Sitter& sitter, std::string_view key)
-      : core_(core),
-        binding_(binding),
-        view_(*binding.view),
-        permits_(std::get<Concurrency>(binding.policy.parameters)),
-        sitter_(sitter),
-        key_(key),
-        hash_(binding.hasher(key.data(), key.size())) {}
-
-  Decision take() noexcept;
-
-  [[nodiscard]] shm::Hash128 hash() const noexcept { return hash_; }
-  [[nodiscard]] std::uint32_t index() const noexcept { return index_; }
-  [[nodiscard]] std::uint64_t slot_index() const noexcept { return slot_index_; }
-  [[nodiscard]] std::uint64_t tag() const noexcept { return tag_; }
-  [[nodiscard]] std::uint64_t state() const noexcept { return verdict_.state; }
-  [[nodiscard]] std::uint64_t lease_end_ns() const noexcept { return lease_end_ns_; }
-
- private:
-  /// How a look at one permit, or at all, has ended.
-  enum class Seen { taken, out, again, no_room, no_time };
-
-  /// Each try but the first means that a permit was given back while we looked, and that somebody
-  /// else got it; or that we slept through a lease. Past that the call is told that it gave up.
-  static constexpr int kTriesMax = 16;
-
-  Seen try_once() noexcept;
-  Seen look_at(std::uint32_t index, shm::Liveness* liveness) noexcept;
-  Seen look_at_all(const HintWord& mark) noexcept;
-  HintWord mark_hint() noexcept;
-  Seen say_all_are_out(const HintWord& mark, std::uint64_t began_ns) noexcept;
-  [[nodiscard]] bool still_runs() noexcept;
-  [[nodiscard]] Decision decision() const noexcept;
-  [[nodiscard]] std::uint32_t first_index() const noexcept;
-
-  LimiterCore& core_;
-  const Binding& binding_;
-  View& view_;
-  const Concurrency& permits_;
-  const shm::Sitter sitter_;
-  const std::string_view key_;
-  const shm::Hash128 hash_;
-
-  // Of the permit that was looked at last; of all, the one whose lease ends first.
-  std::uint32_t index_ = 0;
-  std::uint64_t slot_index_ = 0;
-  std::uint64_t tag_ = 0;
-  std::uint64_t lease_end_ns_ = 0;
-  Verdict verdict_{};
-  std::uint64_t hint_slot_ = 0;  ///< kNowhere when the table had no room for a hint
-};
-
-Decision Taker::take() noexcept {
+Decision PermitTaker::take() noexcept {
   for (int tries = 0; tries < kTriesMax; ++tries) {
-    const Seen seen = try_once();
-    if (seen == Seen::no_time) return {.reason = Reason::unavailable, .policy = binding_.id};
-    if (seen == Seen::no_room) return decision_without_slot(binding_, shm::Update::full);
-    if (seen == Seen::taken && still_runs()) return decision();
+    if (!come_to_limit()) return {.reason = Reason::unavailable, .policy = binding_.id};
+    if (!std::holds_alternative<Concurrency>(at_.policy->parameters))
+      return decision_without_permits(*at_.policy, at_.id, view_.clock);
+    Seen seen = is_lowered_ ? try_counted() : try_once();
+    if (seen == Seen::taken) seen = keep();
+    if (seen == Seen::no_time) return {.reason = Reason::unavailable, .policy = at_.id};
+    if (seen == Seen::no_room) return decision_without_room();
+    has_taken_ = seen == Seen::taken;
+    if (has_taken_) return decision();
     if (seen == Seen::out) {
       count(view_, hint_slot_, hash_of_hint(hash_).identity, false);
       return decision();
@@ -113,20 +67,56 @@ Decision Taker::take() noexcept {
   return decision();
 }
 
-Taker::Seen Taker::try_once() noexcept {
+/// Comes to the policy in force. False when it cannot be told.
+bool PermitTaker::come_to_limit() noexcept {
+  if (binding_.stands_alone()) {
+    at_ = {&binding_.policy, binding_.id};
+  } else {
+    const std::uint64_t now = view_.clock.now();
+    if (now == shm::Clock::kNoTime) return false;
+    at_ = follower_.follow(binding_.id, 0, now, binding_.id);
+  }
+  if (at_.policy == nullptr) return false;
+  const auto* const permits = std::get_if<Concurrency>(&at_.policy->parameters);
+  if (permits != nullptr) permits_ = *permits;
+  has_changed_ = false;
+  is_lowered_ = permits_.most > permits_.limit && may_have_more_out();
+  return true;
+}
+
+/// Whether permits may be out that were given before the limit was lowered. Who lowered it may have
+/// died before he said when.
+bool PermitTaker::may_have_more_out() noexcept {
+  const std::uint64_t now = view_.clock.now();
+  if (now != shm::Clock::kNoTime && view_.policies.changed_ns(permits_.before) == 0)
+    (void)view_.policies.date(permits_.before, now);
+  return has_permits_of_before(view_, permits_, now);
+}
+
+/// Whether it still is. Read after a take, whose compare-and-swap is a full barrier: either we see
+/// the change, or whoever counts under the new limit sees what we took. As for whoever follows the
+/// links, a successor that is damaged is none.
+bool PermitTaker::is_in_force() const noexcept {
+  const std::uint16_t next = view_.policies.successor(at_.id);
+  std::optional<Policy> spare;
+  return next == 0 || view_.known.find(next, spare).is_damaged;
+}
+
+PermitTaker::Seen PermitTaker::try_once() noexcept {
   const Seen first = look_at(first_index(), nullptr);
-  if (first == Seen::taken || first == Seen::no_time) return first;
+  if (first != Seen::out && first != Seen::no_room) return first;
   const HintWord hint = mark_hint();
+  if (has_changed_) return Seen::again;
   // The one whose lease ends first, to say when; or that was given back last. It may be free by
   // now.
   const Seen hinted = look_at(static_cast<std::uint32_t>(hint.index % permits_.limit), nullptr);
-  if (hinted == Seen::taken || hinted == Seen::no_time || hint.mark == HintWord::saturated)
-    return hinted;
+  const bool may_be_free = hinted == Seen::out || hinted == Seen::no_room;
+  if (!may_be_free || hint.mark == HintWord::saturated) return hinted;
   return look_at_all(hint);
 }
 
 /// Takes a permit, if it may be taken.
-Taker::Seen Taker::look_at(std::uint32_t index, shm::Liveness* liveness) noexcept {
+PermitTaker::Seen PermitTaker::look_at(std::uint32_t index, shm::Liveness* liveness) noexcept {
   const shm::KeyHash hash = hash_of_permit(binding_.hasher, hash_, index);
   CallRules<OwnTime, TakePermit> rules(binding_, OwnTime{&view_.clock},
                                        {sitter_, view_.participant, liveness});
@@ -135,22 +125,25 @@ Taker::Seen Taker::look_at(std::uint32_t index, shm::Liveness* liveness) noexcep
   if (update.outcome != shm::Update::decided) return Seen::no_room;
   verdict_ = rules.verdict();
   index_ = index;
-  if (!verdict_.allowed) return Seen::out;
   slot_index_ = update.slot_index;
   tag_ = shm::make_tag(hash.identity, rules.decided_by());
-  count(view_, slot_index_, hash.identity, true);
-  return Seen::taken;
+  if (rules.decided_by() != at_.id && !is_in_force()) {
+    if (verdict_.allowed) give_back();
+    return Seen::again;
+  }
+  return verdict_.allowed ? Seen::taken : Seen::out;
 }
 
 /// Returns the hint as it stands for this look: saturated, or checking.
-HintWord Taker::mark_hint() noexcept {
+HintWord PermitTaker::mark_hint() noexcept {
   const shm::KeyHash hash = hash_of_hint(hash_);
   CallRules<OwnTime, MarkHint> rules(binding_, OwnTime{&view_.clock}, {});
   const shm::Update update = apply(binding_, key_, hash, rules);
   hint_slot_ = view_.table.kNowhere;
   const bool has_slot = update.outcome == shm::Update::decided && update.has_slot;
+  const bool is_ours = rules.decided_by() == at_.id;
+  has_changed_ = !is_ours && !is_in_force();
   // Under another policy, by bytes gone wrong, it is nobody's hint.
-  const bool is_ours = rules.decided_by() == binding_.id;
   if (!has_slot || !is_ours || rules.is_unavailable()) return {};
   const HintWord hint = HintWord::of(rules.verdict().state);
   hint_slot_ = update.slot_index;
@@ -158,7 +151,7 @@ HintWord Taker::mark_hint() noexcept {
 }
 
 /// Looks at the permits in turn, and asks the kernel whose holders are dead.
-Taker::Seen Taker::look_at_all(const HintWord& mark) noexcept {
+PermitTaker::Seen PermitTaker::look_at_all(const HintWord& mark) noexcept {
   const auto limit = static_cast<std::uint32_t>(permits_.limit);
   const std::uint32_t first = first_index();
   const std::uint64_t began_ns = view_.clock.now();
@@ -168,9 +161,11 @@ Taker::Seen Taker::look_at_all(const HintWord& mark) noexcept {
   bool all_have_slots = hint_slot_ != view_.table.kNowhere;
   for (std::uint32_t i = 0; i < limit; ++i) {
     const Seen seen = look_at((first + i) % limit, &liveness);
-    if (seen == Seen::taken || seen == Seen::no_time) return seen;
-    if (seen == Seen::no_room) all_have_slots = false;
-    if (seen != Seen::out) continue;
+    if (seen == Seen::no_room) {
+      all_have_slots = false;
+      continue;
+    }
+    if (seen != Seen::out) return seen;
     if (soonest.retry_after_ns == 0 || verdict_.retry_after_ns < soonest.retry_after_ns) {
       soonest = verdict_;
       soonest_index = index_;
@@ -179,18 +174,72 @@ Taker::Seen Taker::look_at_all(const HintWord& mark) noexcept {
   verdict_ = soonest;
   index_ = soonest_index;
   if (!all_have_slots) return Seen::no_room;
-  return say_all_are_out(mark, began_ns);
+  return say_all_are_out(mark, began_ns, verdict_.retry_after_ns);
+}
+
+/// The same while more may be out than the limit has: a permit is taken when fewer are.
+PermitTaker::Seen PermitTaker::try_counted() noexcept {
+  const HintWord mark = mark_hint();
+  if (has_changed_) return Seen::again;
+  if (mark.mark == HintWord::saturated && is_still_out(mark.index)) return Seen::out;
+  const std::uint64_t began_ns = view_.clock.now();
+  shm::Liveness liveness(view_.participant);
+  const PermitsSeen seen = count_if_above(permits_.limit - 1, liveness);
+  if (!seen.is_told) return Seen::no_time;
+  return seen.out < permits_.limit ? take_counted(liveness) : deny(seen, mark, began_ns);
+}
+
+/// One that the limit has is free, unless somebody was faster.
+PermitTaker::Seen PermitTaker::take_counted(shm::Liveness& liveness) noexcept {
+  const auto limit = static_cast<std::uint32_t>(permits_.limit);
+  const std::uint32_t first = first_index();
+  bool all_have_slots = true;
+  for (std::uint32_t i = 0; i < limit; ++i) {
+    const Seen seen = look_at((first + i) % limit, &liveness);
+    if (seen != Seen::out && seen != Seen::no_room) return seen;
+    if (seen == Seen::no_room) all_have_slots = false;
+  }
+  return all_have_slots ? Seen::again : Seen::no_room;
+}
+
+/// Counts what is out, of all that the limits so far had; the kernel is asked who is dead when it
+/// seems to be more than enough.
+PermitsSeen PermitTaker::count_if_above(std::uint64_t enough, shm::Liveness& liveness) noexcept {
+  const auto most = static_cast<std::uint32_t>(permits_.most);
+  PermitCount count(binding_, hash_);
+  const PermitsSeen seen = count(0, most, nullptr);
+  return seen.out <= enough ? seen : count(0, most, &liveness);
+}
+
+/// Looks at one permit, and does not take it.
+bool PermitTaker::is_still_out(std::uint32_t index) noexcept {
+  const PermitsSeen seen = PermitCount(binding_, hash_)(index, index + 1, nullptr);
+  verdict_ = {};
+  verdict_.retry_after_ns = verdict_.reset_after_ns = seen.first_left_ns;
+  index_ = index;
+  return seen.out != 0;
+}
+
+PermitTaker::Seen PermitTaker::deny(const PermitsSeen& seen, const HintWord& mark,
+                                    std::uint64_t began_ns) noexcept {
+  verdict_ = {};
+  verdict_.retry_after_ns = seen.wait_ns(permits_.limit);
+  verdict_.reset_after_ns = seen.last_left_ns;
+  index_ = seen.awaited(permits_.limit);
+  if (hint_slot_ == view_.table.kNowhere) return Seen::no_room;
+  return say_all_are_out(mark, began_ns, seen.first_left_ns);
 }
 
 /// Ends the look at all permits: none was given back since the mark, or look again.
-Taker::Seen Taker::say_all_are_out(const HintWord& mark, std::uint64_t began_ns) noexcept {
-  const std::uint64_t said = saturated(mark, index_, began_ns, verdict_.retry_after_ns).state();
+PermitTaker::Seen PermitTaker::say_all_are_out(const HintWord& mark, std::uint64_t began_ns,
+                                               std::uint64_t first_left_ns) noexcept {
+  const std::uint64_t said = saturated(mark, index_, began_ns, first_left_ns).state();
   bool holds = false;
   const auto say = [&](std::uint16_t policy, std::uint64_t state) noexcept {
-    const bool is_ours = policy == binding_.id && state == mark.state();
+    const bool is_ours = policy == at_.id && state == mark.state();
     // Another who looked since the same mark may have been faster; then it holds as well.
     const HintWord now = HintWord::of(state);
-    holds = is_ours || (policy == binding_.id && now.mark == HintWord::saturated &&
+    holds = is_ours || (policy == at_.id && now.mark == HintWord::saturated &&
                         now.checked == mark.checked && now.releases == mark.releases);
     return shm::Transition{is_ours ? shm::Transition::store : shm::Transition::keep, policy,
                            is_ours ? said : state};
@@ -199,9 +248,32 @@ Taker::Seen Taker::say_all_are_out(const HintWord& mark, std::uint64_t began_ns)
   return decided && holds ? Seen::out : Seen::again;
 }
 
+/// The second look: what was taken is kept if the limit is still in force, has room for it, and its
+/// lease runs.
+PermitTaker::Seen PermitTaker::keep() noexcept {
+  bool is_one_too_many = false;
+  if (is_lowered_) {
+    shm::Liveness liveness(view_.participant);
+    const PermitsSeen seen = count_if_above(permits_.limit, liveness);
+    is_one_too_many = !seen.is_told || seen.out > permits_.limit;
+  }
+  if (is_one_too_many || !is_in_force()) {
+    give_back();
+    return Seen::again;
+  }
+  if (!still_runs()) return Seen::again;
+  count(view_, slot_index_, shm::identity_of(tag_), true);
+  return Seen::taken;
+}
+
+/// Gives back what was just taken.
+void PermitTaker::give_back() noexcept {
+  (void)rl::give_back({&view_, slot_index_, {tag_, verdict_.state}}, hash_, index_);
+}
+
 /// Looks at the clock again: one that was stopped since it last did may have slept through the
 /// lease.
-bool Taker::still_runs() noexcept {
+bool PermitTaker::still_runs() noexcept {
   const std::uint64_t now = view_.clock.now();
   if (now == shm::Clock::kNoTime) return false;
   const std::uint64_t left = lease_left_ns(permits_, PermitWord::of(verdict_.state), now);
@@ -211,79 +283,28 @@ bool Taker::still_runs() noexcept {
   return left != 0;
 }
 
-Decision Taker::decision() const noexcept {
+Decision PermitTaker::decision() const noexcept {
   Decision decision =
-      decision_of(verdict_, binding_.id, binding_.policy.limit, permits_.limit, 1, view_.clock);
+      decision_of(verdict_, at_.id, at_.policy->limit, permits_.limit, 1, view_.clock);
   decision.charged = 0;  // nothing that a refund gives back
   return decision;
 }
 
+/// One that only watches denies nobody for want of room either.
+Decision PermitTaker::decision_without_room() const noexcept {
+  Decision decision = decision_without_slot(binding_, shm::Update::full);
+  decision.policy = at_.id;
+  decision.limit = permits_.limit;
+  if (!at_.policy->limit.shadow()) return decision;
+  decision.allowed = true;
+  decision.reason = Reason::shadow;
+  return decision;
+}
+
 /// Processes begin apart, each at a place of its own.
-std::uint32_t Taker::first_index() const noexcept {
+std::uint32_t PermitTaker::first_index() const noexcept {
   const auto first = core_.first_permit(hash_of_hint(hash_).identity);
   return static_cast<std::uint32_t>(first.value_or(sitter_.seat) % permits_.limit);
-}
-
-}  // namespace
-
-Permit Limiter::permit(std::string_view key) noexcept {
-  const Binding& binding = core_->binding();
-  View& view = *binding.view;
-  if (!is_asked_for_permits(binding) && binding.id != kNoPolicy)
-    return Permit({.reason = Reason::invalid});
-  if (key.empty() || !view.decides.load(std::memory_order_relaxed)) {
-    Permit permit(refused(view, key, 1));
-    if (!permit.decision_.allowed) return permit;
-    permit.core_ = core_;
-    permit.hold_uncounted(view);
-    return permit;
-  }
-  // Who has no seat cannot be asked whether he lives.
-  const std::optional<shm::Sitter> sitter = view.participant.sitter();
-  if (!sitter) return Permit({.reason = Reason::unavailable, .policy = binding.id});
-
-  Taker taker(*core_, binding, *sitter, key);
-  Permit permit(taker.take());
-  if (!permit.decision_.allowed) return permit;
-  permit.core_ = core_;
-  permit.place_ = {&view, taker.slot_index(), taker.tag(), taker.state()};
-  permit.key_[0] = taker.hash().low;
-  permit.key_[1] = taker.hash().high;
-  permit.index_ = taker.index();
-  permit.lease_end_ = Instant(to_nanoseconds(taker.lease_end_ns()));
-  permit.process_ = shm::process_token();
-  return permit;
-}
-
-Decision Limiter::peek_permit(std::string_view key) const noexcept {
-  const Binding& binding = core_->binding();
-  View& view = *binding.view;
-  const bool is_for_permits = is_asked_for_permits(binding) || binding.id == kNoPolicy;
-  if (key.empty() || !is_for_permits) return {.reason = Reason::invalid};
-  if (view.forsaken.load(std::memory_order_relaxed)) return refused(view, key, 1);
-  const auto& permits = std::get<Concurrency>(binding.policy.parameters);
-  const shm::Hash128 hash = binding.hasher(key.data(), key.size());
-  std::uint64_t first_ns = permits.lease_ns + kHealSlackNs;
-  Verdict verdict{};
-  for (std::uint32_t i = 0; i < permits.limit; ++i) {
-    const shm::KeyHash permit = hash_of_permit(binding.hasher, hash, i);
-    const PermitWord word = PermitWord::of(view.table.read(permit).state);
-    const std::uint64_t now = view.clock.now();  // after the words, as for any decision
-    if (now == shm::Clock::kNoTime) return {.reason = Reason::unavailable, .policy = binding.id};
-    const std::uint64_t left = lease_left_ns(permits, word, now);
-    if (left == 0 || view.participant.has_successor(sitter_of(word))) {
-      ++verdict.remaining;
-    } else {
-      verdict.reset_after_ns = std::max(verdict.reset_after_ns, left);
-      first_ns = std::min(first_ns, left);
-    }
-  }
-  verdict.allowed = verdict.remaining != 0;
-  verdict.retry_after_ns = verdict.allowed ? 0 : first_ns;
-  Decision seen =
-      decision_of(verdict, binding.id, binding.policy.limit, permits.limit, 1, view.clock);
-  seen.charged = 0;
-  return seen;
 }
 
 }  // namespace rl

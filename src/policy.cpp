@@ -53,6 +53,15 @@ Parameters parameters_of(const Limit& limit, shm::PolicyKind kind,
   return parameters;
 }
 
+/// What may be out from before a concurrency limit was changed: see continue_permits.
+void add_permits_of_before(const shm::PolicyConstants& c, Parameters& parameters) noexcept {
+  auto* const permits = std::get_if<Concurrency>(&parameters);
+  if (permits == nullptr) return;
+  permits->longest_ns = std::min(c.horizon_ns, Concurrency::kLeaseMax);
+  permits->most = std::min(c.queue, Concurrency::kLimitMax);
+  permits->before = c.delay <= shm::kPoliciesMax ? static_cast<std::uint16_t>(c.delay) : 0;
+}
+
 /// Throws for a number that is no time that a limit can have.
 std::chrono::nanoseconds time_from(std::uint64_t ns) {
   if (ns > TokenBucket::kToleranceMax) throw bad_limit("a time above 73 years");
@@ -113,6 +122,15 @@ shm::PolicyConstants constants_of(const Limit& limit, const PolicyTimes& times) 
   return c;
 }
 
+void continue_permits(shm::PolicyConstants& next, const Concurrency& last, std::uint16_t last_id,
+                      bool only_its_own) noexcept {
+  next.queue = only_its_own ? last.limit : std::max(last.limit, last.most);
+  const std::uint64_t longest_ns =
+      only_its_own ? last.lease_ns : std::max(last.lease_ns, last.longest_ns);
+  next.horizon_ns = std::max(next.lease_ns, longest_ns);
+  next.delay = last_id;
+}
+
 std::uint64_t state_in_copy(const shm::PolicyConstants& policy, std::uint64_t state) noexcept {
   const bool of_permits = policy.algorithm == static_cast<std::uint32_t>(Algorithm::concurrency);
   if (!of_permits || kind_of(state) != WordKind::permit) return state;
@@ -131,8 +149,10 @@ std::optional<Policy> policy_from(const shm::PolicyConstants& c) noexcept try {
                           ns_of(limit.interval()) == c.interval_ns && limit.burst() == c.burst &&
                           ns_of(limit.lease()) == c.lease_ns;
   if (!as_written) return std::nullopt;
-  return Policy{parameters_of(limit, c.kind, c.phase_ns), limit, c.kind,
-                static_cast<Spent>(c.spent), static_cast<std::uint16_t>(c.parent)};
+  Parameters parameters = parameters_of(limit, c.kind, c.phase_ns);
+  add_permits_of_before(c, parameters);
+  return Policy{parameters, limit, c.kind, static_cast<Spent>(c.spent),
+                static_cast<std::uint16_t>(c.parent)};
 } catch (...) {
   return std::nullopt;  // numbers that Limit refuses, or no memory to say so
 }

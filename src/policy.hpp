@@ -37,6 +37,11 @@ inline bool can_become(const Limit& from, const Limit& to) noexcept {
   return gives_permits(from.algorithm()) == gives_permits(to.algorithm());
 }
 
+/// Writes into a concurrency limit's constants what may be out of the one that it replaces: so many
+/// permits, with leases of that length; `only_its_own` when what was before that is over.
+void continue_permits(shm::PolicyConstants& next, const Concurrency& last, std::uint16_t last_id,
+                      bool only_its_own) noexcept;
+
 /// Says what becomes of a state in a copy of its segment (shm::Mapping::StateInCopy): permits stay
 /// out, held by somebody who cannot be asked whether he lives.
 std::uint64_t state_in_copy(const shm::PolicyConstants& policy, std::uint64_t state) noexcept;

@@ -90,6 +90,27 @@ TEST_CASE("A_a_lease_runs_from_its_take_to_its_end_and_not_a_nanosecond_longer")
   }
 }
 
+TEST_CASE("A_a_lease_that_was_given_before_leases_were_shortened_runs_to_its_end") {
+  INFO("seed ", test::seed());
+  std::mt19937_64 random(test::seed());
+  for (int i = 0; i < 10'000; ++i) {
+    const Concurrency before = random_limit(random);
+    Concurrency after = random_limit(random);
+    after.longest_ns = before.lease_ns;
+    const std::uint64_t t = random() >> (3 + random() % 20);
+    const PermitWord word = taken(before, {}, 7, 3, t);
+    const std::uint64_t end = over_at(before, t);
+    CAPTURE(before.lease_ns);
+    CAPTURE(after.lease_ns);
+    CAPTURE(t);
+    for (const std::uint64_t now : {t, t + random() % (end - t), end - 1})
+      CHECK(lease_left_ns(after, word, now) == end - now);
+    CHECK(lease_left_ns(after, word, end) == 0);
+    // A new one is as long as it says now.
+    CHECK(lease_left_ns(after, taken(after, word, 7, 3, t), t) == over_at(after, t) - t);
+  }
+}
+
 TEST_CASE("a_permit_given_back_renewed_or_copied_is_what_the_table_says") {
   const PermitWord held = taken(kTwenty, {}, 7, 3, kSecond);
   CHECK(held ==

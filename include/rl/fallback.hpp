@@ -12,10 +12,9 @@
 ///     peek, hold, charge, reserve,  unavailable       unavailable,      `share`, in this process
 ///     acquire_for, all_of,                            come back in 1 s  alone, with its usual
 ///     Limiters                                                          reasons
-///     permit, peek_permit           one, uncounted    denied,           by the limit divided by
-///                                                     unavailable       `share`
-///     Permit::holds, renew          true until its    -                 as ever
-///                                   lease is over
+///     permit, peek_permit           allowed; stands   denied,           by the limit divided by
+///                                   for none          unavailable       `share`
+///     Permit::holds, renew          true              -                 as ever
 ///     Permit::fence                 0                 -                 0
 ///     refund, settle,               false             false             as ever
 ///     set_remaining, reset

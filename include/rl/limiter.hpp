@@ -88,9 +88,13 @@ class RL_EXPORT Limiter {
   /// Errors: none is thrown; the decision tells: Reason::limited when all are out; full when the
   /// table has no room for another, or when others were faster again and again; unavailable for a
   /// process without a seat, of which nobody could tell whether it lives; invalid for an empty key,
-  /// a read-only segment, or a policy that is not a concurrency limit. Progress: at most 16 looks
+  /// a read-only segment, or a policy that is not a concurrency limit. Where nothing limits the call
+  /// passes without a permit, with Reason::off, or Reason::shadow where the policy only watches: see
+  /// Permit. Progress: at most 16 looks
   /// at all permits; a look asks the kernel once for each process that has some. Accuracy: never
-  /// more are out than the limit, of leases that are not over. Those of a dead process are had
+  /// more are out than the limit, of leases that are not over; or than were out when it was lowered,
+  /// and are not back yet: none is had while as many are out as it has now, and for a lease after
+  /// that each call looks at all permits that it had. Those of a dead process are had
   /// again within half a second (when their leases end, by a process that may no longer open the
   /// segment's file to ask). A process that closes all its descriptors loses what it holds, or
   /// takes within the next second, as if it had died.
@@ -98,7 +102,8 @@ class RL_EXPORT Limiter {
 
   /// Says what permit() would answer, and takes none. `remaining` is how many permits are free now.
   /// Works on a read-only segment. Accuracy: those of the dead count as out until their lease is
-  /// over, somebody takes them, or their seat has another process. Progress: a look at each permit.
+  /// over, somebody takes them, or their seat has another process. While more are out than a limit
+  /// that was lowered, `retry_after` is until all are back. Progress: a look at each permit.
   [[nodiscard]] Decision peek_permit(std::string_view key) const noexcept;
 
   /// Gives back what an admitted call charged to `key`: at most what that decision still owes, as

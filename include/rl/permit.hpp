@@ -24,6 +24,17 @@ struct View;
 /// was stopped for longer than the lease has lost it, and somebody else may be at work by then:
 /// holds() and renew() tell, and fence() is for what must not be touched by two.
 ///
+/// A change of the limit leaves the permits that are out. When it is lowered, none is given while as
+/// many are out as there are now, and those that it no longer has are not renewed: so it holds after
+/// one lease, of the longest that were given.
+///
+/// Where nothing limits, because limits are off, the policy was removed, or it only watches and all
+/// are out, or there is no segment and calls pass (OnFailure::allow), a call passes without a permit. What it gets converts to true and stands for none:
+/// holds() and renew() are true until it was released, the first release() is true, and fence() is
+/// 0. A permit that was given before stays one while limits are off. With the removal of its policy
+/// it stands for none; in one that is made again under the name it is lost. While nothing limits,
+/// holds(), renew() and the first release() are true of a lost one, too.
+///
 /// Threads and processes: one permit is for one thread at a time. In a forked child it is not held:
 /// nothing there gives it back.
 class RL_EXPORT Permit {
@@ -32,13 +43,14 @@ class RL_EXPORT Permit {
   Permit& operator=(Permit&& other) noexcept;
   ~Permit();
 
-  /// Returns whether there was a permit, which has not been given back through this object.
+  /// Returns whether the call was let through, and that has not been given back through this object.
   explicit operator bool() const noexcept { return core_ != nullptr; }
 
   /// Returns what the call was told. `limit` is how many permits there are, `remaining` is 0 (how
   /// many more are free is not counted), `reset_after` how long the lease was when it was taken.
   /// `retry_after` is until the first lease ends: waiting that long, alone, succeeds, unless its
-  /// holder renews it; most permits are given back earlier.
+  /// holder renews it; most permits are given back earlier. While more are out than a limit that was
+  /// lowered, it is until the last of them ends. `policy` and `limit` are those that decided.
   [[nodiscard]] const Decision& decision() const noexcept { return decision_; }
 
   /// Gives the permit back. Returns whether it was still held: false the second time, after the
@@ -46,7 +58,9 @@ class RL_EXPORT Permit {
   /// Progress: one compare-and-swap, and one look at the key's own slot; no system call.
   bool release() noexcept;
 
-  /// Begins a lease as long as the first, from now. False when the permit is lost.
+  /// Begins a lease from now, as long as the limit in force says. False when the permit is lost;
+  /// also when the limit was lowered so far that it is one too many: then it is held until
+  /// lease_end(), as holds() says.
   /// Progress: one compare-and-swap; no system call.
   [[nodiscard]] bool renew() noexcept;
 
@@ -58,10 +72,12 @@ class RL_EXPORT Permit {
   /// Returns a number higher than any that an earlier holder of the key's permits was given, and
   /// than this permit's own before. Storage that keeps the highest number that it has seen, and
   /// refuses lower ones, so refuses an earlier holder once a later one has come. 0 when the permit
-  /// is lost, or the table had no room to keep the number. Numbers are of one segment.
+  /// is lost, or stands for none, or the table had no room to keep the number. Numbers are of one
+  /// segment.
   [[nodiscard]] std::uint64_t fence() noexcept;
 
-  /// Returns when the lease is over, on the segment's clock (Segment::now).
+  /// Returns when the lease is over, on the segment's clock (Segment::now): the end of time for what
+  /// stands for none.
   [[nodiscard]] Instant lease_end() const noexcept { return lease_end_; }
 
  private:
@@ -76,13 +92,12 @@ class RL_EXPORT Permit {
 
   explicit Permit(const Decision& decision) noexcept : decision_(decision) {}
   [[nodiscard]] bool is_ours() const noexcept;
+  [[nodiscard]] bool stands_for_none() const noexcept { return place_.view == nullptr; }
+  [[nodiscard]] static bool all_pass(const Place& place) noexcept;
   [[nodiscard]] Place place_now() const noexcept;
   [[nodiscard]] bool is_at(const Place& place) const noexcept;
   bool give_back(const Place& place) const noexcept;
   bool renew_at(const Place& now) noexcept;
-  void hold_uncounted(View& view) noexcept;
-  bool renew_uncounted_at(const Place& now) noexcept;
-  [[nodiscard]] bool is_uncounted_at(const Place& place) const noexcept;
 
   std::shared_ptr<LimiterCore> core_;  ///< none when there is no permit
   Decision decision_;

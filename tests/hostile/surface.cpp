@@ -128,22 +128,43 @@ std::optional<Errc> attempt(const std::function<void()>& call) {
   return std::nullopt;
 }
 
+/// What a reason says of the call.
+enum class Says { passes, fails, either };
+Says says(Reason reason) {
+  switch (reason) {
+    case Reason::ok:
+    case Reason::off:
+    case Reason::shadow:
+      return Says::passes;
+    case Reason::limited:
+    case Reason::never:
+    case Reason::banned:
+    case Reason::unavailable:
+    case Reason::invalid:
+      return Says::fails;
+    case Reason::override_:
+    case Reason::full:
+      return Says::either;
+  }
+  throw std::runtime_error("a reason that there is not");
+}
+
 void check(const Decision& d) {
-  const bool by_limit = d.reason == Reason::ok;
-  const bool known = by_limit || d.reason == Reason::limited || d.reason == Reason::never ||
-                     d.reason == Reason::full || d.reason == Reason::unavailable ||
-                     d.reason == Reason::invalid;
-  demand(known, "a reason that no limit of today has");
-  demand(d.allowed ? by_limit || d.reason == Reason::full : !by_limit, "allowed against reason");
+  const Says said = says(d.reason);
+  demand(said == Says::either || d.allowed == (said == Says::passes), "allowed against reason");
   demand(d.remaining <= d.limit, "remaining above limit");
   demand(d.retry_after.count() >= 0, "retry_after below 0");
   demand(d.reset_after.count() >= 0, "reset_after below 0");
   constexpr std::chrono::nanoseconds kLongest(std::int64_t{1} << 61);  // the longest queue
   demand(d.wait.count() >= 0 && d.wait <= kLongest && (d.allowed || d.wait.count() == 0),
          "a wait out of range");
-  demand(!d.allowed || d.retry_after.count() == 0, "retry_after though allowed");
+  // Who only watches says how long it would be.
+  const bool watches = d.reason == Reason::shadow;
+  demand(!d.allowed || watches || d.retry_after.count() == 0, "retry_after though allowed");
   demand(d.reason != Reason::limited || d.retry_after.count() > 0, "limited, but come at once");
-  demand((d.retry_after == kNever) == (d.reason == Reason::never), "never, or not");
+  // A ban may be for ever, and a watcher and an override may never let a cost pass.
+  const bool may_be_never = watches || d.reason == Reason::banned || d.reason == Reason::override_;
+  demand(may_be_never || (d.retry_after == kNever) == (d.reason == Reason::never), "never, or not");
 }
 
 void decide(Limiter& limiter) {

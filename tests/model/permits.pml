@@ -11,21 +11,29 @@
                 their seat excepted. Else anybody may overwrite it; the sequence begins anew.
                 - A fencing number is drawn while the permit is held, and thrown away unless it still
                 is after that.
-                - Not in the code yet, where limits stay as they are: a taker that has swapped looks
-                again, at the limit and then at all permits: if more are out than the limit, or its
-                own is at or above it, it gives back, and is denied. Two that look at once may both
-                be denied, but they cannot both stay.
-   Modelled     WORKERS processes that take and give back, over PERMITS permits. Any may be killed
-                at any step, and its seat may go to a new process with a higher generation; or stop,
-                and go on after its lease ran out. Somebody overwrites what he may. A resource takes
-                work that carries the highest fencing number it has seen, or a higher one. An operator
-                lowers the limit from PERMITS to LOWERED, once. A clock goes up to END.
+                - A limit can be lowered. A taker reads which one is in force, and again after it has
+                swapped: if it is another by then, it gives back, and begins anew. The change is dated
+                after it was made, by whoever sees it without a date. Until a lease after that date a
+                taker under the lowered limit counts what is out of all that there ever were, before
+                it swaps and after: if more are out than the limit, it gives back, and begins anew.
+                Two that count at once may both give back, but they cannot both stay.
+                - A lease is renewed by one compare-and-swap, from a clock that was read before the
+                links; not of a permit that the limit in force does not have. If the old one is over
+                after that, it counts for nothing, and is given back: others may have counted without
+                it.
+   Modelled     WORKERS processes that take, renew and give back, over PERMITS permits. Any may be
+                killed at any step, and its seat may go to a new process with a higher generation; or
+                stop, and go on after its lease ran out. Somebody overwrites what he may. A resource
+                takes work that carries the highest fencing number it has seen, or a higher one. An
+                operator lowers the limit from PERMITS to LOWERED, once, and may be killed before he
+                has dated that. A clock goes up to END. -DLIVES leaves kills and overwriting out;
+                -DRENEWS has leases renewed.
    Abstracted   How a permit's slot is inserted (insert.pml); a process is one thread of one seat,
                 two if -DTHREADS. Each thread takes TAKES times. The fencing number counts; that it
                 outlives its slot is the clock's doing (permit_words.hpp). -DNO_WORK leaves the
                 resource out.
-   Asserted     A: of the leases granted since the limit was lowered, and of all before, at no time
-                are more unexpired and of the living than the limit.
+   Asserted     A: at no time are more leases unexpired and of the living than the limit, or than
+                there are of those that were out when it was lowered.
                 F: the resource takes no work of an earlier holder after a later one's (one permit).
                 P: no permit stays with the dead: nobody is denied because of them. (By the rule it is
                 so; its mutants show that the assertion can fail. A hint may deny for half a second.)
@@ -33,7 +41,12 @@
    Mutants:
      BUG_GIVES_BACK_TWICE  A  (THREADS, NO_WORK) a permit given back twice is the next holder's
      BUG_NOT_STICKY        A  the slot of a permit that is out is overwritten
-     BUG_CHECK_THEN_TAKE   A  (LOWERED) a taker looks before it swaps, and not again
+     BUG_CHECK_THEN_TAKE   A  (LOWERED) a taker counts before it swaps, and not again
+     BUG_LIMIT_ONCE        A  (LOWERED) a taker does not read again which limit is in force
+     BUG_COUNTS_ITS_OWN    A  (LOWERED) a taker counts only what the lowered limit has
+     BUG_RENEWS_ANY        A  (LOWERED) what the lowered limit does not have is renewed
+     BUG_RENEWS_LATE       A  (LOWERED) a lease that was over before it was renewed runs again
+     BUG_DATED_BEFORE      A  (LOWERED) the change is dated before it is made
      BUG_TAKE_STORES       A  a take is a plain store
      BUG_NO_LOOK_AT_CLOCK  A  a lease that was over before it was handed out is handed out
      BUG_NO_FENCE          F  the resource asks for no number
@@ -73,6 +86,8 @@ byte generation[WORKERS];
 
 byte time = 1;
 byte limit = PERMITS;
+byte changed; /* when it was lowered; 0 = nobody has dated it */
+#define more_may_be_out (limit != PERMITS && (changed == 0 || time < changed + LEASE))
 
 #define lives(seat) (locked[seat] && generation[seat] == 1) /* the first process of a seat */
 
@@ -80,6 +95,10 @@ byte limit = PERMITS;
 byte lease_of[WORKERS];
 bool before_lowering[WORKERS];
 byte tickets, last_ticket, fences, highest_fence;
+
+#if LOWERED != PERMITS
+#define IS_LOWERED
+#endif
 
 #ifdef BUG_LEASE_ONLY
 #define is_dead(i) false
@@ -110,6 +129,19 @@ inline count_granted() { d_step {
 #define MINE(at) (permit[at].holder == SEAT_OF(me) + 1 && permit[at].generation == 1 \
                   && permit[at].lease_end == my_end && permit[at].sequence == my_sequence)
 
+/* one permit after the other, of all that there ever were */
+#ifdef BUG_COUNTS_ITS_OWN
+#define COUNTED my_limit
+#else
+#define COUNTED PERMITS
+#endif
+inline count_out() {
+  do
+  :: atomic { at_next < COUNTED -> out = out + (is_out(at_next) -> 1 : 0); at_next++ }
+  :: atomic { at_next == COUNTED -> at_next = 0; break }
+  od
+}
+
 inline give_back() { atomic {
   if
   :: MINE(at) ->
@@ -120,11 +152,13 @@ inline give_back() { atomic {
 
 proctype worker(byte me) {
   byte at, now, takes, my_end, my_sequence, my_limit, my_ticket, my_fence, at_next, out, i, n, old;
+  byte old_end;
+  bool counts, has;
   Permit seen;
 again:
   atomic {
     at = 0; now = 0; my_end = 0; my_sequence = 0; my_limit = 0; my_ticket = 0; my_fence = 0; at_next = 0;
-    out = 0; seen.holder = 0; seen.generation = 0;
+    out = 0; counts = false; has = false; seen.holder = 0; seen.generation = 0;
     seen.lease_end = 0; seen.sequence = 0;
     if
     :: takes == TAKES || !lives(SEAT_OF(me)) ->
@@ -132,16 +166,36 @@ again:
     :: else -> takes++
     fi };
 
+  atomic { my_limit = limit; counts = more_may_be_out;
+    if
+    :: counts && changed == 0 -> changed = time
+    :: else
+    fi };
+#ifdef IS_LOWERED
+  if
+  :: atomic { counts -> skip };
+     count_out();
+     if
+     :: atomic { out >= my_limit -> out = 0; goto again } /* denied */
+     :: atomic { out < my_limit -> out = 0 }
+     fi
+  :: atomic { !counts -> skip }
+  fi;
+#endif
+
   /* look for one that may be taken, below the limit */
   do
-  :: atomic { at < limit && !is_out(at) ->
+  :: atomic { at < my_limit && !is_out(at) ->
        seen.holder = permit[at].holder; seen.generation = permit[at].generation;
        seen.lease_end = permit[at].lease_end; seen.sequence = permit[at].sequence;
        break }
-  :: atomic { at < limit && is_out(at) ->
+  :: atomic { at < my_limit && is_out(at) ->
        assert(!truly_dead(at)); /* P: what the dead held may be had at once */
        at++ }
-  :: atomic { at >= limit -> goto again } /* denied */
+#ifdef IS_LOWERED
+  :: atomic { at + 1 < my_limit && !is_out(at) -> at++ } /* each begins at another */
+#endif
+  :: atomic { at >= my_limit -> goto again } /* denied */
   od;
 
   atomic { now = time };
@@ -161,19 +215,28 @@ again:
     :: else -> goto again
     fi };
 
-  atomic { my_limit = limit };
-#if LOWERED != PERMITS && !defined(BUG_CHECK_THEN_TAKE)
-  /* look again: at the limit, then at one permit after the other */
-  do
-  :: atomic { at_next < PERMITS -> out = out + (is_out(at_next) -> 1 : 0); at_next++ }
-  :: atomic { at_next == PERMITS -> break }
-  od;
+#ifdef IS_LOWERED
+#ifndef BUG_LIMIT_ONCE
   if
-  :: atomic { out > my_limit || at >= my_limit -> skip };
+  :: atomic { limit != my_limit -> skip };
      give_back();
      goto again
-  :: atomic { out <= my_limit && at < my_limit -> out = 0; at_next = 0 }
+  :: atomic { limit == my_limit -> skip }
   fi;
+#endif
+#ifndef BUG_CHECK_THEN_TAKE
+  if
+  :: atomic { counts -> skip };
+     count_out();
+     if
+     :: atomic { out > my_limit -> out = 0 };
+        give_back();
+        goto again
+     :: atomic { out <= my_limit -> out = 0 }
+     fi
+  :: atomic { !counts -> skip }
+  fi;
+#endif
 #endif
   atomic {
     if
@@ -214,6 +277,36 @@ again:
        fi }
   :: break
   od;
+#endif
+
+#ifdef RENEWS
+  /* renew, once: the clock, the links, the compare-and-swap, the clock */
+  if
+  :: atomic { MINE(at) && my_end > time && lives(SEAT_OF(me)) -> now = time };
+#ifdef BUG_RENEWS_ANY
+     has = true;
+#else
+     atomic { has = (at < limit) };
+#endif
+     atomic {
+       if
+       :: has && MINE(at) && lives(SEAT_OF(me)) ->
+            old_end = my_end;
+            permit[at].lease_end = now + LEASE; my_end = now + LEASE
+       :: else -> has = false
+       fi;
+       now = 0 };
+     if
+#ifdef BUG_RENEWS_LATE
+     :: atomic { has -> has = false; lease_of[me] = my_end; count_granted() }
+#else
+     :: atomic { has && old_end > time -> has = false; lease_of[me] = my_end; count_granted() }
+#endif
+     :: atomic { !has || old_end <= time -> has = false } /* lost: given back below */
+     fi;
+     old_end = 0
+  :: true
+  fi;
 #endif
 
   atomic { lease_of[me] = 0; before_lowering[me] = false };
@@ -264,8 +357,23 @@ end:
 }
 
 proctype operator() {
+  byte now;
   if
-  :: atomic { limit = LOWERED }
+#ifdef BUG_DATED_BEFORE
+  :: atomic { now = time };
+     atomic { limit = LOWERED; changed = now }
+#else
+  :: atomic { limit = LOWERED };
+     if
+     :: atomic { now = time };
+        atomic {
+          if
+          :: changed == 0 -> changed = now
+          :: else
+          fi };
+     :: true /* killed */
+     fi
+#endif
   :: true
   fi
 }
@@ -285,6 +393,12 @@ init {
     :: else -> break
     od;
     w = 0;
-    run death(); run overwriter(); run operator(); run clock()
+#ifndef LIVES
+    run death(); run overwriter();
+#endif
+#ifdef IS_LOWERED
+    run operator();
+#endif
+    run clock()
   }
 }

@@ -214,7 +214,8 @@ int take_permit(const Arguments& arguments, const Limiters& limiters, const std:
   check_that_no_cost_is_given(arguments);
   Limiter limiter = limiters[0];
   const Permit permit = limiter.permit(key);
-  if (!permit || arguments.has(Arg::json))
+  const bool has_one = permit && permit.decision().reason == Reason::ok;
+  if (!has_one || arguments.has(Arg::json))
     return answer(arguments, limiters, {.decision = permit.decision()}, 1, "");
   put(fmt::format("took a permit, one of {}, for up to {}; it is given back now\n",
                   permit.decision().limit, human_duration(limiter.limit().lease())));
