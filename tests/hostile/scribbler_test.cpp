@@ -280,7 +280,7 @@ TEST_CASE("S_names_and_labels_reach_the_terminal_as_text_only") {
   forged.seal_header();
   shm::Labels labels = forged.labels();
   for (std::uint64_t i = 0; i < forged.table().slot_count(); ++i)
-    labels.write(i, shm::identity_of(forged.slot(i).tag()), evil);
+    labels.write(i, {shm::identity_of(forged.slot(i).tag()), 0, 0}, evil);
   forged.write_to(path);
   for (const test::Words& words : reading_verbs(path)) {
     for (const bool json : {false, true}) (void)read(words, json, 60);
