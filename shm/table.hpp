@@ -302,6 +302,24 @@ class Table {
     return false;
   }
 
+  /// The same for a key of which no more is known than its identity and where it is: as long as it
+  /// is there.
+  template <class Step>
+  bool step_member_at(std::uint64_t index, std::uint64_t identity, Step&& step) const noexcept {
+    for (std::uint32_t tries = 0; tries < kTriesMax; ++tries) {
+      const std::uint64_t tag = slot(index).tag();
+      if (!is_member_of(tag, identity)) return false;
+      if (try_step(index, tag, step)) return true;
+    }
+    return false;
+  }
+
+  /// Puts a member into a free slot of a table that nobody else sees yet, so no protocol is needed;
+  /// false where there is something. For the caller to know that the key has no other slot.
+  [[nodiscard]] bool put_unseen(std::uint64_t index, SlotWords member) const noexcept {
+    return slot(index).compare_exchange(SlotWords{}, member);
+  }
+
   /// Reads a slot until two readings agree.
   /// Progress: each disagreement is another process's success; after kTriesMax the last one is
   /// taken.

@@ -232,6 +232,12 @@ std::uint64_t unix_time_at_0(const View& view) noexcept {
   return view.clock.kind() == shm::ClockKind::manual ? 0 : view.mapping.constants().epoch_unix_ns;
 }
 
+shm::PolicyConstants constants_in(const View& view, const Limit& limit) noexcept {
+  return constants_of(limit, {view.clock.now(), shm::read_unix_ns(), unix_time_at_0(view)});
+}
+
+}  // namespace
+
 /// Every permit needs a slot, and only as many are promised as there are keys.
 void check_room_for_permits(const View& view, const std::string& path, const Limit& limit) {
   const std::uint64_t keys = view.mapping.geometry().keys;
@@ -244,28 +250,31 @@ void check_room_for_permits(const View& view, const std::string& path, const Lim
                   path, limit.count(), keys, keys));
 }
 
-}  // namespace
+Parameters parameters_in(const View& view, const Limit& limit) noexcept {
+  const auto policy = policy_from(constants_in(view, limit));
+  return policy ? policy->parameters : Parameters();  // it holds what it has written itself
+}
 
-std::unique_ptr<Binding> LimiterCore::bind(View& view, const std::optional<Limit>& limit) const {
-  std::uint16_t id = view.policies.find(policy_name_);
+std::unique_ptr<Binding> bind_policy(View& view, const SegmentNames& segment,
+                                     const std::string& policy_name,
+                                     const std::optional<Limit>& limit) {
+  std::uint16_t id = view.policies.find(policy_name);
   if (id == 0) {
     if (!limit) {
-      shm::PolicyTable::check_name(policy_name_);
+      shm::PolicyTable::check_name(policy_name);
       throw Error(Errc::unknown_policy,
                   fmt::format("{}: no policy \"{}\"; make it with `rlctl policy set {} {} LIMIT`",
-                              segment_->path(), policy_name_, segment_->name(), policy_name_));
+                              segment.path, policy_name, segment.name, policy_name));
     }
     if (!view.mapping.writable()) {
       throw Error(
           Errc::read_only,
           fmt::format("{}: opened for reading, so policy \"{}\" cannot be made; open it for "
                       "writing",
-                      segment_->path(), policy_name_));
+                      segment.path, policy_name));
     }
-    check_room_for_permits(view, segment_->path(), *limit);
-    id = view.policies.find_or_publish(
-        constants_of(*limit, {view.clock.now(), shm::read_unix_ns(), unix_time_at_0(view)}),
-        policy_name_);
+    check_room_for_permits(view, segment.path, *limit);
+    id = view.policies.find_or_publish(constants_in(view, *limit), policy_name);
   }
   const auto constants = view.policies.read(id);
   const std::optional<Policy> policy = constants ? policy_from(*constants) : std::nullopt;
@@ -274,11 +283,11 @@ std::unique_ptr<Binding> LimiterCore::bind(View& view, const std::optional<Limit
         Errc::corrupt,
         fmt::format("{}: policy \"{}\" (id {}) is damaged or made by a newer librl; remove the "
                     "segment and create it anew",
-                    segment_->path(), policy_name_, id));
+                    segment.path, policy_name, id));
   }
-  check_room_for_permits(view, segment_->path(), policy->limit);
+  check_room_for_permits(view, segment.path, policy->limit);
   return std::make_unique<Binding>(
-      Binding{&view, id, hasher_for(view.mapping, policy_name_), *policy, nullptr});
+      Binding{&view, id, hasher_for(view.mapping, policy_name), *policy, nullptr});
 }
 
 const Binding& LimiterCore::rebind() noexcept {

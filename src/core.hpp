@@ -25,6 +25,8 @@
 
 namespace rl {
 
+struct SegmentOptions;
+
 /// One mapping with all that reads it. Immutable once it is current.
 struct View {
   View(shm::Mapping mapped, const std::string& path);
@@ -92,6 +94,26 @@ struct Binding {
 /// Returns the hash that names and places a policy's keys.
 shm::Hasher hasher_for(const shm::Mapping& mapping, std::string_view policy_name) noexcept;
 
+/// Which segment an error is about.
+struct SegmentNames {
+  const std::string& name;
+  const std::string& path;
+};
+
+/// Binds a policy, which is made if there is none and a limit is given. Errors: as
+/// Segment::limiter.
+std::unique_ptr<Binding> bind_policy(View& view, const SegmentNames& segment,
+                                     const std::string& policy, const std::optional<Limit>& limit);
+
+/// Says how a limit lies on the windows of a segment, whether it has a policy of that limit or not.
+Parameters parameters_in(const View& view, const Limit& limit) noexcept;
+
+/// Errors: Error (bad_limit) for a limit of more permits than the segment has room for.
+void check_room_for_permits(const View& view, const std::string& path, const Limit& limit);
+
+/// Returns how the options of a segment to be made are said to the layer below.
+shm::CreateOptions create_options(const SegmentOptions& options);
+
 /// A limiter of this process: follows its segment from view to view.
 class LimiterCore {
  public:
@@ -128,7 +150,9 @@ class LimiterCore {
   }
 
  private:
-  std::unique_ptr<Binding> bind(View& view, const std::optional<Limit>& limit) const;
+  [[nodiscard]] std::unique_ptr<Binding> bind(View& view, const std::optional<Limit>& limit) const {
+    return bind_policy(view, {segment_->name(), segment_->path()}, policy_name_, limit);
+  }
   [[gnu::noinline]] const Binding& rebind() noexcept;
 
   std::shared_ptr<SegmentCore> segment_;

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "src/debt.hpp"
 #include "src/parameters.hpp"
 
 namespace rl {
@@ -96,6 +97,24 @@ struct SetRemaining {
     Verdict verdict{};
     verdict.allowed = !is_so;
     verdict.state = is_so ? state : with_remaining(parameters, state, now_ns, tokens);
+    return verdict;
+  }
+};
+
+/// Owes what a dump says that the key owed under `from`, whatever it owes now. Not allowed where
+/// neither is anything.
+struct SetDebt {
+  Parameters from;
+  Debt debt;
+  bool owes = false;  ///< whether the debt is any, as of the last act
+
+  [[nodiscard]] constexpr Verdict act(const Parameters& parameters, std::uint64_t state,
+                                      std::uint64_t now_ns) noexcept {
+    Verdict verdict{};
+    verdict.state = carried(from, debt, parameters, now_ns);
+    owes = !is_idle(parameters, verdict.state, now_ns);
+    verdict.allowed = owes || !is_idle(parameters, state, now_ns);
+    if (!verdict.allowed) verdict.state = state;
     return verdict;
   }
 };

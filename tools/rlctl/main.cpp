@@ -21,9 +21,9 @@
 namespace rl::ctl {
 namespace {
 
-const std::array<Verb, 13>& verbs() {
+const std::array<Verb, 15>& verbs() {
   using enum Arg;
-  static const std::array<Verb, 13> table{{
+  static const std::array<Verb, 15> table{{
       {"create",
        "Make a segment",
        {segment},
@@ -63,6 +63,16 @@ const std::array<Verb, 13>& verbs() {
        {segment},
        {advance, any_owner},
        ctl::clock},
+      {"dump",
+       "Write what the keys owe as text, with the segment's secret; see `rlctl load`",
+       {segment},
+       {output, any_owner},
+       dump},
+      {"load",
+       "Load a dump; keys that it does not name stay",
+       {segment},
+       {input, create_new, partial, keys, mode, labels, owner, group, policies, clock, any_owner},
+       load},
       {"explain", "Say in plain words what a limit allows", {limit}, {}, explain},
       {"selftest",
        "Try on this machine, on segments of its own, that what librl promises holds: exactness, "
