@@ -4,6 +4,7 @@
 ///     0          header      one page
 ///     4096       seats       64 bytes each: the attached processes
 ///     ...        policies    256 bytes each
+///     ...        journal     256 bytes for each of the last changes by hand
 ///     ...        pairs       256 bytes each: eight slots and their counts
 ///     ...        labels      36 bytes for each slot, or none
 ///
@@ -38,7 +39,7 @@ using HalfWord = std::atomic<std::uint32_t>;
 ///    96 seats at         policies at      pairs at         labels at
 ///   128 secret                            boot id
 ///   160 time namespace   epoch boottime   epoch tsc        ns per tick, 32.32
-///   192 epoch unix       (0)              (0)              (0)
+///   192 epoch unix       journal at       (0)              (0)
 ///   224 (0)              (0)              (0)              checksum of all above
 struct HeaderConstants {
   std::uint64_t magic;
@@ -68,7 +69,8 @@ struct HeaderConstants {
   std::uint64_t epoch_tsc;
   std::uint64_t ns_per_tick_32;
   std::uint64_t epoch_unix_ns;
-  std::uint64_t reserved[6];
+  std::uint64_t journal_offset;
+  std::uint64_t reserved[5];
   std::uint64_t checksum;
 };
 static_assert(sizeof(HeaderConstants) == 256);
@@ -96,27 +98,34 @@ static_assert(sizeof(Health) == 64);
 /// The first page.
 ///
 ///     0    constants (four lines)
-///     256  clock: boottime_offset (0 = the TSC holds), manual time   read by every decision
+///     256  clock: boottime_offset (0 = the TSC holds), manual time; off   read by every decision
 ///     320  clock anchor: both clocks at one instant, {tsc, boottime}
-///     384  policies: next free id, first of the published list; retired
+///     384  policies: next free id, first of the published list; retired; next record of the journal
 ///     448  health counters
+///     512  calls that passed while limits were off
 struct alignas(kPageBytes) Header {
   HeaderConstants constants;
   alignas(64) Word boottime_offset_ns;
   Word manual_ns;
+  Word off_unix_ns;               ///< since when all calls pass; 0 = limits are on
   alignas(64) Slot clock_anchor;  ///< replaced whole, about once a second (shm/clock.hpp)
   alignas(64) HalfWord policy_next;
   HalfWord policy_first;
   /// Not 0: removed on purpose, or succeeded by another segment. Its contents are never copied
   /// again.
   HalfWord retired;
+  Word journal_next;
   Health health;
+  alignas(64) Word off_allowed;
 };
 static_assert(sizeof(Header) == kPageBytes);
 static_assert(offsetof(Header, boottime_offset_ns) == 256);
 static_assert(offsetof(Header, clock_anchor) == 320);
 static_assert(offsetof(Header, policy_next) == 384);
+static_assert(offsetof(Header, off_unix_ns) == 272);
+static_assert(offsetof(Header, journal_next) == 400);
 static_assert(offsetof(Header, health) == 448);
+static_assert(offsetof(Header, off_allowed) == 512);
 
 /// The entry of an attached process. Who holds it is told by a lock of the kernel on its first byte
 /// in the file, never by its contents.
@@ -136,7 +145,19 @@ inline constexpr std::size_t kPolicyNameMax = 63;
 
 inline constexpr std::uint32_t kPolicyShadow = 1;  ///< it only watches
 
-/// What is fixed when a policy is published: one half of its entry, plus the name.
+/// What an entry is there for. Numbers are for ever: segments hold them.
+enum class PolicyKind : std::uint16_t {
+  limit = 0,      ///< a limit that is, or was, in force for all keys of its name
+  override_ = 1,  ///< one for single keys
+  allow = 2,      ///< single keys pass whatever they use
+  ban = 3,        ///< single keys are denied until an instant
+  conduct = 4,    ///< what is kept of keys that are denied too often
+  candidate = 5,  ///< a limit on trial: it counts, and decides nothing
+  asked = 6,      ///< what a program asked for, and did not get
+  removed = 7,    ///< the name limits nothing any more
+};
+
+/// What is fixed when a policy is published: most of its entry.
 struct PolicyConstants {
   std::uint32_t algorithm;
   std::uint32_t flags;  ///< kPolicyShadow; any other is of a library to come
@@ -157,29 +178,63 @@ struct PolicyConstants {
   std::uint32_t ban_after;      ///< denials; 0 = never
   std::uint64_t ban_within_ns;  ///< the time in which they count
   std::uint64_t ban_ns;
-  std::uint64_t reserved[3];
+  PolicyKind kind;
+  std::uint16_t spent;   ///< what becomes of debts under the policies before it (rl::Spent)
+  std::uint32_t parent;  ///< of a ban or an allow: the policy that the key comes back under
   std::uint8_t name_bytes;
   char name[kPolicyNameMax];
 };
-static_assert(sizeof(PolicyConstants) == 216);
+static_assert(sizeof(PolicyConstants) == 200);
 static_assert(offsetof(PolicyConstants, lease_ns) == 96);
-static_assert(offsetof(PolicyConstants, ban_ns) == 120);
-static_assert(offsetof(PolicyConstants, name_bytes) == 152);
+static_assert(offsetof(PolicyConstants, kind) == 128);
+static_assert(offsetof(PolicyConstants, name_bytes) == 136);
 
-/// A policy: immutable once it hangs on the published list; only the three links change, once each.
+/// What a candidate would have done so far. Relaxed adds; only while there is one.
+struct Tallies {
+  Word allowed;
+  Word denied;
+  Word keys;  ///< that it denied at least once
+};
+
+/// A policy: immutable once it hangs on the published list or on its predecessor. Only these words
+/// change: the links, once each, but for the candidate; and the tallies.
 ///
-///     0 next|successor   8 changed at   16 constants ...   232 (0)   240 (0)   248 checksum
+///     0 next|(0)   8 successor|candidate   16 changed at   24 constants ...   224 tallies
+///     248 checksum
 struct alignas(64) PolicyEntry {
-  HalfWord next;       ///< the policy published after this one; 0 = none yet; set once, by CAS
-  HalfWord successor;  ///< the policy that replaced this one; 0 = in force; set once, by CAS
-  Word changed_ns;     ///< the instant of the replacement
+  HalfWord next;  ///< the policy published after this one; 0 = none yet; set once, by CAS
+  HalfWord reserved;
+  /// Low half: the policy that replaced this one, set once. High half: the candidate that is tried
+  /// beside it. Both 0: in force, and alone; all that a decision has to know.
+  Word links;
+  Word changed_ns;  ///< the instant of the replacement; 0 = nobody has dated it yet; set once
   PolicyConstants constants;
-  std::uint64_t reserved[2];
+  Tallies tallies;
   std::uint64_t checksum;  ///< of the constants, keyed with the secret
 };
 static_assert(sizeof(PolicyEntry) == 256);
-static_assert(offsetof(PolicyEntry, constants) == 16);
+static_assert(offsetof(PolicyEntry, links) == 8);
+static_assert(offsetof(PolicyEntry, constants) == 24);
+static_assert(offsetof(PolicyEntry, tallies) == 224);
 static_assert(offsetof(PolicyEntry, checksum) == 248);
+
+constexpr std::uint32_t successor_in(std::uint64_t links) noexcept {
+  return static_cast<std::uint32_t>(links);
+}
+constexpr std::uint32_t candidate_in(std::uint64_t links) noexcept {
+  return static_cast<std::uint32_t>(links >> 32);
+}
+constexpr std::uint64_t links_of(std::uint32_t successor, std::uint32_t candidate) noexcept {
+  return std::uint64_t{candidate} << 32 | successor;
+}
+
+/// Who changed what by hand: the last kJournalRecords of such changes. Words; a reader trusts the
+/// checksum, as with labels.
+struct alignas(64) JournalRecord {
+  Word words[32];
+};
+static_assert(sizeof(JournalRecord) == 256);
+inline constexpr std::uint64_t kJournalRecords = 256;
 
 /// How often a slot's key was allowed and denied: 16 bits of its identity, 48 bits of count.
 /// Advisory: plain loads and stores, so contention may lose some (shm/counts.hpp).
@@ -231,6 +286,7 @@ struct Geometry {
   std::uint32_t label_bytes = 0;
   std::uint64_t seats_offset = 0;
   std::uint64_t policies_offset = 0;
+  std::uint64_t journal_offset = 0;
   std::uint64_t pairs_offset = 0;
   std::uint64_t labels_offset = 0;
   std::uint64_t total_bytes = 0;
@@ -253,7 +309,9 @@ constexpr Geometry geometry_for(std::uint64_t keys, std::uint32_t policies, std:
   g.label_bytes = labels ? sizeof(Label) : 0;
   g.seats_offset = sizeof(Header);
   g.policies_offset = g.seats_offset + round_to_page(std::uint64_t{seats} * sizeof(Seat));
-  g.pairs_offset = g.policies_offset + round_to_page(std::uint64_t{policies} * sizeof(PolicyEntry));
+  g.journal_offset =
+      g.policies_offset + round_to_page(std::uint64_t{policies} * sizeof(PolicyEntry));
+  g.pairs_offset = g.journal_offset + round_to_page(kJournalRecords * sizeof(JournalRecord));
   g.labels_offset = g.pairs_offset + round_to_page(g.pair_count * sizeof(Pair));
   g.total_bytes = g.labels_offset + round_to_page(g.pair_count * 8 * g.label_bytes);
   return g;
@@ -268,8 +326,9 @@ constexpr std::uint64_t layout_fingerprint() noexcept {
         std::uint64_t{sizeof(PolicyEntry)}, std::uint64_t{sizeof(Pair)},
         std::uint64_t{sizeof(Label)}, std::uint64_t{alignof(Pair)},
         std::uint64_t{offsetof(Header, health)}, std::uint64_t{offsetof(PolicyConstants, name)},
-        std::uint64_t{offsetof(PolicyConstants, reserved)}, std::uint64_t{offsetof(Pair, counts)},
-        kSlotsPer, kKeysPer, kHashId}) {
+        std::uint64_t{offsetof(PolicyConstants, kind)}, std::uint64_t{offsetof(PolicyEntry, links)},
+        std::uint64_t{sizeof(JournalRecord)}, kJournalRecords,
+        std::uint64_t{offsetof(Pair, counts)}, kSlotsPer, kKeysPer, kHashId}) {
     hash = (hash ^ fact) * 0x0000'0100'0000'01b3;
   }
   return hash;

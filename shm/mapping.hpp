@@ -20,6 +20,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "shm/clock.hpp"
 #include "shm/labels.hpp"
@@ -97,6 +98,9 @@ class Mapping {
   [[nodiscard]] PolicyEntry* policies() const noexcept {
     return &at<PolicyEntry>(geometry_.policies_offset);
   }
+  [[nodiscard]] JournalRecord* journal() const noexcept {
+    return &at<JournalRecord>(geometry_.journal_offset);
+  }
   [[nodiscard]] Table<Slot> table() const noexcept {
     return {&at<Pair>(geometry_.pairs_offset), geometry_.pair_count};
   }
@@ -130,6 +134,7 @@ class Mapping {
   static Mapping publish(const std::string& path, const HeaderConstants& constants,
                          const Ownership& ownership, const Fill& fill);
   void map(const std::string& path, int fd, Access access, const HeaderConstants& constants);
+  std::uint32_t copy_policies(const Mapping& old, std::vector<bool>& copied);
   void copy_from(const Contents& contents);
 
   template <class T>

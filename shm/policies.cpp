@@ -6,6 +6,13 @@
 #include <cstring>
 
 namespace rl::shm {
+namespace {
+
+bool is_root_of(const PolicyConstants& constants, std::string_view name) noexcept {
+  return constants.kind == PolicyKind::limit && name_of(constants) == name;
+}
+
+}  // namespace
 
 std::uint64_t PolicyTable::checksum(std::uint32_t id,
                                     const PolicyConstants& constants) const noexcept {
@@ -28,10 +35,16 @@ std::uint16_t PolicyTable::find(std::string_view name) const noexcept {
   std::uint16_t found = 0;
   walk([&](std::uint16_t id) {
     const auto constants = read(id);
-    if (constants && name_of(*constants) == name) found = id;
+    if (constants && is_root_of(*constants, name)) found = id;
     return found != 0;
   });
   return found;
+}
+
+bool PolicyTable::have_one_name(std::uint16_t a, std::uint16_t b) const noexcept {
+  const auto one = read(a);
+  const auto other = read(b);
+  return one && other && name_of(*one) == name_of(*other);
 }
 
 std::uint32_t PolicyTable::used() const noexcept {
@@ -67,37 +80,55 @@ std::uint32_t PolicyTable::claim_id() const {
   return id;
 }
 
-std::uint16_t PolicyTable::find_or_publish(const PolicyConstants& wanted,
-                                           std::string_view name) const {
-  check_name(name);
+void PolicyTable::fill(std::uint32_t id, const PolicyConstants& wanted,
+                       std::string_view name) const noexcept {
   PolicyConstants constants = wanted;
   std::memset(constants.name, 0, sizeof constants.name);
   std::memcpy(constants.name, name.data(), name.size());
   constants.name_bytes = static_cast<std::uint8_t>(name.size());
+  entry(id).constants = constants;
+  entry(id).checksum = checksum(id, constants);
+}
 
-  std::uint32_t ours = 0;
-  HalfWord* link = &mapping_.header().policy_first;
-  for (std::uint32_t steps = 0; steps <= capacity(); ++steps) {
-    std::uint32_t id = link->load(std::memory_order_acquire);
-    if (id == 0) {
-      if (ours == 0) {
-        ours = claim_id();
-        entry(ours).constants = constants;
-        entry(ours).checksum = checksum(ours, constants);
-      }
-      // release: whoever reads this link, or a slot that carries the id, sees the whole entry.
-      if (link->compare_exchange_strong(id, ours, std::memory_order_acq_rel,
-                                        std::memory_order_acquire)) {
-        return static_cast<std::uint16_t>(ours);
-      }
-    }
-    if (!is_id(id)) break;
-    const auto there = read(static_cast<std::uint16_t>(id));
-    if (there && name_of(*there) == name) return static_cast<std::uint16_t>(id);
-    link = &entry(id).next;
-  }
+void PolicyTable::refuse_damage() {
   throw Error(Errc::corrupt,
               "the segment's list of policies is damaged; remove the segment and create it anew");
+}
+
+std::uint16_t PolicyTable::find_or_publish(const PolicyConstants& constants,
+                                           std::string_view name) const {
+  return publish(constants, name,
+                 [&](const PolicyConstants& there) { return is_root_of(there, name); });
+}
+
+std::uint16_t PolicyTable::in_force(std::uint16_t id) const noexcept {
+  for (std::uint32_t steps = 0; steps < capacity(); ++steps) {
+    const std::uint16_t next = successor(id);
+    if (next == 0) break;
+    id = next;
+  }
+  return id;
+}
+
+std::uint64_t PolicyTable::date(std::uint16_t id, std::uint64_t now_ns) const noexcept {
+  std::uint64_t dated = 0;
+  const std::uint64_t ours = std::max<std::uint64_t>(now_ns, 1);
+  // release: pairs with changed_ns; nothing hangs on it but the word itself.
+  const bool is_ours = entry(id).changed_ns.compare_exchange_strong(
+      dated, ours, std::memory_order_acq_rel, std::memory_order_acquire);
+  return is_ours ? ours : dated;
+}
+
+bool PolicyTable::set_candidate(std::uint16_t id, std::uint16_t candidate) const noexcept {
+  std::uint64_t seen = links(id);
+  while (successor_in(seen) == 0) {  // ends: each failure is another's success
+    // release: pairs with links; the candidate's entry.
+    if (entry(id).links.compare_exchange_weak(
+            seen, links_of(0, candidate), std::memory_order_acq_rel, std::memory_order_acquire)) {
+      return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace rl::shm

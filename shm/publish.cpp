@@ -157,6 +157,7 @@ Mapping Mapping::create(const std::string& path, const CreateOptions& options) {
   c.clock_kind = static_cast<std::uint32_t>(epoch.kind);
   c.seats_offset = g.seats_offset;
   c.policies_offset = g.policies_offset;
+  c.journal_offset = g.journal_offset;
   c.pairs_offset = g.pairs_offset;
   c.labels_offset = g.labels_offset;
   c.secret = options.secret ? *options.secret : random_secret();
@@ -267,6 +268,39 @@ Mapping Mapping::publish(const std::string& path, const HeaderConstants& constan
   return mapping;
 }
 
+/// Copies the published list and the chain behind each entry of it, as far as they are whole, and
+/// notes which ids those are. Returns the highest. All relaxed: the copy is published by linkat.
+std::uint32_t Mapping::copy_policies(const Mapping& old, std::vector<bool>& copied) {
+  constexpr auto relaxed = std::memory_order_relaxed;
+  const PolicyTable from(old);
+  const PolicyTable to(*this);
+  std::uint32_t highest = 0;
+  const auto copy = [&](std::uint16_t id) {
+    const auto constants = from.read(id);
+    if (!constants || copied[id])
+      return false;  // damaged, or a list that bytes gone wrong made a ring
+    policies()[id - 1].constants = *constants;
+    policies()[id - 1].checksum = old.policies()[id - 1].checksum;
+    if (!to.read(id)) return false;  // it changed in between
+    highest = std::max<std::uint32_t>(highest, id);
+    copied[id] = true;
+    return true;
+  };
+  std::uint32_t last = 0;
+  from.walk([&](std::uint16_t root) {
+    if (!copy(root)) return false;
+    (last == 0 ? header().policy_first : policies()[last - 1].next).store(root, relaxed);
+    last = root;
+    for (std::uint16_t id = root, next = from.successor(id); next != 0 && copy(next);
+         id = next, next = from.successor(id)) {
+      policies()[id - 1].links.store(links_of(next, 0), relaxed);
+      policies()[id - 1].changed_ns.store(from.changed_ns(id), relaxed);
+    }
+    return false;
+  });
+  return highest;
+}
+
 /// Others may still be deciding on `old`, so the copy is not an instant's: what they charge after
 /// we passed is lost, and the move says so (SegmentCore::move_over). But it is a valid segment:
 /// policies are those on the published list, whole; every slot is read until two readings agree,
@@ -276,24 +310,8 @@ Mapping Mapping::publish(const std::string& path, const HeaderConstants& constan
 void Mapping::copy_from(const Contents& contents) {
   const Mapping& old = contents.old;
   constexpr auto relaxed = std::memory_order_relaxed;
-  const PolicyTable from_policies(old);
-  const PolicyTable to_policies(*this);
   std::vector<bool> copied(std::size_t{geometry_.policy_capacity} + 1);
-  std::uint32_t last = 0;
-  std::uint32_t highest = 0;
-  from_policies.walk([&](std::uint16_t id) {
-    const auto constants = from_policies.read(id);
-    if (!constants || copied[id])
-      return false;  // damaged, or a list that bytes gone wrong made a ring
-    policies()[id - 1].constants = *constants;
-    policies()[id - 1].checksum = old.policies()[id - 1].checksum;
-    if (!to_policies.read(id)) return false;  // it changed in between
-    (last == 0 ? header().policy_first : policies()[last - 1].next).store(id, relaxed);
-    last = id;
-    highest = std::max<std::uint32_t>(highest, id);
-    copied[id] = true;
-    return false;
-  });
+  const std::uint32_t highest = copy_policies(old, copied);
   // Read after the walk: an id that somebody claimed meanwhile is not given out again.
   const std::uint32_t next = old.header().policy_next.load(relaxed);
   header().policy_next.store(std::max(next, highest + 1), relaxed);
@@ -331,6 +349,12 @@ void Mapping::copy_from(const Contents& contents) {
   const SlotWords anchor = Table<Slot>::settled(old.header().clock_anchor);
   header().clock_anchor.compare_exchange(header().clock_anchor.words(), anchor);
   header().manual_ns.store(old.header().manual_ns.load(relaxed), relaxed);
+  header().off_unix_ns.store(old.header().off_unix_ns.load(relaxed), relaxed);
+  for (std::uint64_t i = 0; i < kJournalRecords; ++i) {
+    for (std::size_t word = 0; word < std::size(journal()[i].words); ++word)
+      journal()[i].words[word].store(old.journal()[i].words[word].load(relaxed), relaxed);
+  }
+  header().journal_next.store(old.header().journal_next.load(relaxed), relaxed);
   header().boottime_offset_ns.store(old.header().boottime_offset_ns.load(relaxed), relaxed);
 }
 

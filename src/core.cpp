@@ -10,6 +10,8 @@
 
 #include <rl/error.hpp>
 
+#include "src/change.hpp"
+
 namespace rl {
 
 View::View(shm::Mapping mapped, const std::string& path)
@@ -17,6 +19,7 @@ View::View(shm::Mapping mapped, const std::string& path)
       table(mapping.table()),
       labels(mapping.labels()),
       policies(mapping),
+      known(policies),
       clock(mapping.clock_epoch(), mapping.header(), mapping.writable()),
       participant(mapping, path),
       decides(mapping.writable()) {}
@@ -211,11 +214,20 @@ LimiterCore::LimiterCore(std::shared_ptr<SegmentCore> segment, std::string polic
                          std::optional<Limit> wanted)
     : segment_(std::move(segment)), policy_name_(std::move(policy)), wanted_(std::move(wanted)) {
   binding_.store(bind(segment_->view(), wanted_).release(), std::memory_order_release);
-  if (wanted_ && binding().policy.limit != *wanted_) {
-    shm::log(Severity::info,
-             fmt::format("{}: policy {} is {} in the segment, {} in the code; the segment's stands",
-                         segment_->path(), policy_name_, binding().policy.limit.to_string(),
-                         wanted_->to_string()));
+  if (wanted_ && binding().policy.limit != *wanted_) say_what_differs();
+}
+
+void LimiterCore::say_what_differs() const {
+  const Binding& bound = *binding_.load(std::memory_order_acquire);
+  shm::log(Severity::warning,
+           fmt::format("{}: policy {} is {} in the segment, {} in the code; the segment's stands",
+                       segment_->path(), policy_name_, bound.policy.limit.to_string(),
+                       wanted_->to_string()));
+  if (!bound.view->mapping.writable()) return;
+  try {
+    note_asked({*bound.view, segment_->path()}, policy_name_, *wanted_);
+  } catch (const Error&) {
+    // No entry is left to note it in: it was said, and that is enough to go on.
   }
 }
 
@@ -225,90 +237,53 @@ LimiterCore::~LimiterCore() {
   }
 }
 
-namespace {
-
-/// A manual clock begins at the Unix epoch, so that a replay has the same windows every time.
-std::uint64_t unix_time_at_0(const View& view) noexcept {
-  return view.clock.kind() == shm::ClockKind::manual ? 0 : view.mapping.constants().epoch_unix_ns;
-}
-
-shm::PolicyConstants constants_in(const View& view, const Limit& limit) noexcept {
-  return constants_of(limit, {view.clock.now(), shm::read_unix_ns(), unix_time_at_0(view)});
-}
-
-}  // namespace
-
-/// Every permit needs a slot, and only as many are promised as there are keys.
-void check_room_for_permits(const View& view, const std::string& path, const Limit& limit) {
-  const std::uint64_t keys = view.mapping.geometry().keys;
-  if (limit.algorithm() != Algorithm::concurrency || limit.count() <= keys) return;
-  throw Error(
-      Errc::bad_limit,
-      fmt::format("{}: {} permits of one key, but the segment has room for {} keys, and each "
-                  "permit takes the room of one; allow at most {}, or create it with more "
-                  "keys",
-                  path, limit.count(), keys, keys));
-}
-
-Parameters parameters_in(const View& view, const Limit& limit) noexcept {
-  const auto policy = policy_from(constants_in(view, limit));
-  return policy ? policy->parameters : Parameters();  // it holds what it has written itself
-}
-
-std::unique_ptr<Binding> bind_policy(View& view, const SegmentNames& segment,
-                                     const std::string& policy_name,
-                                     const std::optional<Limit>& limit) {
-  std::uint16_t id = view.policies.find(policy_name);
-  if (id == 0) {
-    if (!limit) {
-      shm::PolicyTable::check_name(policy_name);
-      throw Error(Errc::unknown_policy,
-                  fmt::format("{}: no policy \"{}\"; make it with `rlctl policy set {} {} LIMIT`",
-                              segment.path, policy_name, segment.name, policy_name));
-    }
-    if (!view.mapping.writable()) {
-      throw Error(
-          Errc::read_only,
-          fmt::format("{}: opened for reading, so policy \"{}\" cannot be made; open it for "
-                      "writing",
-                      segment.path, policy_name));
-    }
-    check_room_for_permits(view, segment.path, *limit);
-    id = view.policies.find_or_publish(constants_in(view, *limit), policy_name);
+/// A starting program makes what is not there, or was removed; one that runs takes what there is.
+std::unique_ptr<Binding> LimiterCore::bind(View& view, const std::optional<Limit>& limit) {
+  const Place place{view, segment_->path()};
+  std::uint16_t id = policy_in_force(view, policy_name_);
+  if (id == 0 && !limit) {
+    shm::PolicyTable::check_name(policy_name_);
+    throw Error(Errc::unknown_policy,
+                fmt::format("{}: no policy \"{}\"; make it with `rlctl policy set {} {} LIMIT`",
+                            segment_->path(), policy_name_, segment_->name(), policy_name_));
   }
-  const auto constants = view.policies.read(id);
-  const std::optional<Policy> policy = constants ? policy_from(*constants) : std::nullopt;
-  if (!policy) {
-    throw Error(
-        Errc::corrupt,
-        fmt::format("{}: policy \"{}\" (id {}) is damaged or made by a newer librl; remove the "
-                    "segment and create it anew",
-                    segment.path, policy_name, id));
-  }
-  check_room_for_permits(view, segment.path, policy->limit);
-  return std::make_unique<Binding>(
-      Binding{&view, id, hasher_for(view.mapping, policy_name), *policy, nullptr});
+  if (id == 0 || limit) id = make_policy(place, policy_name_, *limit);
+  return bind_to(view, id);
 }
 
+std::unique_ptr<Binding> LimiterCore::bind_to(View& view, std::uint16_t id) {
+  return std::make_unique<Binding>(Binding{&view, id, hasher_for(view.mapping, policy_name_),
+                                           must_read({view, segment_->path()}, policy_name_, id),
+                                           nullptr, &view.policies.links_word(id), &outdated_});
+}
+
+/// Binds to what is in force in the current view.
 const Binding& LimiterCore::rebind() noexcept {
   Binding* seen = binding_.load(std::memory_order_acquire);
   View& view = segment_->view();
   const std::uint64_t time = shm::read_boottime_ns();
   if (time < next_try_ns_.load(std::memory_order_relaxed)) return *seen;
+  // Before the links are read: a change that is noted from now on is for the next time. relaxed, as
+  // where it is noted.
+  outdated_.store(false, std::memory_order_relaxed);
   try {
-    // What was asked for comes along, and else what was in force: a new segment may be an empty
-    // one.
-    std::unique_ptr<Binding> fresh = bind(view, seen->policy.limit);
+    const std::uint16_t root = view.policies.find(policy_name_);
+    const std::uint16_t id = root != 0 ? view.policies.in_force(root) : root;
+    if (seen->view == &view && seen->id == id) return *seen;  // noted by who was behind
+    // What is there stands, also that a policy was removed. Else what was in force comes along: a
+    // new segment may be an empty one.
+    std::unique_ptr<Binding> fresh = id != 0 ? bind_to(view, id) : bind(view, seen->policy.limit);
     fresh->previous = seen;
     if (binding_.compare_exchange_strong(seen, fresh.get(), std::memory_order_acq_rel,
                                          std::memory_order_acquire)) {
       return *fresh.release();
     }
   } catch (...) {
-    // The new segment does not take this policy (now): go on with the old one, and try again in a
-    // second.
+    // The segment does not let us have the policy (now): go on with the old one, which follows the
+    // links all the same, and try again in a second.
     next_try_ns_.store(time + 1'000'000'000, std::memory_order_relaxed);
-    segment_->warn_once("the new segment does not take a policy of this process");
+    outdated_.store(true, std::memory_order_relaxed);
+    segment_->warn_once("the segment does not take or show a policy of this process");
   }
   return *seen;
 }

@@ -21,6 +21,7 @@
 #include "shm/mapping.hpp"
 #include "shm/participant.hpp"
 #include "shm/policies.hpp"
+#include "src/known_policies.hpp"
 #include "src/policy.hpp"
 
 namespace rl {
@@ -35,11 +36,18 @@ struct View {
   shm::Table<shm::Slot> table;
   shm::Labels labels;
   shm::PolicyTable policies;
+  KnownPolicies known;
   shm::Clock clock;
   shm::Participant participant;
   std::atomic<bool> decides;          ///< false for a read-only mapping, and for a forsaken one
   std::atomic<bool> forsaken{false};  ///< its memory was let go of
   View* previous = nullptr;
+
+  /// Whether an operator has switched all limits off. acquire: pairs with the CAS of the switch;
+  /// nothing hangs on it but the word.
+  [[nodiscard]] bool is_off() const noexcept {
+    return mapping.header().off_unix_ns.load(std::memory_order_acquire) != 0;
+  }
 };
 
 /// A segment of this process. Threads and processes: any; nothing in it locks.
@@ -89,27 +97,22 @@ struct Binding {
   shm::Hasher hasher;  ///< keyed with secret and policy name: two policies never share a bucket
   Policy policy;
   Binding* previous;
+  const shm::Word* links;                 ///< the policy's, in the segment
+  std::atomic<bool>* outdated = nullptr;  ///< the limiter's, if there is one
+
+  /// Whether the policy is in force, and no candidate beside it. acquire: pairs with the CAS that
+  /// sets the links (shm/policies.hpp); the entries that they name.
+  [[nodiscard]] bool stands_alone() const noexcept {
+    return links->load(std::memory_order_acquire) == 0;
+  }
+  /// Has the limiter bind anew at its next call. relaxed: a hint; the links are looked at anyhow.
+  void note_outdated() const noexcept {
+    if (outdated != nullptr) outdated->store(true, std::memory_order_relaxed);
+  }
 };
 
 /// Returns the hash that names and places a policy's keys.
 shm::Hasher hasher_for(const shm::Mapping& mapping, std::string_view policy_name) noexcept;
-
-/// Which segment an error is about.
-struct SegmentNames {
-  const std::string& name;
-  const std::string& path;
-};
-
-/// Binds a policy, which is made if there is none and a limit is given. Errors: as
-/// Segment::limiter.
-std::unique_ptr<Binding> bind_policy(View& view, const SegmentNames& segment,
-                                     const std::string& policy, const std::optional<Limit>& limit);
-
-/// Says how a limit lies on the windows of a segment, whether it has a policy of that limit or not.
-Parameters parameters_in(const View& view, const Limit& limit) noexcept;
-
-/// Errors: Error (bad_limit) for a limit of more permits than the segment has room for.
-void check_room_for_permits(const View& view, const std::string& path, const Limit& limit);
 
 /// Returns how the options of a segment to be made are said to the layer below.
 shm::CreateOptions create_options(const SegmentOptions& options);
@@ -127,9 +130,16 @@ class LimiterCore {
   /// acquire: pairs with the CAS in rebind; the binding's fields.
   [[nodiscard]] const Binding& binding() noexcept {
     const Binding* bound = binding_.load(std::memory_order_acquire);
-    if (bound->view != &segment_->view()) [[unlikely]]
+    if (bound->view != &segment_->view() || outdated_.load(std::memory_order_relaxed)) [[unlikely]]
       return rebind();
     return *bound;
+  }
+  /// Returns the binding to the policy that is in force now, for who is in no hurry.
+  [[nodiscard]] const Binding& binding_in_force() noexcept {
+    const Binding& bound = binding();
+    if (shm::successor_in(bound.links->load(std::memory_order_acquire)) == 0) return bound;
+    bound.note_outdated();
+    return binding();
   }
   [[nodiscard]] const std::optional<Limit>& wanted() const noexcept { return wanted_; }
   /// Moves over now if the segment has a successor.
@@ -150,15 +160,16 @@ class LimiterCore {
   }
 
  private:
-  [[nodiscard]] std::unique_ptr<Binding> bind(View& view, const std::optional<Limit>& limit) const {
-    return bind_policy(view, {segment_->name(), segment_->path()}, policy_name_, limit);
-  }
+  std::unique_ptr<Binding> bind(View& view, const std::optional<Limit>& limit);
+  std::unique_ptr<Binding> bind_to(View& view, std::uint16_t id);
+  void say_what_differs() const;
   [[gnu::noinline]] const Binding& rebind() noexcept;
 
   std::shared_ptr<SegmentCore> segment_;
   std::string policy_name_;
   std::optional<Limit> wanted_;
   std::atomic<Binding*> binding_{nullptr};
+  std::atomic<bool> outdated_{false};          ///< the policy was changed: bind anew
   std::atomic<std::uint64_t> last_permit_{0};  ///< identity | index, packed like a tag
   std::atomic<std::uint64_t> next_try_ns_{0};  ///< after a new segment did not take the policy
 };

@@ -34,14 +34,15 @@ inline std::uint64_t to_ns(Instant instant) noexcept {
   return shm::KeyHash::from(binding.hasher(key.data(), key.size()));
 }
 
-/// Says to the caller what an algorithm decided.
+/// Says to the caller what an algorithm decided, and what a limit that only watches makes of it.
 [[gnu::always_inline]] inline Decision decision_of(const Verdict& verdict, std::uint16_t policy,
-                                                   std::uint64_t limit, std::uint64_t cost,
+                                                   const Limit& limit, std::uint64_t most,
+                                                   std::uint64_t cost,
                                                    const shm::Clock& clock) noexcept {
   Decision d{.allowed = verdict.allowed,
              .reason = verdict.allowed ? Reason::ok : Reason::limited,
              .policy = policy,
-             .limit = limit,
+             .limit = most,
              .remaining = verdict.remaining,
              .reset_after = to_nanoseconds(verdict.reset_after_ns),
              .wait = to_nanoseconds(verdict.wait_ns),
@@ -53,15 +54,24 @@ inline std::uint64_t to_ns(Instant instant) noexcept {
       d.reason = Reason::never;
       d.retry_after = kNever;
     }
+    if (limit.shadow()) [[unlikely]] {
+      d.allowed = true;
+      d.reason = Reason::shadow;
+    }
   }
   return d;
 }
 
+/// The same by the whole protocol, where the policy need not be one for all keys.
 template <class Time, class Operation>
 Decision decision_of(const CallRules<Time, Operation>& rules, std::uint64_t cost,
                      const shm::Clock& clock) noexcept {
   if (rules.is_unavailable()) return {.reason = Reason::unavailable, .policy = rules.decided_by()};
-  return decision_of(rules.verdict(), rules.decided_by(), rules.limit(), cost, clock);
+  const Policy& policy = rules.policy();
+  Decision d =
+      decision_of(rules.verdict(), rules.decided_by(), policy.limit, rules.limit(), cost, clock);
+  if (policy.kind == shm::PolicyKind::removed) d.reason = Reason::off;
+  return d;
 }
 
 /// Counts a decision beside the key's slot.
@@ -90,7 +100,8 @@ Decision decision_of(const CallRules<Time, Operation>& rules, std::uint64_t cost
 /// Whether a call makes sense, and the segment takes any.
 [[gnu::always_inline]] inline bool can_ask(const View& view, std::string_view key,
                                            std::uint64_t cost) noexcept {
-  return !key.empty() && cost != 0 && view.decides.load(std::memory_order_relaxed);
+  return !key.empty() && cost != 0 && view.decides.load(std::memory_order_relaxed) &&
+         !view.is_off();
 }
 
 /// A concurrency limit gives permits, and takes no calls.
@@ -106,8 +117,13 @@ inline bool can_ask(const Binding& binding, std::string_view key, std::uint64_t 
 /// What is said to a call that cannot ask.
 [[gnu::cold]] inline Decision refused(const View& view, std::string_view key,
                                       std::uint64_t cost) noexcept {
-  const bool sound = !key.empty() && cost != 0 && view.forsaken.load(std::memory_order_relaxed);
-  return {.reason = sound ? Reason::unavailable : Reason::invalid};
+  if (key.empty() || cost == 0) return {.reason = Reason::invalid};
+  if (view.forsaken.load(std::memory_order_relaxed)) return {.reason = Reason::unavailable};
+  if (!view.is_off()) return {.reason = Reason::invalid};  // a read-only segment
+  // relaxed: a count for people.
+  if (view.mapping.writable())
+    view.mapping.header().off_allowed.fetch_add(1, std::memory_order_relaxed);
+  return {.allowed = true, .reason = Reason::off, .cost = cost};
 }
 
 /// Does what a call asks of the key by the whole protocol of the table, and decides nothing.
@@ -144,33 +160,42 @@ template <class Time, class Operation>
 }
 
 /// Takes the charge out of a decision, so that nobody gives it back again. Returns 0 where there is
-/// nothing of `key` and this policy to give back.
+/// nothing of `key` and a policy of this name to give back.
 inline std::uint64_t take_charge(const Binding& binding, std::string_view key,
                                  Decision& decision) noexcept {
   const std::uint64_t charged = std::exchange(decision.charged, 0);
-  const bool is_ours = decision.allowed && decision.policy == binding.id;
-  return is_ours && can_ask(binding, key, 1) ? charged : 0;
+  const bool is_ours = decision.policy == binding.id ||
+                       binding.view->policies.have_one_name(decision.policy, binding.id);
+  return decision.allowed && is_ours && can_ask(binding, key, 1) ? charged : 0;
 }
 
 /// Gives back up to `cost` of what the decision that left the state `charged` still owes. Returns
-/// whether anything was given back. A call that had to wait stands in a line: it leaves only while
-/// nobody stands behind it, who was promised an instant so much after its own.
+/// whether anything was given back: not what was decided by another policy than that the key is
+/// under, or that of before its last change in which tokens did not stay tokens. A call that had to
+/// wait stands in a line: it leaves only while nobody stands behind it, who was promised an instant
+/// so much after its own.
 inline bool give_back(const Binding& binding, std::string_view key, const Decision& decision,
                       std::uint64_t charged, std::uint64_t cost) noexcept {
   View& view = *binding.view;
   const bool stands_in_line = decision.wait.count() != 0;
+  Follower follower(view, view.clock);
+  Follower follower_of_charge(view, view.clock);
   bool given = false;
   // (h), as any decision: the clock is read after the slot.
   const auto step = [&](std::uint16_t policy, std::uint64_t state) noexcept {
     const std::uint64_t now = view.clock.now();
+    given = false;
+    if (now == shm::Clock::kNoTime) return shm::Transition{shm::Transition::keep, policy, state};
+    const Followed at = follower.follow(policy, state, now, 0);
+    const Followed was = follower_of_charge.follow(decision.policy, charged, now, 0);
     // A charge that no clock of this segment can explain was made on another.
-    const bool can = policy == binding.id && now != shm::Clock::kNoTime &&
-                     !is_beyond_horizon(binding.policy.parameters, charged, now) &&
-                     (!stands_in_line || state == charged);
-    const std::uint64_t after =
-        can ? refund(binding.policy.parameters, state, charged, cost, now) : state;
-    given = after != state;
-    return shm::Transition{given ? shm::Transition::store : shm::Transition::keep, policy, after};
+    const bool can = at.policy != nullptr && at.id == was.id && was.is_as_charged &&
+                     !is_beyond_horizon(at.policy->parameters, was.state, at.now_ns) &&
+                     (!stands_in_line || (!was.has_moved && state == charged));
+    if (!can) return shm::Transition{shm::Transition::keep, policy, state};
+    const std::uint64_t after = refund(at.policy->parameters, at.state, was.state, cost, at.now_ns);
+    given = after != at.state;
+    return shm::Transition{given ? shm::Transition::store : shm::Transition::keep, at.id, after};
   };
   return view.table.step_member(hash_of(binding, key), step) && given;
 }
@@ -185,15 +210,18 @@ template <class Algorithm, class Time>
                                                       std::uint64_t cost) noexcept {
   View& view = *binding.view;
   Verdict verdict{};
+  // Nothing is counted where there is no limit, and what is said of it is not the algorithm's.
+  constexpr bool kIsLimited = !std::is_same_v<Algorithm, Unlimited>;
   const bool decided =
-      index != view.table.kNowhere &&
+      kIsLimited && index != view.table.kNowhere &&
       view.table.try_step(index, tag, [&](std::uint16_t policy, std::uint64_t state) noexcept {
-        return first_step(algorithm, time, policy, state, cost, verdict);
+        return first_step(algorithm, binding, time, policy, state, cost, verdict);
       });
   if (!decided) [[unlikely]]
     return decide_with_retries(binding, time_of_retries(time), key, hash, Acquire{cost});
   count(view, index, hash.identity, verdict.allowed);
-  return decision_of(verdict, binding.id, most_at_once(algorithm), cost, view.clock);
+  return decision_of(verdict, binding.id, binding.policy.limit, most_at_once(algorithm), cost,
+                     view.clock);
 }
 
 }  // namespace rl

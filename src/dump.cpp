@@ -6,11 +6,12 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
-#include <set>
+#include <optional>
 
 #include "shm/counts.hpp"
 #include "src/core.hpp"
 #include "src/dump_text.hpp"
+#include "src/follow.hpp"
 
 namespace rl {
 namespace {
@@ -19,7 +20,7 @@ namespace {
 class Dumping {
  public:
   Dumping(const SegmentCore& core, const Dump::Sink& sink)
-      : core_(core), view_(core.view()), out_(sink) {}
+      : core_(core), view_(core.view()), out_(sink), follower_(view_, view_.clock) {}
 
   DumpReport write() {
     const shm::HeaderConstants& c = view_.mapping.constants();
@@ -47,51 +48,73 @@ class Dumping {
                             core_.path()));
   }
 
-  /// What can be read of a policy; its keys are written under its id. Bytes gone wrong may list one
-  /// twice, or two of one name.
+  /// A policy of the dump: what keys of its name owe is told as of this limit.
+  struct Dumped {
+    std::uint16_t id;
+    Policy policy;
+  };
+
+  /// Writes those in force. Other kinds than limits would have their lines here, too.
   void write_policies() {
-    std::set<std::string> names;
-    view_.policies.walk([&](std::uint16_t id) {
-      const auto constants = view_.policies.read(id);
-      const auto policy = constants ? policy_from(*constants) : std::nullopt;
-      if (!policy || policies_.contains(id)) return false;
+    view_.policies.walk([&](std::uint16_t root) {
+      const auto constants = view_.policies.read(root);
+      if (!constants || constants->kind != shm::PolicyKind::limit) return false;
+      const std::uint16_t id = view_.policies.in_force(root);
+      const auto policy = policy_of(id);
+      if (!policy || policy->kind != shm::PolicyKind::limit) return false;
       std::string name(shm::name_of(*constants));
-      if (!names.insert(name).second) return false;
-      policies_.emplace(id, *policy);
+      // Bytes gone wrong may list one twice, or two of one name.
+      if (!by_name_.emplace(name, Dumped{id, *policy}).second) return false;
       out_.write(DumpedPolicy{id, std::move(name), policy->limit});
       ++report_.policies;
       return false;
     });
   }
 
+  [[nodiscard]] std::optional<Policy> policy_of(std::uint16_t id) const noexcept {
+    const auto constants = view_.policies.read(id);
+    return constants ? policy_from(*constants) : std::nullopt;
+  }
+
+  /// Returns the policy of the dump with the name that this one has; none: it is not dumped.
+  const Dumped* dumped_as(std::uint16_t id) {
+    const auto [at, is_new] = by_id_.try_emplace(id, nullptr);
+    if (!is_new) return at->second;
+    const auto constants = view_.policies.read(id);
+    const auto named =
+        constants ? by_name_.find(std::string(shm::name_of(*constants))) : by_name_.end();
+    if (named != by_name_.end()) at->second = &named->second;
+    return at->second;
+  }
+
   void write_slot(std::uint64_t index) {
     const shm::SlotWords words = view_.table.settled(view_.table.slot(index));
     if (!shm::is_member(words.tag)) return;
-    const auto at = policies_.find(shm::policy_of(words.tag));
-    if (at == policies_.end()) {
+    // The clock after the slot, and the links after the clock, as for every decision.
+    const std::uint16_t id = shm::policy_of(words.tag);
+    const Followed at = follower_.follow(id, words.state, now(), id);
+    const Dumped* const as = at.policy != nullptr ? dumped_as(at.id) : nullptr;
+    if (as == nullptr) {
       ++report_.unreadable;
-      return;
-    }
-    // The clock after the slot, as for every decision: what is owed as of then.
-    const Policy& policy = at->second;
-    const std::uint64_t as_of = now();
-    if (is_idle(policy.parameters, words.state, as_of)) {
+    } else if (is_idle(at.policy->parameters, at.state, at.now_ns)) {
       ++report_.idle;
-    } else if (std::holds_alternative<Concurrency>(policy.parameters)) {
-      report_.permits += kind_of(words.state) == WordKind::permit ? 1U : 0U;
+    } else if (std::holds_alternative<Concurrency>(at.policy->parameters)) {
+      report_.permits += kind_of(at.state) == WordKind::permit ? 1U : 0U;
     } else {
-      out_.write(key_at(index, words, debt_of(policy.parameters, words.state, as_of)),
-                 policy.limit.algorithm());
+      // One that was changed since its line was written, or is for single keys: as many tokens.
+      const std::uint64_t state =
+          converted(at.policy->parameters, at.state, as->policy.parameters, Spent::keep, at.now_ns);
+      DumpedKey key = key_at(index, shm::identity_of(words.tag));
+      key.policy = as->id;
+      key.owed = owed_in(as->policy.parameters, state, at.now_ns);
+      out_.write(key, as->policy.limit.algorithm());
       ++report_.keys;
     }
   }
 
-  [[nodiscard]] DumpedKey key_at(std::uint64_t index, shm::SlotWords words,
-                                 const Debt& debt) const {
-    const std::uint64_t identity = shm::identity_of(words.tag);
+  [[nodiscard]] DumpedKey key_at(std::uint64_t index, std::uint64_t identity) const {
     const shm::LabelText label = view_.labels.read(index, identity);
     DumpedKey key;
-    key.policy = shm::policy_of(words.tag);
     key.hash.identity = identity;
     key.known = KeyKnown::slot;
     key.slot_index = index;
@@ -101,7 +124,6 @@ class Dumping {
       std::memcpy(key.text, label.text, label.size);
     }
     if (label.truncated) key.hash = label.hash;
-    key.debt = debt;
     const shm::Counts& counts = view_.table.counts(index);
     key.allowed_count = shm::read_count(counts.allowed, identity);
     key.denied_count = shm::read_count(counts.denied, identity);
@@ -111,7 +133,9 @@ class Dumping {
   const SegmentCore& core_;
   const View& view_;
   DumpWriter out_;
-  std::map<std::uint16_t, Policy> policies_;
+  Follower<View, shm::Clock> follower_;
+  std::map<std::string, Dumped> by_name_;
+  std::map<std::uint16_t, const Dumped*> by_id_;
   DumpReport report_;
 };
 

@@ -186,7 +186,7 @@ DumpedPolicy policy_in(const Members& line) {
   return policy;
 }
 
-Debt debt_in(const Members& line, Algorithm algorithm) {
+Owed owed_in_line(const Members& line, Algorithm algorithm) {
   switch (algorithm) {
     case Algorithm::token_bucket:
     case Algorithm::leaky:
@@ -233,7 +233,7 @@ DumpedKey key_in(const Members& line, std::uint16_t policy, Algorithm algorithm,
     key.slot_index = line.number("slot", slots - 1);
     set_identity(key, line);
   }
-  key.debt = debt_in(line, algorithm);
+  key.owed = owed_in_line(line, algorithm);
   key.allowed_count = line.number("allowed", kNumberMax);
   key.denied_count = line.number("denied", kNumberMax);
   return key;

@@ -42,17 +42,17 @@ std::string_view name_of(shm::ClockKind clock) noexcept {
   return "manual";
 }
 
-void put_debt(std::string& to, const Debt& debt, Algorithm algorithm) {
+void put_owed(std::string& to, const Owed& owed, Algorithm algorithm) {
   switch (algorithm) {
     case Algorithm::token_bucket:
     case Algorithm::leaky:
-      fmt::format_to(end_of(to), ",\"debt_ns\":{}", debt.ns);
+      fmt::format_to(end_of(to), ",\"debt_ns\":{}", owed.ns);
       break;
     case Algorithm::sliding_window:
-      fmt::format_to(end_of(to), ",\"before\":{}", debt.before);
+      fmt::format_to(end_of(to), ",\"before\":{}", owed.before);
       [[fallthrough]];
     case Algorithm::fixed_window:
-      fmt::format_to(end_of(to), ",\"count\":{},\"into_ns\":{}", debt.count, debt.into_ns);
+      fmt::format_to(end_of(to), ",\"count\":{},\"into_ns\":{}", owed.count, owed.into_ns);
       break;
     case Algorithm::concurrency:
       break;
@@ -102,7 +102,7 @@ void DumpWriter::write(const DumpedKey& key, Algorithm algorithm) {
   }
   if (key.known != KeyKnown::text)
     fmt::format_to(end_of(buffer_), ",\"identity\":\"{:012x}\"", key.hash.identity);
-  put_debt(buffer_, key.debt, algorithm);
+  put_owed(buffer_, key.owed, algorithm);
   fmt::format_to(end_of(buffer_), ",\"allowed\":{},\"denied\":{}", key.allowed_count,
                  key.denied_count);
   end_line();

@@ -25,7 +25,7 @@
 
 #include "shm/clock.hpp"
 #include "shm/labels.hpp"
-#include "src/debt.hpp"
+#include "src/owed.hpp"
 
 namespace rl {
 
@@ -65,7 +65,7 @@ struct DumpedKey {
   char text[shm::kLabelTextBytes] = {};
   shm::KeyHash hash{};           ///< of a key known by its slot, only the identity
   std::uint64_t slot_index = 0;  ///< of one known by nothing else
-  Debt debt;
+  Owed owed;
   std::uint64_t allowed_count = 0;
   std::uint64_t denied_count = 0;
 

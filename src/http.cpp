@@ -80,6 +80,7 @@ bool says_how_the_key_stands(const Decision& decision) noexcept {
     case Reason::full:
     case Reason::unavailable:
     case Reason::invalid:
+    case Reason::off:
       return false;
   }
   return false;

@@ -53,6 +53,7 @@ Decision look(const Binding& binding, std::string_view key, const Operation& ope
   if (key.empty() || operation.cost == 0 || view.forsaken.load(std::memory_order_relaxed))
     return refused(view, key, operation.cost);
   if (is_asked_for_permits(binding)) return {.reason = Reason::invalid};
+  if (view.is_off()) return {.allowed = true, .reason = Reason::off, .cost = operation.cost};
   const shm::SlotWords words = view.table.read(hash_of(binding, key));
   CallRules<OwnTime, Operation> rules(binding, OwnTime{&view.clock}, operation);
   rules.look(shm::is_member(words.tag) ? shm::policy_of(words.tag) : binding.id, words.state);
@@ -83,6 +84,8 @@ std::string_view to_string(Reason reason) noexcept {
       return "unavailable";
     case Reason::invalid:
       return "invalid";
+    case Reason::off:
+      return "off";
   }
   return "unknown";
 }
@@ -133,11 +136,11 @@ bool Limiter::reset(std::string_view key) noexcept {
 }
 
 Limit Limiter::limit() const {
-  return core_->binding().policy.limit;
+  return core_->binding_in_force().policy.limit;
 }
 
 bool Limiter::differs() const noexcept {
-  const Binding& binding = core_->binding();
+  const Binding& binding = core_->binding_in_force();
   return core_->wanted() && *core_->wanted() != binding.policy.limit;
 }
 

@@ -8,7 +8,7 @@
 #include <rl/dump.hpp>
 
 #include "shm/counts.hpp"
-#include "src/core.hpp"
+#include "src/change.hpp"
 #include "src/dump_text.hpp"
 #include "src/rules.hpp"
 
@@ -20,8 +20,8 @@ enum class Seen : bool { by_nobody, by_others };
 
 class Loading {
  public:
-  Loading(View& view, const SegmentNames& names, const DumpContents& dump, Seen seen)
-      : view_(view), names_(names), dump_(dump), seen_(seen) {}
+  Loading(View& view, const std::string& path, const DumpContents& dump, Seen seen)
+      : view_(view), path_(path), dump_(dump), seen_(seen) {}
 
   LoadReport run(LoadOptions options) {
     check(options);
@@ -37,22 +37,21 @@ class Loading {
  private:
   /// A policy of the dump here: its keys' debts were owed under `from`.
   struct Bound {
-    std::unique_ptr<Binding> binding;
+    Binding binding;
     Parameters from;
   };
 
   // --- before anything is changed -----------------------------------------------------------------
 
+  [[nodiscard]] Place place() const noexcept { return {view_, path_}; }
+
   void check(LoadOptions options) {
-    if (!view_.mapping.writable()) {
-      throw Error(Errc::read_only,
-                  fmt::format("{}: opened for reading; open it for writing", names_.path));
-    }
+    check_writable(place());
     if (view_.clock.now() == shm::Clock::kNoTime) {
       throw Error(Errc::wrong_host,
                   fmt::format("{}: this process lives in another time namespace than the segment; "
                               "load it where it is used",
-                              names_.path));
+                              path_));
     }
     check_policies();
     const auto unknown = std::count_if(dump_.keys.begin(), dump_.keys.end(),
@@ -64,31 +63,26 @@ class Loading {
   void check_policies() const {
     std::uint64_t missing = 0;
     for (const DumpedPolicy& policy : dump_.policies) {
-      const std::uint16_t id = view_.policies.find(policy.name);
-      const auto constants = view_.policies.read(id);
-      const auto there = constants ? policy_from(*constants) : std::nullopt;
-      if (id == 0) {
-        ++missing;
-        check_room_for_permits(view_, names_.path, policy.limit);
-      } else if (there) {
-        check_same_kind(policy, there->limit);
-      }
+      const std::uint16_t id = policy_in_force(view_, policy.name);
+      check_room_for_permits(place(), policy.limit);
+      if (id == 0) ++missing;
+      if (id != 0) check_same_kind(policy, must_read(place(), policy.name, id).limit);
     }
     const std::uint64_t room = view_.policies.capacity() - view_.policies.used();
     if (missing <= room) return;
     throw Error(Errc::too_many,
                 fmt::format("{}: {} policies of the dump are not there, and it has room for {}; "
                             "load into a segment with more (--create --policies)",
-                            names_.path, missing, room));
+                            path_, missing, room));
   }
 
   void check_same_kind(const DumpedPolicy& policy, const Limit& here) const {
-    if (gives_permits(policy.limit.algorithm()) == gives_permits(here.algorithm())) return;
+    if (can_become(policy.limit, here)) return;
     throw Error(
         Errc::bad_limit,
         fmt::format("{}: policy \"{}\" is {} here and {} in the dump, and calls and permits "
                     "are not the same; load into a segment without it (--create)",
-                    names_.path, policy.name, here.to_string(), policy.limit.to_string()));
+                    path_, policy.name, here.to_string(), policy.limit.to_string()));
   }
 
   [[nodiscard]] bool has_same_secret() const noexcept {
@@ -126,29 +120,36 @@ class Loading {
     return {Errc::bad_option,
             fmt::format("{}: {} of the {} keys of the dump cannot be placed, as their text is not "
                         "known whole and {}; {}, or leave them out (--partial)",
-                        names_.path, report_.unknown, dump_.keys.size(), why, what_to_do)};
+                        path_, report_.unknown, dump_.keys.size(), why, what_to_do)};
   }
 
   // --- policies -----------------------------------------------------------------------------------
 
   void bind(const DumpedPolicy& policy) {
-    const bool is_there = view_.policies.find(policy.name) != 0;
-    auto binding = bind_policy(view_, names_, policy.name, policy.limit);
+    const bool is_there = policy_in_force(view_, policy.name) != 0;
+    const std::uint16_t id = make_policy(place(), policy.name, policy.limit);
+    Policy here = must_read(place(), policy.name, id);
     report_.policies += is_there ? 0U : 1U;
-    report_.differing += binding->policy.limit == policy.limit ? 0U : 1U;
+    report_.differing += here.limit == policy.limit ? 0U : 1U;
     // What is loaded evicts nobody: that would lose a debt to keep another.
-    if (!gives_permits(binding->policy.limit.algorithm()))
-      binding->policy.limit = binding->policy.limit.when_full(WhenFull::deny);
-    bound_.emplace(policy.id, Bound{std::move(binding), parameters_in(view_, policy.limit)});
+    if (!gives_permits(here.limit.algorithm())) here.limit = here.limit.when_full(WhenFull::deny);
+    bound_.emplace(policy.id, Bound{{&view_, id, hasher_for(view_.mapping, policy.name), here,
+                                     nullptr, &view_.policies.links_word(id)},
+                                    parameters_in_dump(policy.limit)});
+  }
+
+  /// With windows that lie as those of this segment do.
+  [[nodiscard]] Parameters parameters_in_dump(const Limit& limit) const noexcept {
+    const auto policy = policy_from(new_constants(view_, limit));
+    return policy ? policy->parameters : Parameters();  // what it writes, it can read
   }
 
   // --- keys ---------------------------------------------------------------------------------------
 
-  using Loads = CallRules<OwnTime, SetDebt>;
+  using Loads = CallRules<OwnTime, SetOwed>;
 
   [[nodiscard]] static Loads rules_for(const Bound& bound, const DumpedKey& key) noexcept {
-    return Loads(*bound.binding, OwnTime{&bound.binding->view->clock},
-                 SetDebt{bound.from, key.debt});
+    return Loads(bound.binding, OwnTime{&bound.binding.view->clock}, SetOwed{bound.from, key.owed});
   }
 
   /// By the whole protocol of the table.
@@ -156,7 +157,7 @@ class Loading {
     const Bound& bound = bound_.at(key.policy);
     const shm::KeyHash hash = key.known == KeyKnown::hash
                                   ? key.hash
-                                  : shm::KeyHash::from(bound.binding->hasher(key.text, key.size));
+                                  : shm::KeyHash::from(bound.binding.hasher(key.text, key.size));
     Loads rules = rules_for(bound, key);
     const shm::Update update = view_.table.update(hash, rules);
     count(rules, update.outcome == shm::Update::decided);
@@ -192,7 +193,7 @@ class Loading {
   }
 
   void count(const Loads& rules, bool is_done) noexcept {
-    const bool owes = rules.operation().owes;
+    const bool owes = rules.operation().is_any;
     if (rules.is_unavailable() || (!is_done && owes)) {
       ++report_.no_room;
     } else {
@@ -209,7 +210,7 @@ class Loading {
   }
 
   View& view_;
-  SegmentNames names_;
+  const std::string& path_;
   const DumpContents& dump_;
   Seen seen_;
   std::map<std::uint16_t, Bound> bound_;
@@ -220,19 +221,18 @@ class Loading {
 
 LoadReport Dump::load(Segment& segment, LoadOptions options) const {
   SegmentCore& core = *segment.core_;
-  return Loading(core.view(), {core.name(), core.path()}, *contents_, Seen::by_others).run(options);
+  return Loading(core.view(), core.path(), *contents_, Seen::by_others).run(options);
 }
 
-LoadReport Dump::create(std::string_view segment, const SegmentOptions& options,
+LoadReport Dump::create(std::string_view name, const SegmentOptions& options,
                         LoadOptions load) const {
-  const std::string name(segment);
   const std::string path = shm::path_of(name);
   LoadReport report;
   shm::CreateOptions create = create_options(options);
   create.secret = contents_->segment.secret;
   create.fill = [&](shm::Mapping mapping) {
     View view(std::move(mapping), path);
-    report = Loading(view, {name, path}, *contents_, Seen::by_nobody).run(load);
+    report = Loading(view, path, *contents_, Seen::by_nobody).run(load);
     // We found no seat, as there is no file to sit in yet: nothing that its users must know.
     // relaxed: nobody else sees it.
     view.mapping.header().health.anonymous.store(0, std::memory_order_relaxed);

@@ -13,7 +13,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "src/debt.hpp"
+#include "src/owed.hpp"
 #include "src/parameters.hpp"
 
 namespace rl {
@@ -103,17 +103,18 @@ struct SetRemaining {
 
 /// Owes what a dump says that the key owed under `from`, whatever it owes now. Not allowed where
 /// neither is anything.
-struct SetDebt {
+struct SetOwed {
   Parameters from;
-  Debt debt;
-  bool owes = false;  ///< whether the debt is any, as of the last act
+  Owed owed;
+  bool is_any = false;  ///< whether the key owes something after the last act
 
   [[nodiscard]] constexpr Verdict act(const Parameters& parameters, std::uint64_t state,
                                       std::uint64_t now_ns) noexcept {
     Verdict verdict{};
-    verdict.state = carried(from, debt, parameters, now_ns);
-    owes = !is_idle(parameters, verdict.state, now_ns);
-    verdict.allowed = owes || !is_idle(parameters, state, now_ns);
+    verdict.state =
+        converted(from, state_owing(from, owed, now_ns), parameters, Spent::keep, now_ns);
+    is_any = !is_idle(parameters, verdict.state, now_ns);
+    verdict.allowed = is_any || !is_idle(parameters, state, now_ns);
     if (!verdict.allowed) verdict.state = state;
     return verdict;
   }

@@ -10,10 +10,12 @@
 #include "src/leaky.hpp"
 #include "src/sliding_window.hpp"
 #include "src/token_bucket.hpp"
+#include "src/unlimited.hpp"
 
 namespace rl {
 
-using Parameters = std::variant<TokenBucket, LeakyBucket, FixedWindow, SlidingWindow, Concurrency>;
+using Parameters =
+    std::variant<TokenBucket, LeakyBucket, FixedWindow, SlidingWindow, Concurrency, Unlimited>;
 
 constexpr Verdict acquire(const Parameters& parameters, std::uint64_t state, std::uint64_t now_ns,
                           std::uint64_t cost) noexcept {

@@ -212,7 +212,8 @@ bool Taker::still_runs() noexcept {
 }
 
 Decision Taker::decision() const noexcept {
-  Decision decision = decision_of(verdict_, binding_.id, permits_.limit, 1, view_.clock);
+  Decision decision =
+      decision_of(verdict_, binding_.id, binding_.policy.limit, permits_.limit, 1, view_.clock);
   decision.charged = 0;  // nothing that a refund gives back
   return decision;
 }
@@ -272,7 +273,8 @@ Decision Limiter::peek_permit(std::string_view key) const noexcept {
   }
   verdict.allowed = verdict.remaining != 0;
   verdict.retry_after_ns = verdict.allowed ? 0 : first_ns;
-  Decision seen = decision_of(verdict, binding.id, permits.limit, 1, view.clock);
+  Decision seen =
+      decision_of(verdict, binding.id, binding.policy.limit, permits.limit, 1, view.clock);
   seen.charged = 0;
   return seen;
 }

@@ -42,7 +42,9 @@ Parameters without_floor(const Limit& limit, std::uint64_t phase_ns) noexcept {
   return TokenBucket::of(ns_of(limit.interval()), limit.burst()).with_horizon(horizon_of(limit));
 }
 
-Parameters parameters_of(const Limit& limit, std::uint64_t phase_ns) noexcept {
+Parameters parameters_of(const Limit& limit, shm::PolicyKind kind,
+                         std::uint64_t phase_ns) noexcept {
+  if (kind == shm::PolicyKind::removed) return Unlimited{};
   Parameters parameters = without_floor(limit, phase_ns);
   const auto set_floor = [&](auto& algorithm) {
     if constexpr (requires { algorithm.floor; }) algorithm.floor = limit.floor_calls();
@@ -122,12 +124,15 @@ std::optional<Policy> policy_from(const shm::PolicyConstants& c) noexcept try {
     return std::nullopt;
   if (c.when_full > static_cast<std::uint32_t>(WhenFull::deny)) return std::nullopt;
   if ((c.flags & ~shm::kPolicyShadow) != 0) return std::nullopt;  // of a newer library
+  if (c.kind > shm::PolicyKind::removed || c.parent > shm::kPoliciesMax) return std::nullopt;
+  if (c.spent > static_cast<std::uint16_t>(Spent::reset)) return std::nullopt;
   const Limit limit = limit_from(c);
   const bool as_written = ns_of(limit.period()) == c.period_ns &&
                           ns_of(limit.interval()) == c.interval_ns && limit.burst() == c.burst &&
                           ns_of(limit.lease()) == c.lease_ns;
   if (!as_written) return std::nullopt;
-  return Policy{parameters_of(limit, c.phase_ns), limit};
+  return Policy{parameters_of(limit, c.kind, c.phase_ns), limit, c.kind,
+                static_cast<Spent>(c.spent), static_cast<std::uint16_t>(c.parent)};
 } catch (...) {
   return std::nullopt;  // numbers that Limit refuses, or no memory to say so
 }

@@ -15,7 +15,10 @@ namespace rl {
 /// A policy, read and checked, in private memory.
 struct Policy {
   Parameters parameters;  // first, as every decision reads them
-  Limit limit;
+  Limit limit;            ///< of what is no limit itself: the one that it stands for
+  shm::PolicyKind kind = shm::PolicyKind::limit;
+  Spent spent = Spent::keep;  ///< what becomes of debts under the policies before it
+  std::uint16_t parent = 0;   ///< of a ban or an allow: the policy that the key comes back under
 };
 
 /// The instants that go into a policy's entry.
@@ -25,8 +28,14 @@ struct PolicyTimes {
   std::uint64_t epoch_unix_ns;  ///< Unix time at the segment's time 0: windows are aligned by it
 };
 
-/// Writes a limit into an entry's constants (all but the name).
+/// Writes a limit into an entry's constants (all but the name): one in force for all keys.
 shm::PolicyConstants constants_of(const Limit& limit, const PolicyTimes& times) noexcept;
+
+/// Says whether a limit can become another while callers run: one of calls does not become one of
+/// permits, as these are asked for in another way.
+inline bool can_become(const Limit& from, const Limit& to) noexcept {
+  return gives_permits(from.algorithm()) == gives_permits(to.algorithm());
+}
 
 /// Says what becomes of a state in a copy of its segment (shm::Mapping::StateInCopy): permits stay
 /// out, held by somebody who cannot be asked whether he lives.

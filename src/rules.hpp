@@ -8,6 +8,7 @@
 
 #include "shm/table.hpp"
 #include "src/core.hpp"
+#include "src/follow.hpp"
 #include "src/operations.hpp"
 
 namespace rl {
@@ -61,14 +62,17 @@ constexpr shm::Sitter sitter_of(const PermitWord& word) noexcept {
 }
 
 /// The step of a key under the policy that is asked, with nothing odd about state or clock; all
-/// else is passed on to CallRules. The clock is read AFTER the table has read the slot: see there.
-template <class Algorithm, class Time>
-[[gnu::always_inline]] inline shm::Transition first_step(const Algorithm& algorithm, Time time,
+/// else is passed on to CallRules. The clock is read AFTER the table has read the slot, and the
+/// policy's links after the clock: see there, and src/follow.hpp.
+template <class Algorithm, class Outside, class Time>
+[[gnu::always_inline]] inline shm::Transition first_step(const Algorithm& algorithm,
+                                                         const Outside& binding, Time time,
                                                          std::uint16_t policy, std::uint64_t state,
                                                          std::uint64_t cost,
                                                          Verdict& verdict) noexcept {
   const std::uint64_t now = time.now();
-  if (now == shm::Clock::kNoTime || is_beyond_horizon(algorithm, state, now)) [[unlikely]] {
+  if (now == shm::Clock::kNoTime || is_beyond_horizon(algorithm, state, now) ||
+      !binding.stands_alone()) [[unlikely]] {
     return {shm::Transition::pass, policy, state};
   }
   verdict = acquire(algorithm, state, now, cost);
@@ -90,70 +94,69 @@ template <class Time, class Operation = Acquire, class Outside = Binding>
 class CallRules {
  public:
   CallRules(const Outside& binding, const Time& time, const Operation& operation) noexcept
-      : binding_(binding), time_(time), operation_(operation), decided_by_(binding.id) {}
+      : binding_(binding),
+        time_(time),
+        operation_(operation),
+        follower_(*binding.view, *time.clock) {
+    at_.id = binding.id;
+  }
 
   shm::Transition step(std::uint16_t policy, std::uint64_t state) noexcept {
-    unavailable_ = false;
-    const Parameters* const parameters = parameters_of(policy);
-    std::uint64_t now = time_.now();
-    if (parameters == nullptr || now == shm::Clock::kNoTime) [[unlikely]]
+    if (!come_to(policy, state)) [[unlikely]]
       return unavailable();
-    is_behind_ = false;
-    healed_ = is_beyond_horizon(*parameters, state, now);
-    if (healed_) [[unlikely]]
-      state = heal(*parameters, state, now);
     if constexpr (Time::kIsCallers) {
-      verdict_ = is_behind_ ? decide_behind(*parameters, state, now)
-                            : operation_.act(*parameters, state, now);
+      verdict_ = is_behind_ ? decide_behind(parameters(), at_.state, at_.now_ns)
+                            : operation_.act(parameters(), at_.state, at_.now_ns);
     } else {
-      verdict_ = operation_.act(*parameters, state, now);
+      verdict_ = operation_.act(parameters(), at_.state, at_.now_ns);
     }
-    return {verdict_.allowed || healed_ ? shm::Transition::store : shm::Transition::keep, policy,
-            verdict_.state};
+    const bool is_news = verdict_.state != state || at_.has_moved;
+    const bool stores = is_news && (verdict_.allowed || healed_ || at_.has_moved);
+    return {stores ? shm::Transition::store : shm::Transition::keep, at_.id, verdict_.state};
   }
 
   /// Says what step would decide, without deciding it.
   void look(std::uint16_t policy, std::uint64_t state) noexcept {
-    const Parameters* const parameters = parameters_of(policy);
-    std::uint64_t now = time_.now();
-    if (parameters == nullptr || now == shm::Clock::kNoTime) return (void)unavailable();
-    is_behind_ = false;
-    if (is_beyond_horizon(*parameters, state, now)) state = heal(*parameters, state, now);
-    verdict_ = is_behind_ ? decide_behind(*parameters, state, now)
-                          : operation_.look(*parameters, state, now);
+    if (!come_to(policy, state)) return (void)unavailable();
+    verdict_ = is_behind_ ? decide_behind(parameters(), at_.state, at_.now_ns)
+                          : operation_.look(parameters(), at_.state, at_.now_ns);
   }
 
   shm::Transition first() noexcept { return step(binding_.id, 0); }
   /// Idle as of now, not as of 0: a call that read an idle member and was stopped must not find the
   /// same words again when the key has been charged, freed and inserted anew in between. No later
-  /// than the segment's time, so that nobody sees a debt in it.
-  [[nodiscard]] shm::Transition idle() const noexcept {
+  /// than the segment's time, so that nobody sees a debt in it; and under the policy in force, as
+  /// an instant after the change would be a debt in the units of before.
+  [[nodiscard]] shm::Transition idle() noexcept {
     const std::uint64_t now = std::min(time_.now(), time_.clock->now());
-    const bool is_known = now != shm::Clock::kNoTime;
-    return {shm::Transition::store, binding_.id,
-            is_known ? idle_state(binding_.policy.parameters, now) : 0};
+    if (now == shm::Clock::kNoTime) return {shm::Transition::store, binding_.id, 0};
+    const Followed at = follower_.follow(binding_.id, 0, now, binding_.id);
+    if (at.policy == nullptr) return {shm::Transition::store, binding_.id, 0};
+    return {shm::Transition::store, at.id, idle_state(at.policy->parameters, now)};
   }
 
   /// Another key's slot is judged by the real time, not by what the caller believes it to be.
   void begin_judging() noexcept { judged_at_ = time_.clock->now(); }
 
-  [[nodiscard]] shm::Standing judge(std::uint16_t policy, std::uint64_t state) const noexcept {
+  /// In the units in force.
+  [[nodiscard]] shm::Standing judge(std::uint16_t policy, std::uint64_t state) noexcept {
     if (judged_at_ == shm::Clock::kNoTime) return shm::Standing::sticky;
-    if (policy == binding_.id) return standing(binding_.policy.parameters, state);
-    const auto constants = binding_.view->policies.read(policy);
-    if (!constants) return shm::Standing::idle;  // damaged: nobody can read this debt
-    const auto found = policy_from(*constants);
-    if (!found) return shm::Standing::sticky;  // of a newer library: not ours to judge
-    return standing(found->parameters, state);
+    if (policy == binding_.id && binding_.stands_alone())
+      return standing(binding_.policy.parameters, state);
+    const Followed at = follower_.follow(policy, state, judged_at_, 0);
+    if (at.id == 0) return shm::Standing::idle;  // damaged: nobody can read this debt
+    if (at.policy == nullptr)
+      return shm::Standing::sticky;  // of a newer library: not ours to judge
+    return standing(at.policy->parameters, at.state);
   }
 
-  [[nodiscard]] std::uint64_t tokens_owed(std::uint16_t policy,
-                                          std::uint64_t state) const noexcept {
-    if (policy == binding_.id)
+  /// In the units in force.
+  [[nodiscard]] std::uint64_t tokens_owed(std::uint16_t policy, std::uint64_t state) noexcept {
+    if (policy == binding_.id && binding_.stands_alone())
       return rl::tokens_owed(binding_.policy.parameters, state, judged_at_);
-    const auto constants = binding_.view->policies.read(policy);
-    const auto found = constants ? policy_from(*constants) : std::nullopt;
-    return found ? rl::tokens_owed(found->parameters, state, judged_at_) : 0;
+    const Followed at = follower_.follow(policy, state, judged_at_, 0);
+    if (at.policy == nullptr) return 0;
+    return rl::tokens_owed(at.policy->parameters, at.state, judged_at_);
   }
 
   [[nodiscard]] bool may_evict() const noexcept {
@@ -165,8 +168,10 @@ class CallRules {
   void on_tentative_freed() noexcept { count(health().tentatives_freed); }
 
   [[nodiscard]] const Verdict& verdict() const noexcept { return verdict_; }
-  [[nodiscard]] std::uint16_t decided_by() const noexcept { return decided_by_; }
-  [[nodiscard]] std::uint64_t limit() const noexcept { return limit_; }
+  /// Returns the policy that decided, by its id and itself; not of what is unavailable.
+  [[nodiscard]] std::uint16_t decided_by() const noexcept { return at_.id; }
+  [[nodiscard]] const Policy& policy() const noexcept { return *at_.policy; }
+  [[nodiscard]] std::uint64_t limit() const noexcept { return most_for(operation_, parameters()); }
   [[nodiscard]] bool healed() const noexcept { return healed_; }
   [[nodiscard]] bool is_unavailable() const noexcept { return unavailable_; }
   [[nodiscard]] const Operation& operation() const noexcept { return operation_; }
@@ -184,29 +189,32 @@ class CallRules {
     return is_lost ? shm::Standing::idle : shm::Standing::sticky;
   }
 
-  /// Returns the parameters of the policy that the slot is under, and notes it as the one that
-  /// decides. An entry that is damaged comes under ours again; one that is whole but unknown to
-  /// this library has none.
-  const Parameters* parameters_of(std::uint16_t& policy) noexcept {
-    const Parameters* parameters = &binding_.policy.parameters;
-    if (policy != binding_.id) [[unlikely]] {
-      const auto constants = binding_.view->policies.read(policy);
-      const auto found = constants ? policy_from(*constants) : std::nullopt;
-      if (constants && !found) return nullptr;
-      if (found) foreign_ = found->parameters;
-      if (found) parameters = &foreign_;
-      if (!found) policy = binding_.id;
+  [[nodiscard]] const Parameters& parameters() const noexcept { return at_.policy->parameters; }
+
+  /// Comes to where a key stands that held `state` under `policy`; false when that cannot be told.
+  /// A policy that is damaged comes under ours again.
+  bool come_to(std::uint16_t policy, std::uint64_t state) noexcept {
+    unavailable_ = is_behind_ = healed_ = false;
+    const std::uint64_t now = time_.now();
+    if (now == shm::Clock::kNoTime) [[unlikely]]
+      return false;
+    if (policy == binding_.id && binding_.stands_alone()) [[likely]] {
+      at_ = {&binding_.policy, policy, state, now};
+    } else {
+      at_ = follower_.follow(policy, state, now, binding_.id);
+      if (at_.policy == nullptr) return false;
+      if (at_.id != policy && policy == binding_.id) binding_.note_outdated();
     }
-    decided_by_ = policy;
-    limit_ = most_for(operation_, *parameters);
-    return parameters;
+    if (is_beyond_horizon(parameters(), at_.state, at_.now_ns)) [[unlikely]]
+      at_.state = heal(parameters(), at_.state, at_.now_ns);
+    return true;
   }
 
   /// The clock, or the policy that the key is under, says nothing to this process.
   [[gnu::cold]] shm::Transition unavailable() noexcept {
     verdict_ = {};
     unavailable_ = true;
-    return {shm::Transition::keep, decided_by_, 0};
+    return {shm::Transition::keep, at_.id, 0};
   }
 
   /// Cuts a state that no clock of ours can explain. The time is first checked against the clock:
@@ -246,13 +254,14 @@ class CallRules {
   const Outside& binding_;
   Time time_;
   Operation operation_;
+  Follower<std::remove_reference_t<decltype(*std::declval<Outside>().view)>,
+           std::remove_cvref_t<decltype(*std::declval<Time>().clock)>>
+      follower_;
+  Followed at_;
   std::uint64_t judged_at_ = 0;
-  std::uint16_t decided_by_;
-  std::uint64_t limit_ = 0;
   bool healed_ = false;
   bool is_behind_ = false;
   bool unavailable_ = false;
-  Parameters foreign_;
   Verdict verdict_{};
 };
 

@@ -8,23 +8,13 @@
 
 #include "shm/counts.hpp"
 #include "src/core.hpp"
+#include "src/follow.hpp"
+#include "src/show.hpp"
 
 namespace rl {
 namespace {
 
 using std::chrono::nanoseconds;
-using std::chrono::system_clock;
-
-/// What no clock and no limit of ours can reach is cut, so that nothing is before its beginning.
-nanoseconds to_nanoseconds(std::uint64_t ns) noexcept {
-  constexpr auto kMost = static_cast<std::uint64_t>(nanoseconds::max().count());
-  return nanoseconds(static_cast<std::int64_t>(std::min(ns, kMost)));
-}
-
-system_clock::time_point to_wall_time(std::uint64_t unix_ns) noexcept {
-  return system_clock::time_point(
-      std::chrono::duration_cast<system_clock::duration>(to_nanoseconds(unix_ns)));
-}
 
 std::shared_ptr<SegmentCore> core_of(std::string_view name, std::string path, shm::Mapping mapping,
                                      const SegmentOptions& options) {
@@ -32,29 +22,21 @@ std::shared_ptr<SegmentCore> core_of(std::string_view name, std::string path, sh
                                        options.any_owner);
 }
 
-/// Reads policies once for a walk over many slots.
-class PolicyCache {
+/// Reads the names of policies once for a walk over many slots.
+class PolicyNames {
  public:
-  explicit PolicyCache(const View& view) : view_(view) {}
+  explicit PolicyNames(const View& view) : view_(view) {}
 
-  struct Known {
-    std::string name;
-    std::optional<Policy> policy;
-  };
-  const Known& operator[](std::uint16_t id) {
-    const auto at = known_.find(id);
-    if (at != known_.end()) return at->second;
-    Known known;
-    if (const auto constants = view_.policies.read(id)) {
-      known.name = std::string(shm::name_of(*constants));
-      known.policy = policy_from(*constants);
-    }
-    return known_.emplace(id, std::move(known)).first->second;
+  const std::string& operator[](std::uint16_t id) {
+    const auto [at, is_new] = known_.try_emplace(id);
+    if (!is_new) return at->second;
+    if (const auto constants = view_.policies.read(id)) at->second = shm::name_of(*constants);
+    return at->second;
   }
 
  private:
   const View& view_;
-  std::map<std::uint16_t, Known> known_;
+  std::map<std::uint16_t, std::string> known_;
 };
 
 /// For what is only shown: a process whose clock is not the segment's sees every debt as on the
@@ -78,42 +60,36 @@ void describe_part(const View& view, std::uint64_t state, KeyInfo& row) {
 }
 
 /// Tells the slots of permits that are out: their holders have not consumed, they are at work.
-/// Reads a policy when it is not that of the slot before, and allocates nothing.
+/// Allocates nothing.
 class PermitsOut {
  public:
-  explicit PermitsOut(const View& view) noexcept : view_(view) {}
+  explicit PermitsOut(const View& view) noexcept : view_(view), follower_(view, view.clock) {}
 
   bool operator()(shm::SlotWords words) noexcept {
-    if (const std::uint16_t id = shm::policy_of(words.tag); id != id_) {
-      id_ = id;
-      const auto constants = view_.policies.read(id);
-      const std::optional<Policy> policy = constants ? policy_from(*constants) : std::nullopt;
-      const auto* const permits = policy ? std::get_if<Concurrency>(&policy->parameters) : nullptr;
-      gives_permits_ = permits != nullptr;
-      if (gives_permits_) permits_ = *permits;
-    }
-    if (!gives_permits_) return false;
     // After the words were read: by an earlier reading, a permit that was taken since has a lease
     // that nobody can have begun.
     const std::uint64_t now = view_.clock.now();
-    return now == shm::Clock::kNoTime || !is_idle(permits_, words.state, now);
+    if (now == shm::Clock::kNoTime) return true;
+    const Followed at = follower_.follow(shm::policy_of(words.tag), words.state, now, 0);
+    if (at.policy == nullptr) return false;
+    const auto* const permits = std::get_if<Concurrency>(&at.policy->parameters);
+    return permits != nullptr && !is_idle(*permits, at.state, now);
   }
 
  private:
   const View& view_;
-  std::uint16_t id_ = 0;
-  bool gives_permits_ = false;
-  Concurrency permits_;
+  Follower<View, shm::Clock> follower_;
 };
 
-KeyInfo describe(const View& view, PolicyCache& policies, std::uint64_t index, shm::SlotWords words,
+KeyInfo describe(const View& view, PolicyNames& names, std::uint64_t index, shm::SlotWords words,
                  std::uint64_t now) {
   const std::uint64_t identity = shm::identity_of(words.tag);
+  Follower follower(view, view.clock);
+  const Followed at = follower.follow(shm::policy_of(words.tag), words.state, now, 0);
   KeyInfo row;
   row.idle = false;  // as far as one can tell: a policy that cannot be read says nothing
-  row.policy_id = shm::policy_of(words.tag);
-  const PolicyCache::Known& known = policies[row.policy_id];
-  row.policy = known.name;
+  row.policy_id = at.policy != nullptr ? at.id : shm::policy_of(words.tag);
+  row.policy = names[row.policy_id];
   const shm::Counts& counts = view.table.counts(index);
   row.allowed_count = shm::read_count(counts.allowed, identity);
   row.denied_count = shm::read_count(counts.denied, identity);
@@ -121,14 +97,14 @@ KeyInfo describe(const View& view, PolicyCache& policies, std::uint64_t index, s
     row.key = std::string(label.view());
     row.key_truncated = label.truncated;
   }
-  if (known.policy) {
-    const Parameters& parameters = known.policy->parameters;
-    const Verdict verdict = peek(parameters, cut(parameters, words.state, now), now, 1);
+  if (at.policy != nullptr) {
+    const Parameters& parameters = at.policy->parameters;
+    const Verdict verdict = peek(parameters, cut(parameters, at.state, now), now, 1);
     row.limit = most_at_once(parameters);
     row.remaining = verdict.remaining;
-    row.reset_after = to_nanoseconds(verdict.reset_after_ns);
+    row.reset_after = to_shown(verdict.reset_after_ns);
     row.idle = verdict.reset_after_ns == 0;
-    if (std::holds_alternative<Concurrency>(parameters)) describe_part(view, words.state, row);
+    if (std::holds_alternative<Concurrency>(parameters)) describe_part(view, at.state, row);
   }
   return row;
 }
@@ -201,7 +177,7 @@ Limiter Segment::limiter(std::string_view policy) {
 }
 
 Instant Segment::now() const noexcept {
-  return Instant(to_nanoseconds(time_to_show(core_->view())));
+  return Instant(to_shown(time_to_show(core_->view())));
 }
 
 void Segment::advance_clock(nanoseconds by) {
@@ -264,38 +240,20 @@ SegmentInfo Segment::info() const {
   info.clamped = health.clamped.load(relaxed);
   info.tentatives_freed = health.tentatives_freed.load(relaxed);
   info.anonymous = health.anonymous.load(relaxed);
+  info.off_allowed = view.mapping.header().off_allowed.load(relaxed);
+  if (const std::uint64_t since = view.mapping.header().off_unix_ns.load(relaxed); since != 0)
+    info.off_since = to_wall_time(since);
   for_each_key([&](const KeyInfo& key) { ++(key.idle ? info.idle : info.live); });
   return info;
 }
 
-std::vector<PolicyInfo> Segment::policies() const {
-  const View& view = core_->view();
-  std::vector<PolicyInfo> all;
-  std::vector<bool> listed(std::size_t{view.policies.capacity()} + 1);
-  view.policies.walk([&](std::uint16_t id) {
-    if (listed[id]) return true;  // a list that bytes gone wrong made a ring
-    listed[id] = true;
-    PolicyInfo info;
-    info.id = id;
-    if (const auto constants = view.policies.read(id)) {
-      info.name = std::string(shm::name_of(*constants));
-      if (const auto policy = policy_from(*constants)) info.limit = policy->limit;
-      info.created = to_wall_time(constants->created_unix_ns);
-      info.creator_uid = constants->creator_uid;
-    }
-    all.push_back(std::move(info));
-    return false;
-  });
-  return all;
-}
-
 void Segment::for_each_key(const std::function<void(const KeyInfo&)>& visit) const {
   const View& view = core_->view();
-  PolicyCache policies(view);
+  PolicyNames names(view);
   const std::uint64_t now = time_to_show(view);
   for (std::uint64_t i = 0; i < view.table.slot_count(); ++i) {
     const shm::SlotWords words = view.table.settled(view.table.slot(i));
-    if (shm::is_member(words.tag)) visit(describe(view, policies, i, words, now));
+    if (shm::is_member(words.tag)) visit(describe(view, names, i, words, now));
   }
 }
 
@@ -307,8 +265,8 @@ std::optional<KeyInfo> Segment::find(std::string_view policy, std::string_view k
   if (index == view.table.kNowhere) return std::nullopt;
   const shm::SlotWords words = view.table.settled(view.table.slot(index));
   if (!shm::is_member_of(words.tag, hash.identity)) return std::nullopt;
-  PolicyCache policies(view);
-  return describe(view, policies, index, words, time_to_show(view));
+  PolicyNames names(view);
+  return describe(view, names, index, words, time_to_show(view));
 }
 
 std::uint64_t Segment::reset_all() {

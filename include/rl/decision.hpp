@@ -19,11 +19,12 @@ enum class Reason : std::uint8_t {
   never,        ///< denied: the cost is above what may pass at once, no waiting helps
   banned,       ///< denied: the key is banned (not given yet)
   override_,    ///< decided by an override of this key (not given yet)
-  shadow,       ///< allowed, though the limit would deny: the policy only watches (not given yet)
+  shadow,       ///< allowed, though the limit would deny: the policy only watches
   full,         ///< the key found no room in the table; the policy's when_full decided
   unavailable,  ///< the segment cannot be used
   invalid,      ///< denied: an empty key, a cost of 0, a read-only segment, a call on a concurrency
                 ///< limit, or a permit of another
+  off,          ///< allowed: limits are switched off, or the policy was removed
 };
 
 /// Returns the word for a reason, as rlctl prints it.

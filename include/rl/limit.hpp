@@ -29,6 +29,14 @@ enum class Algorithm : std::uint8_t {
   concurrency = 5,     ///< so many permits out at any instant
 };
 
+/// Says what becomes of what a key has used when its limit changes. Numbers are for ever: segments
+/// hold them.
+enum class Spent : std::uint16_t {
+  keep,   ///< tokens spent stay spent, as many as they were; no key gains by the change
+  scale,  ///< the same share of what may pass at once stays spent
+  reset,  ///< nothing: each key begins anew
+};
+
 /// Says whether an algorithm gives calls back a window at a time, and not one by one.
 constexpr bool counts_by_windows(Algorithm algorithm) noexcept {
   return algorithm == Algorithm::fixed_window || algorithm == Algorithm::sliding_window;

@@ -70,15 +70,21 @@ struct SegmentInfo {
   std::uint64_t clamped = 0;       ///< states further ahead than any clock of ours can explain
   std::uint64_t tentatives_freed = 0;
   std::uint64_t anonymous = 0;  ///< times that a process found no free seat
+  /// Since when limits are switched off: all calls pass. Absent while they are on.
+  std::optional<std::chrono::system_clock::time_point> off_since;
+  std::uint64_t off_allowed = 0;  ///< calls that passed while limits were off
 };
 
-/// A policy of a segment.
+/// A policy of a segment, in force or once so.
 struct PolicyInfo {
   std::uint16_t id = 0;
   std::string name;
   std::optional<Limit> limit;  ///< absent when the entry is corrupt or newer than this library
-  std::chrono::system_clock::time_point created;
+  std::chrono::system_clock::time_point created;  ///< of this limit, not of the first of its name
   std::uint32_t creator_uid = 0;
+  Spent spent = Spent::keep;   ///< what became of debts under the limits before it
+  bool removed = false;        ///< from then on the name limited nothing
+  std::optional<Limit> asked;  ///< what a program asked for last, where that is another
 };
 
 /// What a slot holds. Under a concurrency limit a key has one for each permit that is out or was,
@@ -148,6 +154,23 @@ class RL_EXPORT Segment {
   /// unknown_policy.
   [[nodiscard]] Limiters limiters(std::string_view policy);
 
+  /// Puts a limit in force under a name, in all processes at their next call; makes the policy if
+  /// there is none. What each key has used is converted, as of now, by the rule that `spent` names.
+  /// The limit of before stays in the history. Nothing changes when the limit is in force already,
+  /// unless `spent` is Spent::reset. Errors: bad_name, read_only; bad_limit for permits in the place
+  /// of calls, or the other way round; too_many, as each change takes an entry, which is never used
+  /// again (SegmentInfo::policies).
+  void set_policy(std::string_view policy, const Limit& limit, Spent spent = Spent::keep);
+  /// Puts no limit in force under a name: calls pass, with Reason::off, until set_policy() or a
+  /// program that starts makes it again. Returns whether there was one. Errors: as set_policy.
+  bool remove_policy(std::string_view policy);
+  /// Returns all limits that the name ever had, the first one first. Errors: unknown_policy.
+  [[nodiscard]] std::vector<PolicyInfo> history(std::string_view policy) const;
+  /// Switches all limits of the segment off, or on again, in all processes at their next call: while
+  /// they are off, calls pass with Reason::off, charge nothing and are counted
+  /// (SegmentInfo::off_allowed). Returns whether that changed anything. Errors: read_only.
+  bool switch_limits(bool on);
+
   /// Returns the segment's time.
   ///
   /// Progress: no system call on the TSC. Accuracy: all processes of the segment agree to within
@@ -160,7 +183,7 @@ class RL_EXPORT Segment {
 
   /// Describes the segment; reads the whole table.
   [[nodiscard]] SegmentInfo info() const;
-  /// Lists the policies in the order in which they were made.
+  /// Lists the policies in force, in the order in which their names were made.
   [[nodiscard]] std::vector<PolicyInfo> policies() const;
   /// Calls `visit` for every key in the table. Accuracy: not a snapshot; each row is true for
   /// itself.

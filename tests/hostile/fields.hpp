@@ -70,6 +70,7 @@ inline constexpr std::array kConstantsFields{
     RL_FIELD(HeaderConstants, epoch_tsc),
     RL_FIELD(HeaderConstants, ns_per_tick_32),
     RL_FIELD(HeaderConstants, epoch_unix_ns),
+    RL_FIELD(HeaderConstants, journal_offset),
     RL_RESERVED(HeaderConstants, reserved),
     RL_FIELD(HeaderConstants, checksum),
 };
@@ -85,12 +86,22 @@ static_assert(cover(kHealthFields, sizeof(shm::Health)));
 
 /// The header; its constants and its health have tables of their own.
 inline constexpr std::array kHeaderFields{
-    RL_FIELD(Header, constants),    RL_FIELD(Header, boottime_offset_ns),
-    RL_FIELD(Header, manual_ns),    gap(272, 320),
-    RL_FIELD(Header, clock_anchor), gap(336, 384),
-    RL_FIELD(Header, policy_next),  RL_FIELD(Header, policy_first),
-    RL_FIELD(Header, retired),      gap(396, 448),
-    RL_FIELD(Header, health),       gap(512, sizeof(shm::Header)),
+    RL_FIELD(Header, constants),
+    RL_FIELD(Header, boottime_offset_ns),
+    RL_FIELD(Header, manual_ns),
+    RL_FIELD(Header, off_unix_ns),
+    gap(280, 320),
+    RL_FIELD(Header, clock_anchor),
+    gap(336, 384),
+    RL_FIELD(Header, policy_next),
+    RL_FIELD(Header, policy_first),
+    RL_FIELD(Header, retired),
+    gap(396, 400),
+    RL_FIELD(Header, journal_next),
+    gap(408, 448),
+    RL_FIELD(Header, health),
+    RL_FIELD(Header, off_allowed),
+    gap(520, sizeof(shm::Header)),
 };
 static_assert(cover(kHeaderFields, sizeof(shm::Header)));
 
@@ -110,16 +121,18 @@ inline constexpr std::array kPolicyConstantsFields{
     RL_FIELD(PolicyConstants, delay),       RL_FIELD(PolicyConstants, phase_ns),
     RL_FIELD(PolicyConstants, lease_ns),    RL_FIELD(PolicyConstants, floor_percent),
     RL_FIELD(PolicyConstants, ban_after),   RL_FIELD(PolicyConstants, ban_within_ns),
-    RL_FIELD(PolicyConstants, ban_ns),      RL_RESERVED(PolicyConstants, reserved),
+    RL_FIELD(PolicyConstants, ban_ns),      RL_FIELD(PolicyConstants, kind),
+    RL_FIELD(PolicyConstants, spent),       RL_FIELD(PolicyConstants, parent),
     RL_FIELD(PolicyConstants, name_bytes),  RL_FIELD(PolicyConstants, name),
 };
 static_assert(cover(kPolicyConstantsFields, sizeof(shm::PolicyConstants)));
 
 /// A policy; its constants have a table of their own.
 inline constexpr std::array kPolicyFields{
-    RL_FIELD(PolicyEntry, next),        RL_FIELD(PolicyEntry, successor),
-    RL_FIELD(PolicyEntry, changed_ns),  RL_FIELD(PolicyEntry, constants),
-    RL_RESERVED(PolicyEntry, reserved), RL_FIELD(PolicyEntry, checksum),
+    RL_FIELD(PolicyEntry, next),      RL_RESERVED(PolicyEntry, reserved),
+    RL_FIELD(PolicyEntry, links),     RL_FIELD(PolicyEntry, changed_ns),
+    RL_FIELD(PolicyEntry, constants), RL_FIELD(PolicyEntry, tallies),
+    RL_FIELD(PolicyEntry, checksum),
 };
 static_assert(cover(kPolicyFields, sizeof(shm::PolicyEntry)));
 

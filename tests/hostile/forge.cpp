@@ -68,6 +68,7 @@ void Forged::make_header(const Shape& shape) {
   c.clock_kind = static_cast<std::uint32_t>(shape.clock);
   c.seats_offset = geometry_.seats_offset;
   c.policies_offset = geometry_.policies_offset;
+  c.journal_offset = geometry_.journal_offset;
   c.pairs_offset = geometry_.pairs_offset;
   c.labels_offset = geometry_.labels_offset;
   c.secret = kSecret;

@@ -73,11 +73,11 @@ TEST_CASE("SP_lists_of_policies_that_are_no_lists_end") {
        [](Forged& f) {
          for (const std::uint32_t id : {1U, 2U, 3U}) rename(f, id, "api");
        }},
-      {"one succeeds itself", [](Forged& f) { f.policy(1).successor.store(1, kRelaxed); }},
+      {"one succeeds itself", [](Forged& f) { f.policy(1).links.store(1, kRelaxed); }},
       {"successors are a ring",
        [](Forged& f) {
-         f.policy(1).successor.store(2, kRelaxed);
-         f.policy(2).successor.store(1, kRelaxed);
+         f.policy(1).links.store(2, kRelaxed);
+         f.policy(2).links.store(1, kRelaxed);
        }},
   };
   run_traps("lists of policies", kTraps);

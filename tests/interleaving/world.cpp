@@ -82,11 +82,9 @@ void CallView::Overwrites::fetch_add(std::uint64_t, std::memory_order) noexcept 
 }
 
 /// The sticky policy is a newer library's: whole, and of an algorithm that this one does not know.
-std::optional<shm::PolicyConstants> CallView::Policies::read(std::uint16_t id) const noexcept {
-  if (id != kStickyPolicy) return std::nullopt;
-  shm::PolicyConstants constants{};
-  constants.algorithm = 99;
-  return constants;
+KnownPolicy CallView::Known::find(std::uint16_t id, std::optional<Policy>&) const noexcept {
+  if (id == kPolicy) return {&world.policy(), false};
+  return {nullptr, id != kStickyPolicy};
 }
 
 std::uint64_t WatchedSlot::tag() const {
@@ -252,11 +250,14 @@ Verdict World::decide(int actor, std::uint64_t identity, std::uint64_t cost, Tim
   const shm::KeyHash hash = hash_of(identity);
   const std::uint64_t tag = make_tag(identity, kPolicy);
   const std::uint64_t index = table.find_at_home(hash, tag);
+  CallView view(*this, actor);
+  const CallBinding binding{&view, kPolicy, policy_};
   rl::Verdict verdict{};
   const bool decided =
       index != table.kNowhere &&
       table.try_step(index, tag, [&](std::uint16_t policy, std::uint64_t state) noexcept {
-        const Transition next = first_step(scene.bucket, time, policy, state, cost, verdict);
+        const Transition next =
+            first_step(scene.bucket, binding, time, policy, state, cost, verdict);
         oracle.propose(actor, verdict.allowed);
         return next;
       });

@@ -40,15 +40,27 @@ struct WatchedClock {
 /// counters that report to the oracle.
 struct CallView {
   CallView(World& world, int actor) noexcept
-      : participant{{world, actor}}, mapping{{{{{world, actor}}, {{world, actor}}, {}}}} {}
+      : known{world},
+        participant{{world, actor}},
+        mapping{{{{{world, actor}}, {{world, actor}}, {}}}} {}
 
   struct Part {
     World& world;
     int actor;
   };
+  /// No policy has a successor here; that is for tests/model/policy_switch.pml.
   struct Policies {
-    [[nodiscard]] std::optional<shm::PolicyConstants> read(std::uint16_t id) const noexcept;
+    [[nodiscard]] static std::uint32_t capacity() noexcept { return 8; }
+    [[nodiscard]] static std::uint16_t successor(std::uint16_t) noexcept { return 0; }
+    [[nodiscard]] static std::uint64_t changed_ns(std::uint16_t) noexcept { return 0; }
+    [[nodiscard]] static std::uint64_t date(std::uint16_t, std::uint64_t now) noexcept {
+      return now;
+    }
   } policies;
+  struct Known {
+    World& world;
+    [[nodiscard]] KnownPolicy find(std::uint16_t id, std::optional<Policy>&) const noexcept;
+  } known;
   struct Participant : Part {
     std::uint64_t nonce() noexcept;
     [[nodiscard]] bool has_successor(const shm::Sitter&) const noexcept { return false; }
@@ -72,6 +84,7 @@ struct CallView {
   struct {
     Header counters;
     Header& header() noexcept { return counters; }
+    [[nodiscard]] static bool writable() noexcept { return true; }
   } mapping;
 
   /// And of a Binding.
@@ -79,6 +92,8 @@ struct CallView {
     CallView* view;
     std::uint16_t id;
     const Policy& policy;
+    [[nodiscard]] static bool stands_alone() noexcept { return true; }
+    static void note_outdated() noexcept {}
   };
 };
 
@@ -128,6 +143,8 @@ class World {
   std::uint64_t next_nonce(int seat) noexcept {
     return std::uint64_t(seat + 1) << 48 | ++nonces_.at(static_cast<std::size_t>(seat));
   }
+
+  [[nodiscard]] const Policy& policy() const noexcept { return policy_; }
 
   /// How many swaps the actor has come to; before the last of them it may have to wait.
   [[nodiscard]] int swaps(int actor) const { return swaps_.at(static_cast<std::size_t>(actor)); }

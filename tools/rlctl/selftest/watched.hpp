@@ -57,8 +57,12 @@ shm::Table<Cell> watched_table(const View& view) noexcept {
 inline Binding bind(View& view, std::string_view policy_name) {
   const std::uint16_t id = view.policies.find(policy_name);
   const auto constants = view.policies.read(id);
-  return {&view, id, hasher_for(view.mapping, policy_name), policy_from(constants.value()).value(),
-          nullptr};
+  return {&view,
+          id,
+          hasher_for(view.mapping, policy_name),
+          policy_from(constants.value()).value(),
+          nullptr,
+          &view.policies.links_word(id)};
 }
 
 /// Decides and counts as Limiter::try_acquire does (src/limiter.cpp), by the same rules and the
@@ -91,7 +95,7 @@ Decision watched_acquire(const Binding& binding, std::string_view key) noexcept 
   const std::uint64_t index = table.find_at_home(hash, tag);
   Verdict verdict{};
   const auto step = [&](std::uint16_t policy, std::uint64_t state) noexcept {
-    return first_step(bucket, time, policy, state, 1, verdict);
+    return first_step(bucket, binding, time, policy, state, 1, verdict);
   };
   if (index != table.kNowhere && table.try_step(index, tag, step)) {
     count_beside(index, verdict.allowed);

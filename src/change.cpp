@@ -1,0 +1,161 @@
+#include "src/change.hpp"
+
+#include <fmt/format.h>
+
+#include <rl/error.hpp>
+
+namespace rl {
+namespace {
+
+/// A manual clock begins at the Unix epoch, so that a replay has the same windows every time.
+std::uint64_t unix_time_at_0(const View& view) noexcept {
+  return view.clock.kind() == shm::ClockKind::manual ? 0 : view.mapping.constants().epoch_unix_ns;
+}
+
+std::optional<Policy> read_policy(const View& view, std::uint16_t id) noexcept {
+  const auto constants = view.policies.read(id);
+  return constants ? policy_from(*constants) : std::nullopt;
+}
+
+bool is_removed(const Policy& policy) noexcept {
+  return policy.kind == shm::PolicyKind::removed;
+}
+
+/// Dates what was just hung up behind `root`, as of now. A process that is killed before leaves that
+/// to the next call.
+void date_changes(const View& view, std::uint16_t root) noexcept {
+  for (std::uint16_t id = root, steps = 0; steps < view.policies.capacity(); ++steps) {
+    const std::uint16_t next = view.policies.successor(id);
+    if (next == 0) return;
+    const std::uint64_t now = view.clock.now();
+    if (view.policies.changed_ns(id) == 0 && now != shm::Clock::kNoTime)
+      (void)view.policies.date(id, now);
+    id = next;
+  }
+}
+
+/// Hangs a limit behind the one in force, unless `stays(policy in force)`.
+template <class Stays>
+std::uint16_t succeed(const Place& place, std::string_view name, std::uint16_t root,
+                      const Limit& limit, Spent spent, Stays&& stays) {
+  const View& view = place.view;
+  const auto make = [&](std::uint16_t last) -> std::optional<shm::PolicyConstants> {
+    const Policy policy = must_read(place, name, last);
+    if (stays(policy)) return std::nullopt;
+    shm::PolicyConstants constants = new_constants(view, limit);
+    // Nothing was counted while there was no limit.
+    constants.spent = static_cast<std::uint16_t>(is_removed(policy) ? Spent::reset : spent);
+    return constants;
+  };
+  const std::uint16_t id = view.policies.succeed(root, name, make);
+  date_changes(view, root);
+  return id;
+}
+
+}  // namespace
+
+void check_writable(const Place& place) {
+  if (place.view.mapping.writable()) return;
+  throw Error(Errc::read_only,
+              fmt::format("{}: opened for reading, so nothing can be made or changed; open it for "
+                          "writing",
+                          place.path));
+}
+
+/// Every permit needs a slot, and only as many are promised as there are keys.
+void check_room_for_permits(const Place& place, const Limit& limit) {
+  const std::uint64_t keys = place.view.mapping.geometry().keys;
+  if (!gives_permits(limit.algorithm()) || limit.count() <= keys) return;
+  throw Error(
+      Errc::bad_limit,
+      fmt::format("{}: {} permits of one key, but the segment has room for {} keys, and each "
+                  "permit takes the room of one; allow at most {}, or create it with more "
+                  "keys",
+                  place.path, limit.count(), keys, keys));
+}
+
+Policy must_read(const Place& place, std::string_view name, std::uint16_t id) {
+  if (auto policy = read_policy(place.view, id)) return *policy;
+  throw Error(
+      Errc::corrupt,
+      fmt::format("{}: policy \"{}\" (id {}) is damaged or made by a newer librl; remove the "
+                  "segment and create it anew",
+                  place.path, name, id));
+}
+
+shm::PolicyConstants new_constants(const View& view, const Limit& limit) noexcept {
+  return constants_of(limit, {view.clock.now(), shm::read_unix_ns(), unix_time_at_0(view)});
+}
+
+std::uint16_t policy_in_force(const View& view, std::string_view name) noexcept {
+  const std::uint16_t root = view.policies.find(name);
+  if (root == 0) return 0;
+  const std::uint16_t id = view.policies.in_force(root);
+  const auto policy = read_policy(view, id);
+  return policy && is_removed(*policy) ? std::uint16_t{0} : id;
+}
+
+std::uint16_t make_policy(const Place& place, std::string_view name, const Limit& limit) {
+  const View& view = place.view;
+  if (const std::uint16_t id = policy_in_force(view, name); id != 0) {
+    check_room_for_permits(place, must_read(place, name, id).limit);
+    return id;
+  }
+  check_writable(place);
+  check_room_for_permits(place, limit);
+  const std::uint16_t root = view.policies.find_or_publish(new_constants(view, limit), name);
+  return succeed(place, name, root, limit, Spent::reset,
+                 [](const Policy& policy) { return !is_removed(policy); });
+}
+
+std::uint16_t change_policy(const Place& place, std::string_view name, const Limit& limit,
+                            Spent spent) {
+  const View& view = place.view;
+  check_writable(place);
+  check_room_for_permits(place, limit);
+  const bool is_new = view.policies.find(name) == 0;
+  const std::uint16_t root = view.policies.find_or_publish(new_constants(view, limit), name);
+  return succeed(place, name, root, limit, is_new ? Spent::keep : spent, [&](const Policy& policy) {
+    if (is_removed(policy)) return false;
+    if (!can_become(policy.limit, limit)) {
+      throw Error(Errc::bad_limit,
+                  fmt::format("{}: policy \"{}\" is {}, and cannot become {} while programs ask "
+                              "for it: calls and permits are asked for in different ways; give "
+                              "the new limit a name of its own",
+                              place.path, name, policy.limit.to_string(), limit.to_string()));
+    }
+    return policy.limit == limit && (is_new || spent != Spent::reset);
+  });
+}
+
+bool remove_policy(const Place& place, std::string_view name) {
+  const View& view = place.view;
+  check_writable(place);
+  const std::uint16_t root = view.policies.find(name);
+  if (root == 0) return false;
+  bool was_there = false;
+  const auto make = [&](std::uint16_t last) -> std::optional<shm::PolicyConstants> {
+    const Policy policy = must_read(place, name, last);
+    was_there = !is_removed(policy);
+    if (!was_there) return std::nullopt;
+    shm::PolicyConstants constants = new_constants(view, policy.limit);
+    constants.kind = shm::PolicyKind::removed;
+    return constants;
+  };
+  (void)view.policies.succeed(root, name, make);
+  date_changes(view, root);
+  return was_there;
+}
+
+void note_asked(const Place& place, std::string_view name, const Limit& limit) {
+  check_writable(place);
+  shm::PolicyConstants constants = new_constants(place.view, limit);
+  constants.kind = shm::PolicyKind::asked;
+  (void)place.view.policies.publish(constants, name, [&](const shm::PolicyConstants& there) {
+    if (there.kind != shm::PolicyKind::asked || shm::name_of(there) != name) return false;
+    const auto policy = policy_from(there);
+    return policy && policy->limit == limit;
+  });
+}
+
+}  // namespace rl

@@ -1,0 +1,52 @@
+/// \file
+/// Making, changing and removing policies: what a starting program and an operator do. No decision
+/// comes here.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "src/core.hpp"
+
+namespace rl {
+
+/// Where a change is made: a view that can be written, and the path for errors.
+struct Place {
+  const View& view;
+  const std::string& path;
+};
+
+/// Errors: Error (read_only) for a view that can only be read.
+void check_writable(const Place& place);
+
+/// Errors: Error (bad_limit) for a limit of more permits than the segment has room for.
+void check_room_for_permits(const Place& place, const Limit& limit);
+
+/// Returns the policy in force under a name: 0 when there is none, or it was removed.
+std::uint16_t policy_in_force(const View& view, std::string_view name) noexcept;
+
+/// Reads a policy. Errors: Error (corrupt) for one that is damaged, or of a newer library.
+Policy must_read(const Place& place, std::string_view name, std::uint16_t id);
+
+/// Returns the policy in force under a name; makes it when there is none. One that stands, stands.
+/// Errors: Error (too_many, bad_name, corrupt, bad_limit, read_only).
+std::uint16_t make_policy(const Place& place, std::string_view name, const Limit& limit);
+
+/// Puts a limit in force under a name, whatever is in force there, and returns its id. When it is
+/// in force already, only Spent::reset changes anything. Errors: as make_policy; bad_limit, too,
+/// for permits in the place of calls.
+std::uint16_t change_policy(const Place& place, std::string_view name, const Limit& limit,
+                            Spent spent);
+
+/// Puts no limit in force under a name. Returns whether there was one. Errors: as make_policy.
+bool remove_policy(const Place& place, std::string_view name);
+
+/// Notes what a program asked for where another limit stands, so that an operator sees both. Errors:
+/// as make_policy.
+void note_asked(const Place& place, std::string_view name, const Limit& limit);
+
+/// Returns the constants of a new entry, with the times as they are now.
+shm::PolicyConstants new_constants(const View& view, const Limit& limit) noexcept;
+
+}  // namespace rl

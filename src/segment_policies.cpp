@@ -1,0 +1,99 @@
+// The policies of a segment: looking at them, and changing them while everything runs.
+#include <rl/segment.hpp>
+
+#include <fmt/format.h>
+
+#include "src/change.hpp"
+#include "src/show.hpp"
+
+namespace rl {
+namespace {
+
+PolicyInfo describe(const View& view, std::uint16_t id) {
+  PolicyInfo info;
+  info.id = id;
+  const auto constants = view.policies.read(id);
+  if (!constants) return info;
+  info.name = std::string(shm::name_of(*constants));
+  info.created = to_wall_time(constants->created_unix_ns);
+  info.creator_uid = constants->creator_uid;
+  info.removed = constants->kind == shm::PolicyKind::removed;
+  if (const auto policy = policy_from(*constants)) {
+    info.limit = policy->limit;
+    info.spent = policy->spent;
+  }
+  return info;
+}
+
+/// Notes the last that was asked for under each name.
+void add_what_was_asked(const View& view, std::vector<PolicyInfo>& all) {
+  view.policies.walk([&](std::uint16_t id) {
+    const auto constants = view.policies.read(id);
+    if (!constants || constants->kind != shm::PolicyKind::asked) return false;
+    const auto policy = policy_from(*constants);
+    for (PolicyInfo& info : all) {
+      if (!policy || info.name != shm::name_of(*constants)) continue;
+      info.asked = policy->limit != info.limit ? std::optional(policy->limit) : std::nullopt;
+    }
+    return false;
+  });
+}
+
+}  // namespace
+
+std::vector<PolicyInfo> Segment::policies() const {
+  const View& view = core_->view();
+  std::vector<PolicyInfo> all;
+  std::vector<bool> listed(std::size_t{view.policies.capacity()} + 1);
+  view.policies.walk([&](std::uint16_t id) {
+    if (listed[id]) return true;  // a list that bytes gone wrong made a ring
+    listed[id] = true;
+    const auto constants = view.policies.read(id);
+    if (constants && constants->kind != shm::PolicyKind::limit) return false;
+    PolicyInfo info = describe(view, view.policies.in_force(id));
+    if (!info.removed) all.push_back(std::move(info));
+    return false;
+  });
+  add_what_was_asked(view, all);
+  return all;
+}
+
+std::vector<PolicyInfo> Segment::history(std::string_view policy) const {
+  const View& view = core_->view();
+  std::uint16_t id = view.policies.find(policy);
+  if (id == 0) {
+    shm::PolicyTable::check_name(policy);
+    throw Error(Errc::unknown_policy, fmt::format("{}: no policy \"{}\"; `rlctl policy list {}` "
+                                                  "shows those that there are",
+                                                  path(), policy, name()));
+  }
+  std::vector<PolicyInfo> all;
+  for (; id != 0 && all.size() < view.policies.capacity(); id = view.policies.successor(id))
+    all.push_back(describe(view, id));
+  return all;
+}
+
+void Segment::set_policy(std::string_view policy, const Limit& limit, Spent spent) {
+  (void)change_policy({core_->view(), path()}, policy, limit, spent);
+}
+
+bool Segment::remove_policy(std::string_view policy) {
+  shm::PolicyTable::check_name(policy);
+  return rl::remove_policy({core_->view(), path()}, policy);
+}
+
+bool Segment::switch_limits(bool on) {
+  const View& view = core_->view();
+  check_writable({view, path()});
+  // release, for nothing but the word: it takes effect at the next call that reads it.
+  const std::uint64_t now = on ? 0 : std::max<std::uint64_t>(shm::read_unix_ns(), 1);
+  shm::Word& off = view.mapping.header().off_unix_ns;
+  std::uint64_t was = off.load(std::memory_order_relaxed);
+  do {  // ends: each failure is another operator's success
+    if ((was == 0) == on) return false;
+  } while (
+      !off.compare_exchange_weak(was, now, std::memory_order_release, std::memory_order_relaxed));
+  return true;
+}
+
+}  // namespace rl
