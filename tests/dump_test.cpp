@@ -210,6 +210,38 @@ TEST_CASE("policies_that_are_missing_are_made_and_those_that_are_there_stand") {
   CHECK(fresh->limiter("same").peek("k").remaining == 5);
 }
 
+TEST_CASE("a_limit_that_was_changed_is_dumped_as_it_is_now_and_what_keys_owe_follows_it") {
+  Scratch old(by_hand());
+  REQUIRE(old->limiter("api", Limit::parse("1/h burst=10")).try_acquire("before", 4));
+  old->set_policy("api", Limit::parse("leaky 1/m queue=19"));
+  old->set_policy("api", Limit::parse("1/m burst=30"));
+  REQUIRE(old->limiter("api").try_acquire("after", 7));
+  REQUIRE(old->limiter("gone", Limit::parse("1/h")).try_acquire("k"));
+  REQUIRE(old->remove_policy("gone"));
+  DumpReport written;
+  const std::string text = dumped(*old, &written);
+  CHECK(written.policies == 1);
+  CHECK(written.keys == 2);
+  CHECK(text.find("\"limit\":\"1/m burst=30\"") != text.npos);
+  Loaded fresh(read(text), by_hand(50));
+  CHECK(fresh->limiter("api").limit() == Limit::parse("1/m burst=30"));
+  CHECK(fresh->limiter("api").peek("before").remaining == 26);
+  CHECK(fresh->limiter("api").peek("after").remaining == 23);
+  CHECK(fresh->history("api").size() == 1);
+
+  // Into the segment itself, whose limit has been changed once more: as many tokens.
+  old->set_policy("api", Limit::parse("window 50/h"));
+  const LoadReport report = read(text).load(*old);
+  CHECK(report.differing == 1);
+  CHECK(report.keys == 2);
+  CHECK(old->limiter("api").peek("before").remaining == 46);
+  CHECK(old->limiter("api").peek("after").remaining == 43);
+  // Or removed, and is made again.
+  REQUIRE(old->remove_policy("api"));
+  CHECK(read(text).load(*old).policies == 1);
+  CHECK(old->limiter("api").peek("after").remaining == 23);
+}
+
 TEST_CASE("permits_stay_where_they_are_and_their_policy_comes_along") {
   Scratch old(by_hand());
   Limiter uploads = old->limiter("uploads", Limit::concurrency(3));
