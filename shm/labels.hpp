@@ -17,6 +17,11 @@ namespace rl::shm {
 /// places the key, so that it can be put into a table of another size without its text.
 inline constexpr std::size_t kLabelBeginBytes = kLabelTextBytes - sizeof(KeyHash::place);
 
+/// Returns as much of a key as its label says.
+constexpr std::string_view text_in_label(std::string_view key) noexcept {
+  return key.size() > kLabelTextBytes ? key.substr(0, kLabelBeginBytes) : key;
+}
+
 /// A label as read: the text and whether it is all of the key.
 struct LabelText {
   char text[kLabelTextBytes];
@@ -38,7 +43,7 @@ class Labels {
 
   /// Writes the text of the key that this hash is of.
   void write(std::uint64_t slot_index, const KeyHash& hash, std::string_view key) noexcept {
-    if (key.size() > kLabelTextBytes) return write_beginning(slot_index, hash, key);
+    if (key.size() > kLabelTextBytes) return write_beginning(slot_index, hash, text_in_label(key));
     Image image{};
     image.length = static_cast<std::uint8_t>(key.size());
     std::memcpy(image.text, key.data(), key.size());

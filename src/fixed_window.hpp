@@ -162,10 +162,10 @@ constexpr std::uint64_t idle_state(const FixedWindow& window, std::uint64_t now_
   return window.windows.end_of(std::min(now_ns, kTimeMax));
 }
 
-/// Tokens counted, at most the limit: what an eviction would give away.
+/// Tokens counted, also those beyond the limit: what an eviction would give away.
 constexpr std::uint64_t tokens_owed(const FixedWindow& window, std::uint64_t state,
                                     std::uint64_t now_ns) noexcept {
-  return window.limit - use_of(window, state, now_ns).left;
+  return use_of(window, state, now_ns).count;
 }
 
 }  // namespace rl

@@ -190,11 +190,11 @@ constexpr std::uint64_t idle_state(const LeakyBucket&, std::uint64_t now_ns) noe
   return std::min(now_ns, kTimeMax);
 }
 
-/// Calls owed, rounded up: what an eviction would give away.
+/// Calls owed, rounded up, also those beyond the queue: what an eviction would give away.
 constexpr std::uint64_t tokens_owed(const LeakyBucket& bucket, std::uint64_t tat_ns,
                                     std::uint64_t now_ns) noexcept {
   const std::uint64_t debt = debt_ns(tat_ns, std::min(now_ns, kTimeMax));
-  return bucket.whole_calls(std::min(debt, bucket.tolerance_ns) + bucket.interval_ns - 1);
+  return bucket.whole_calls(std::min(debt, bucket.horizon_ns) + bucket.interval_ns - 1);
 }
 
 }  // namespace rl

@@ -144,9 +144,9 @@ class CallRules {
     if (policy == binding_.id && binding_.stands_alone())
       return standing(binding_.policy.parameters, state);
     const Followed at = follower_.follow(policy, state, judged_at_, 0);
-    if (at.id == 0) return shm::Standing::idle;  // damaged: nobody can read this debt
-    if (at.policy == nullptr)
-      return shm::Standing::sticky;  // of a newer library: not ours to judge
+    // Damaged: nobody can read this debt. Of a newer library: not ours to judge.
+    if (at.id == 0) return shm::Standing::idle;
+    if (at.policy == nullptr) return shm::Standing::sticky;
     return standing(at.policy->parameters, at.state);
   }
 

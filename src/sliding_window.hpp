@@ -237,10 +237,12 @@ constexpr std::uint64_t idle_state(const SlidingWindow& window, std::uint64_t no
   return window.windows.end_of(std::min(now_ns, kTimeMax));
 }
 
-/// Tokens that count now, rounded up, at most the limit: what an eviction would give away.
+/// Tokens that count now, rounded up, also those beyond the limit: what an eviction would give
+/// away.
 constexpr std::uint64_t tokens_owed(const SlidingWindow& window, std::uint64_t state,
                                     std::uint64_t now_ns) noexcept {
-  return window.limit - use_of(window, state, now_ns).left;
+  const SlidingWindowUse use = use_of(window, state, now_ns);
+  return use.fading + use.current;
 }
 
 }  // namespace rl

@@ -183,10 +183,10 @@ constexpr std::uint64_t idle_state(const TokenBucket&, std::uint64_t now_ns) noe
   return std::min(now_ns, kTimeMax);
 }
 
-/// Tokens owed, rounded up: what an eviction would give away.
+/// Tokens owed, rounded up, also those beyond the burst: what an eviction would give away.
 constexpr std::uint64_t tokens_owed(const TokenBucket& bucket, std::uint64_t tat_ns,
                                     std::uint64_t now_ns) noexcept {
-  const std::uint64_t debt = std::min(debt_ns(tat_ns, now_ns), bucket.tolerance_ns);
+  const std::uint64_t debt = std::min(debt_ns(tat_ns, now_ns), bucket.horizon_ns);
   return bucket.whole_tokens(debt + bucket.interval_ns - 1);
 }
 

@@ -13,7 +13,8 @@
 ///     with_remaining(params, state, now, n)    -> state       n tokens left now, whatever was used
 ///     is_idle(params, state, now)              -> bool        as good as never seen
 ///     idle_state(params, now)                  -> state       an idle key, as of now
-///     tokens_owed(params, state, now)          -> tokens      what an eviction would give away
+///     tokens_owed(params, state, now)          -> tokens      all of the debt, rounded up: what an
+///                                                             eviction would give away
 ///     is_beyond_horizon(params, state, now)    -> bool        no call can have written that
 ///     cut(params, state, now)                  -> state       if so, all used that passes at once
 ///     most_at_once(params)                     -> tokens      no larger cost ever passes

@@ -110,7 +110,7 @@ TEST_CASE_TEMPLATE("any_bytes_get_an_answer_in_range", P, TokenBucket, LeakyBuck
     REQUIRE((r.allowed || r.never) == (r.retry_after_ns == 0));
     REQUIRE((r.allowed || v.allowed == (v.wait_ns > patience)));
 
-    REQUIRE(tokens_owed(params, state, when) <= most);
+    REQUIRE(std::min(tokens_owed(params, state, when), most) == most - left);
     REQUIRE((tokens_owed(params, state, when) == 0) == is_idle(params, state, when));
     REQUIRE(is_idle(params, idle_state(params, now), now));
     REQUIRE(idle_state(params, now) < kNonces);
@@ -118,6 +118,8 @@ TEST_CASE_TEMPLATE("any_bytes_get_an_answer_in_range", P, TokenBucket, LeakyBuck
     REQUIRE(charged < kNonces);
     REQUIRE_FALSE(is_beyond_horizon(params, charged, now));
     const std::uint64_t room = charge_room(params, raw, now);
+    REQUIRE(tokens_owed(params, charged, when) >=
+            tokens_owed(params, state, when) + std::min(cost, room));
     REQUIRE((cost >= room || charge(params, raw, now, room) > charged));
     const std::uint64_t set = with_remaining(params, state, when, cost);
     REQUIRE(set < kNonces);

@@ -180,7 +180,7 @@ TEST_CASE("a_charge_counts_above_the_limit_in_its_window_alone") {
   CHECK(charge(kThreeAnHour, end + 5, 7, 1) == end + 6);
   CHECK(charge(kThreeAnHour, end + 5, 7, ~std::uint64_t{0}) == end + kHour - 1);
   CHECK(charge(kThreeAnHour, end + 5, end, 1) == end + kHour + 1);
-  CHECK(tokens_owed(kThreeAnHour, end + 5, 7) == 3);
+  CHECK(tokens_owed(kThreeAnHour, end + 5, 7) == 5);
 }
 
 }  // namespace

@@ -227,6 +227,7 @@ TEST_CASE("a_charge_goes_into_debt_up_to_the_horizon") {
   CHECK(charge(kStrict, 0, kSecond, 1) == kSecond + kTenth);
   CHECK(charge(kStrict, 0, kSecond, 9) == kSecond + 4 * kTenth);
   CHECK(charge(deep, 0, kSecond, 9) == kSecond + 9 * kTenth);
+  CHECK(tokens_owed(deep, kSecond + 9 * kTenth, kSecond) == 9);
   CHECK(charge(deep, 0, kSecond, ~std::uint64_t{0}) == 2 * kSecond);
   CHECK(charge(deep, 2 * kSecond, kSecond, 1) == 2 * kSecond);
   const Verdict v = acquire(deep, 2 * kSecond, kSecond, 1);

@@ -297,7 +297,8 @@ TEST_CASE("a_charge_counts_above_the_limit_and_fades_like_a_call") {
   CHECK(charge(kTen, state_of(kMinute, 4, 25), 7, ~std::uint64_t{0}) ==
         state_of(kMinute, 4, kRadix - 1));
   CHECK(charge(kTen, state_of(kMinute, 4, 25), kMinute, 1) == state_of(2 * kMinute, 25, 1));
-  CHECK(tokens_owed(kTen, state_of(kMinute, 0, 25), kMinute + 1) == 10);
+  CHECK(tokens_owed(kTen, state_of(kMinute, 0, 25), kMinute) == 25);
+  CHECK(tokens_owed(kTen, state_of(kMinute, 4, 25), kMinute - 1) == 26);  // 25 and almost none of 4
   CHECK(tokens_owed(kTen, state_of(kMinute, 0, 25), 2 * kMinute - 1) == 1);  // rounded up
 }
 

@@ -173,6 +173,12 @@ TEST_CASE("tokens_owed_is_rounded_up") {
   CHECK(tokens_owed(kTenPerSecond, ~std::uint64_t{0}, kSecond) == 10);
 }
 
+TEST_CASE("tokens_owed_counts_all_of_a_debt_beyond_the_burst") {
+  constexpr TokenBucket deep = kTenPerSecond.with_horizon(5 * kSecond);
+  CHECK(tokens_owed(deep, charge(deep, 0, kSecond, 37), kSecond) == 37);
+  CHECK(tokens_owed(deep, ~std::uint64_t{0}, kSecond) == 50);
+}
+
 TEST_CASE("a_refund_gives_back_what_is_still_owed_and_no_more") {
   const std::uint64_t charged = acquire(kTenPerSecond, 0, kSecond, 5).state;
   CHECK(refund(kTenPerSecond, charged, charged, 5, kSecond) == kSecond);

@@ -4,7 +4,8 @@
 #   must_fail.sh MUTANT LETTERS PROGRAM [ARG...]
 #
 # Runs the program with RL_MUTANT=MUTANT. Passes if it fails by its own judgement: an exit code that
-# is neither 0 nor a signal's, and the words "X violated" for one of the LETTERS (A, P, S).
+# is neither 0 nor a signal's, and the words "X violated" for one of the LETTERS (A, P, S); or, with
+# "tests" for LETTERS, a test case of doctest that failed.
 set -u
 [ $# -ge 3 ] || { echo "usage: must_fail.sh MUTANT LETTERS PROGRAM [ARG...]" >&2; exit 2; }
 mutant=$1 letters=$2
@@ -15,11 +16,13 @@ trap 'rm -f "$output"' EXIT
 RL_MUTANT=$mutant "$@" >"$output" 2>&1
 code=$?
 
-if [ "$code" -ne 0 ] && [ "$code" -lt 126 ] && grep -q "[$letters] violated" "$output"; then
+sign="[$letters] violated"
+[ "$letters" = tests ] && sign="ERROR: .* is NOT correct"
+if [ "$code" -ne 0 ] && [ "$code" -lt 126 ] && grep -q "$sign" "$output"; then
   echo "$mutant was found:"
-  grep -m 3 "[$letters] violated" "$output"
+  grep -m 3 "$sign" "$output"
   exit 0
 fi
-echo "$mutant was NOT found: exit code $code, and no \"[$letters] violated\" in:"
+echo "$mutant was NOT found: exit code $code, and no \"$sign\" in:"
 tail -n 40 "$output"
 exit 1

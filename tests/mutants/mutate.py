@@ -2,7 +2,7 @@
 """Plants faults in the table's protocol and in the rules that drive it, so that tests can be seen
 to find them.
 
-    mutate.py FILE OUT       FILE ends in shm/table.hpp or src/rules.hpp
+    mutate.py FILE OUT       FILE ends in shm/table.hpp, src/rules.hpp or src/follow.hpp
 
 OUT is the production text with every mutant of it inside and none of them on. The environment
 variable RL_MUTANT=NAME turns one on in any program that is built with OUT in front of the
@@ -213,9 +213,11 @@ OF_TABLE = [
 
 OF_RULES = [
     ("IDLE_IS_ZERO", "A: the state of an idle key does not say since when", """\
-    const bool is_known = now != shm::Clock::kNoTime;
+    return {shm::Transition::store, at.id, idle_state(at.policy->parameters, now)};
 """, """\
-    const bool is_known = now != shm::Clock::kNoTime && kMutant != Mutant::IDLE_IS_ZERO;
+    const bool says_when = kMutant != Mutant::IDLE_IS_ZERO;
+    return {shm::Transition::store, at.id,
+            says_when ? idle_state(at.policy->parameters, now) : 0};
 """),
     ("IDLE_BY_CALLERS_TIME", "A: a key that is idle by the caller's time owes by the clock", """\
     const std::uint64_t now = std::min(time_.now(), time_.clock->now());
@@ -225,14 +227,14 @@ OF_RULES = [
                                   : std::min(time_.now(), time_.clock->now());
 """),
     ("READ_CLOCK_ONCE", "A: later looks at a slot are judged by a time before them", """\
-    std::uint64_t now = time_.now();
-    if (parameters == nullptr || now == shm::Clock::kNoTime) [[unlikely]]
-      return unavailable();
+    const std::uint64_t now = time_.now();
+    if (now == shm::Clock::kNoTime) [[unlikely]]
+      return false;
 """, """\
     if (kMutant == Mutant::READ_CLOCK_ONCE && judged_at_ == 0) judged_at_ = time_.now();
-    std::uint64_t now = kMutant == Mutant::READ_CLOCK_ONCE ? judged_at_ : time_.now();
-    if (parameters == nullptr || now == shm::Clock::kNoTime) [[unlikely]]
-      return unavailable();
+    const std::uint64_t now = kMutant == Mutant::READ_CLOCK_ONCE ? judged_at_ : time_.now();
+    if (now == shm::Clock::kNoTime) [[unlikely]]
+      return false;
 """),
     ("JUDGE_BY_CALLERS_TIME", "A: another key's debt is over when the caller says so", """\
   void begin_judging() noexcept { judged_at_ = time_.clock->now(); }
@@ -250,12 +252,12 @@ OF_RULES = [
     if (is_idle(parameters, state, at_ns)) return shm::Standing::idle;
 """),
     ("JUDGE_A_NEWER_LIBRARYS", "A: a policy that is not understood is judged all the same", """\
-    if (!found) return shm::Standing::sticky;  // of a newer library: not ours to judge
+    if (at.policy == nullptr) return shm::Standing::sticky;
 """, """\
-    if (kMutant == Mutant::JUDGE_A_NEWER_LIBRARYS && !found) {
+    if (kMutant == Mutant::JUDGE_A_NEWER_LIBRARYS && at.policy == nullptr) {
       return standing(binding_.policy.parameters, state);
     }
-    if (!found) return shm::Standing::sticky;  // of a newer library: not ours to judge
+    if (at.policy == nullptr) return shm::Standing::sticky;
 """),
     ("EVICT_ALWAYS", "A: evicts under a policy that says otherwise", """\
     return binding_.policy.limit.when_full() == WhenFull::evict;
@@ -270,10 +272,25 @@ OF_RULES = [
   }
 """),
     ("FIRST_LOOK_WITHOUT_HORIZON", "A: a debt that no call can have charged is collected", """\
-  if (now == shm::Clock::kNoTime || is_beyond_horizon(algorithm, state, now)) [[unlikely]] {
+  if (now == shm::Clock::kNoTime || is_beyond_horizon(algorithm, state, now) ||
 """, """\
   const bool looks = kMutant != Mutant::FIRST_LOOK_WITHOUT_HORIZON;
-  if (now == shm::Clock::kNoTime || (looks && is_beyond_horizon(algorithm, state, now))) {
+  if (now == shm::Clock::kNoTime || (looks && is_beyond_horizon(algorithm, state, now)) ||
+"""),
+    ("FIRST_LOOK_WITHOUT_LINKS", "A: a change is not seen as long as the tag is the old one", """\
+      !binding.stands_alone()) [[unlikely]] {
+""", """\
+      (kMutant != Mutant::FIRST_LOOK_WITHOUT_LINKS && !binding.stands_alone())) {
+"""),
+    ("JUDGE_IN_OLD_UNITS", "A: a debt is over by the limit of before the change", """\
+    return standing(at.policy->parameters, at.state);
+""", """\
+    if (kMutant == Mutant::JUDGE_IN_OLD_UNITS) {
+      std::optional<Policy> spare;
+      const KnownPolicy before = binding_.view->known.find(policy, spare);
+      if (before.policy != nullptr) return standing(before.policy->parameters, state);
+    }
+    return standing(at.policy->parameters, at.state);
 """),
     ("DENY_BY_AN_OLD_READING", "A: what came after the reading of a batch denies it", """\
   constexpr auto kDenied = Time::kMayDeny ? shm::Transition::keep : shm::Transition::pass;
@@ -282,18 +299,16 @@ OF_RULES = [
   const auto kDenied = may_deny ? shm::Transition::keep : shm::Transition::pass;
 """),
     ("STEP_WITHOUT_HORIZON", "A: the same, where the first look has left it to the step", """\
-    healed_ = is_beyond_horizon(*parameters, state, now);
+    if (is_beyond_horizon(parameters(), at_.state, at_.now_ns)) [[unlikely]]
 """, """\
-    healed_ =
-        kMutant != Mutant::STEP_WITHOUT_HORIZON && is_beyond_horizon(*parameters, state, now);
+    if (kMutant != Mutant::STEP_WITHOUT_HORIZON &&
+        is_beyond_horizon(parameters(), at_.state, at_.now_ns))
 """),
     ("CUT_UNSTORED", "A: what was cut is not written down, and stays", """\
-    return {verdict_.allowed || healed_ ? shm::Transition::store : shm::Transition::keep, policy,
+    const bool stores = is_news && (verdict_.allowed || healed_ || at_.has_moved);
 """, """\
     const bool keeps = kMutant == Mutant::CUT_UNSTORED;
-    return {verdict_.allowed || (healed_ && !keeps) ? shm::Transition::store
-                                                    : shm::Transition::keep,
-            policy,
+    const bool stores = is_news && (verdict_.allowed || (healed_ && !keeps) || at_.has_moved);
 """),
     ("CUT_TO_NOTHING", "A: a state beyond the horizon is forgiven", """\
     if (healed_) state = cut(parameters, state, latest);
@@ -307,7 +322,62 @@ OF_RULES = [
 """),
 ]
 
-MUTANTS = {"shm/table.hpp": OF_TABLE, "src/rules.hpp": OF_RULES}
+OF_FOLLOWING = [
+    ("CONVERT_AT_CALL", "A: debts are converted as of the next call: a free refill", """\
+    at.state = converted(at.policy->parameters, at.state, to.parameters, to.spent, changed_ns);
+""", """\
+    at.state =
+        converted(at.policy->parameters, at.state, to.parameters, to.spent,
+                  shm::kMutant == shm::Mutant::CONVERT_AT_CALL ? at.now_ns : changed_ns);
+"""),
+    ("NO_CONVERSION", "A: the tag changes, and the state stays as it is", """\
+    const std::uint64_t changed_ns = date_of(at.id, at.now_ns);
+""", """\
+    if (shm::kMutant == shm::Mutant::NO_CONVERSION) {
+      at.policy = &to;
+      at.id = next;
+      at.has_moved = true;
+      return;
+    }
+    const std::uint64_t changed_ns = date_of(at.id, at.now_ns);
+"""),
+    ("COUNT_BEFORE_CHANGE", "A: a change is applied to a call that counts before it", """\
+    at.now_ns = std::max(at.now_ns, changed_ns);
+""", """\
+    if (shm::kMutant != shm::Mutant::COUNT_BEFORE_CHANGE)
+      at.now_ns = std::max(at.now_ns, changed_ns);
+"""),
+    ("NO_DATE", "A: a change without a date never gets one, and is as of each call", """\
+    return view_.mapping.writable() ? view_.policies.date(id, clocks) : clocks;
+""", """\
+    const bool dates = shm::kMutant != shm::Mutant::NO_DATE;
+    return dates && view_.mapping.writable() ? view_.policies.date(id, clocks) : clocks;
+"""),
+    ("ONE_HOP", "A: of several changes only the first is followed", """\
+      hop(at, next, *successor.policy);
+""", """\
+      hop(at, next, *successor.policy);
+      if (shm::kMutant == shm::Mutant::ONE_HOP) break;
+"""),
+    ("FAR_DATE", "A: a date that bytes gone wrong put far ahead ends all debts", """\
+    if (dated != 0) return std::min(dated, std::max(clocks, now_ns));
+""", """\
+    if (shm::kMutant == shm::Mutant::FAR_DATE && dated != 0) return dated;
+    if (dated != 0) return std::min(dated, std::max(clocks, now_ns));
+"""),
+    ("REFUND_ACROSS_SHARES", "A: what was one token is given back as another", """\
+    at.is_as_charged = at.is_as_charged && keeps;
+""", """\
+    at.is_as_charged =
+        at.is_as_charged && (keeps || shm::kMutant == shm::Mutant::REFUND_ACROSS_SHARES);
+"""),
+]
+
+MUTANTS = {
+    "shm/table.hpp": OF_TABLE,
+    "src/rules.hpp": OF_RULES,
+    "src/follow.hpp": OF_FOLLOWING,
+}
 
 # Goes in front of the namespace of the table.
 SWITCH = """\
