@@ -26,8 +26,11 @@
 ///     (g) promote    TENTATIVE                 MEMBER                 own: with the first charge
 ///                                                                     in it; another's: idle
 ///     (h) step       MEMBER(s)                 MEMBER(s')             a decision; a permit taken,
-///                                                                     renewed or given back
+///                                                                     renewed or given back; a
+///                                                                     debt that is loaded
 ///     (i) free       MEMBER                    FREE                   reset; reap, when idle
+///
+/// A segment that nobody else sees yet is filled outside of all this (put_unseen).
 ///
 /// # The candidate list
 ///

@@ -338,7 +338,8 @@ TEST_CASE("keys_without_labels_go_back_to_their_slots") {
   CHECK_FALSE(fresh->info().labels);
 
   // In place, too, while they are where they were.
-  for (int i = 0; i < 900; ++i) REQUIRE(api.set_remaining("key-" + std::to_string(i), 10 - i % 9U));
+  for (int i = 0; i < 900; ++i)
+    REQUIRE(api.set_remaining("key-" + std::to_string(i), 10 - static_cast<unsigned>(i) % 9));
   CHECK(read(text).load(*old).keys == 900);
   check_all(*old);
   REQUIRE(api.reset("key-7"));

@@ -14,9 +14,10 @@
 
 namespace {
 
-constexpr const char* kBeginning[] = {
+constexpr const char* kHead =
     R"({"librl_dump":1,"keys":20,"pairs":5,"policies":9,"labels":true,"clock":"manual",)"
-    R"("secret":"000102030405060708090a0b0c0d0e0f")",
+    R"("secret":"000102030405060708090a0b0c0d0e0f")";
+constexpr const char* kPolicies[] = {
     R"({"policy":1,"name":"api","kind":"limit","limit":"1/s burst=9","interval_ns":1000000000)",
     R"({"policy":2,"name":"win","kind":"limit","limit":"sliding 9/m","interval_ns":6666666667)"};
 
@@ -39,7 +40,8 @@ void try_to_load(std::string_view text) {
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   try_to_load(text);
-  std::vector<std::string> bodies(std::begin(kBeginning), std::end(kBeginning));
+  std::vector<std::string> bodies{kHead};
+  bodies.insert(bodies.end(), std::begin(kPolicies), std::end(kPolicies));
   for (std::string& line : rl::test::lines_of(text)) {
     if (line.ends_with('\n')) line.pop_back();
     bodies.push_back(line);
