@@ -54,7 +54,8 @@ class Dumping {
     Policy policy;
   };
 
-  /// Writes those in force. Other kinds than limits would have their lines here, too.
+  /// Writes those in force. Other kinds than limits would have their lines here, too. Bytes gone
+  /// wrong may list one twice, or two of one name, or of none: such a dump could not be read.
   void write_policies() {
     view_.policies.walk([&](std::uint16_t root) {
       const auto constants = view_.policies.read(root);
@@ -62,13 +63,22 @@ class Dumping {
       const std::uint16_t id = view_.policies.in_force(root);
       const auto policy = policy_of(id);
       if (!policy || policy->kind != shm::PolicyKind::limit) return false;
-      std::string name(shm::name_of(*constants));
-      // Bytes gone wrong may list one twice, or two of one name.
-      if (!by_name_.emplace(name, Dumped{id, *policy}).second) return false;
-      out_.write(DumpedPolicy{id, std::move(name), policy->limit});
+      const std::string name(shm::name_of(*constants));
+      if (by_id_.contains(id) || by_name_.contains(name) || !is_name(name)) return false;
+      by_id_[id] = &by_name_.emplace(name, Dumped{id, *policy}).first->second;
+      out_.write(DumpedPolicy{id, name, policy->limit});
       ++report_.policies;
       return false;
     });
+  }
+
+  static bool is_name(std::string_view name) {
+    try {
+      shm::PolicyTable::check_name(name);
+      return true;
+    } catch (const Error&) {
+      return false;
+    }
   }
 
   [[nodiscard]] std::optional<Policy> policy_of(std::uint16_t id) const noexcept {

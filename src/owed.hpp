@@ -39,7 +39,7 @@ struct Owed {
 template <IsBucket Bucket>
 constexpr Owed owed_in(const Bucket& bucket, std::uint64_t tat_ns, std::uint64_t now_ns) noexcept {
   const std::uint64_t now = std::min(now_ns, kTimeMax);
-  return {.ns = debt_ns(cut(bucket, tat_ns, now), now)};
+  return {.ns = debt_of(bucket, cut(bucket, tat_ns, now), now)};
 }
 
 /// How much of a window has passed. Who is behind it is at its beginning.

@@ -163,6 +163,7 @@ std::vector<test::Words> reading_verbs(const std::string& path) {
           {"show", path, "nobody", key_text(0)},
           {"peek", path, "api", key_text(0)},
           {"peek", path, "slow", key_text(1), "--cost", "18446744073709551615"},
+          {"dump", path},
           {"explain", "100/s", "burst=200"}};
 }
 
