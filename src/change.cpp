@@ -21,17 +21,15 @@ bool is_removed(const Policy& policy) noexcept {
   return policy.kind == shm::PolicyKind::removed;
 }
 
-/// Dates what was just hung up behind `root`, as of now. A process that is killed before leaves that
-/// to the next call.
-void date_changes(const View& view, std::uint16_t root) noexcept {
-  for (std::uint16_t id = root, steps = 0; steps < view.policies.capacity(); ++steps) {
-    const std::uint16_t next = view.policies.successor(id);
-    if (next == 0) return;
-    const std::uint64_t now = view.clock.now();
-    if (view.policies.changed_ns(id) == 0 && now != shm::Clock::kNoTime)
-      (void)view.policies.date(id, now);
-    id = next;
-  }
+void check_can_become(const Place& place, std::string_view name, const Limit& from,
+                      const Limit& to) {
+  if (can_become(from, to)) return;
+  throw Error(
+      Errc::bad_limit,
+      fmt::format("{}: policy \"{}\" is {}, and cannot become {} while programs ask for it: "
+                  "calls and permits are asked for in different ways; give the new limit a "
+                  "name of its own",
+                  place.path, name, from.to_string(), to.to_string()));
 }
 
 /// Hangs a limit behind the one in force, unless `stays(policy in force)`.
@@ -83,6 +81,18 @@ Policy must_read(const Place& place, std::string_view name, std::uint16_t id) {
                   place.path, name, id));
 }
 
+void date_changes(const View& view, std::uint16_t root) noexcept {
+  if (!view.mapping.writable()) return;  // who cannot write charges nothing, either
+  for (std::uint16_t id = root, steps = 0; steps < view.policies.capacity(); ++steps) {
+    const std::uint16_t next = view.policies.successor(id);
+    if (next == 0) return;
+    const std::uint64_t now = view.clock.now();
+    if (view.policies.changed_ns(id) == 0 && now != shm::Clock::kNoTime)
+      (void)view.policies.date(id, now);
+    id = next;
+  }
+}
+
 shm::PolicyConstants new_constants(const View& view, const Limit& limit) noexcept {
   return constants_of(limit, {view.clock.now(), shm::read_unix_ns(), unix_time_at_0(view)});
 }
@@ -90,6 +100,7 @@ shm::PolicyConstants new_constants(const View& view, const Limit& limit) noexcep
 std::uint16_t policy_in_force(const View& view, std::string_view name) noexcept {
   const std::uint16_t root = view.policies.find(name);
   if (root == 0) return 0;
+  date_changes(view, root);
   const std::uint16_t id = view.policies.in_force(root);
   const auto policy = read_policy(view, id);
   return policy && is_removed(*policy) ? std::uint16_t{0} : id;
@@ -117,15 +128,14 @@ std::uint16_t change_policy(const Place& place, std::string_view name, const Lim
   const std::uint16_t root = view.policies.find_or_publish(new_constants(view, limit), name);
   return succeed(place, name, root, limit, is_new ? Spent::keep : spent, [&](const Policy& policy) {
     if (is_removed(policy)) return false;
-    if (!can_become(policy.limit, limit)) {
-      throw Error(Errc::bad_limit,
-                  fmt::format("{}: policy \"{}\" is {}, and cannot become {} while programs ask "
-                              "for it: calls and permits are asked for in different ways; give "
-                              "the new limit a name of its own",
-                              place.path, name, policy.limit.to_string(), limit.to_string()));
-    }
+    check_can_become(place, name, policy.limit, limit);
     return policy.limit == limit && (is_new || spent != Spent::reset);
   });
+}
+
+void check_can_become(const Place& place, std::string_view name, const Limit& limit) {
+  if (const std::uint16_t id = policy_in_force(place.view, name); id != 0)
+    check_can_become(place, name, must_read(place, name, id).limit, limit);
 }
 
 bool remove_policy(const Place& place, std::string_view name) {

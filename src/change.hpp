@@ -39,12 +39,19 @@ std::uint16_t make_policy(const Place& place, std::string_view name, const Limit
 std::uint16_t change_policy(const Place& place, std::string_view name, const Limit& limit,
                             Spent spent);
 
+/// Errors: Error (bad_limit) when what is in force under a name cannot become this limit.
+void check_can_become(const Place& place, std::string_view name, const Limit& limit);
+
 /// Puts no limit in force under a name. Returns whether there was one. Errors: as make_policy.
 bool remove_policy(const Place& place, std::string_view name);
 
 /// Notes what a program asked for where another limit stands, so that an operator sees both. Errors:
 /// as make_policy.
 void note_asked(const Place& place, std::string_view name, const Limit& limit);
+
+/// Dates what hangs behind `root` and has no date yet, as of now: before the last of it is taken for
+/// the policy in force. What it is charged must not lie before a date that somebody gives it later.
+void date_changes(const View& view, std::uint16_t root) noexcept;
 
 /// Returns the constants of a new entry, with the times as they are now.
 shm::PolicyConstants new_constants(const View& view, const Limit& limit) noexcept;

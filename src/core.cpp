@@ -268,6 +268,7 @@ const Binding& LimiterCore::rebind() noexcept {
   outdated_.store(false, std::memory_order_relaxed);
   try {
     const std::uint16_t root = view.policies.find(policy_name_);
+    date_changes(view, root);
     const std::uint16_t id = root != 0 ? view.policies.in_force(root) : root;
     if (seen->view == &view && seen->id == id) return *seen;  // noted by who was behind
     // What is there stands, also that a policy was removed. Else what was in force comes along: a

@@ -86,14 +86,16 @@ class Dumping {
     return constants ? policy_from(*constants) : std::nullopt;
   }
 
-  /// Returns the policy of the dump with the name that this one has; none: it is not dumped.
+  /// Returns the policy of the dump with the name that this one has; none: it is not dumped. A key
+  /// that has a limit of its own comes under that of all keys: it owes as many tokens there.
   const Dumped* dumped_as(std::uint16_t id) {
     const auto [at, is_new] = by_id_.try_emplace(id, nullptr);
-    if (!is_new) return at->second;
-    const auto constants = view_.policies.read(id);
-    const auto named =
-        constants ? by_name_.find(std::string(shm::name_of(*constants))) : by_name_.end();
-    if (named != by_name_.end()) at->second = &named->second;
+    const auto constants = is_new ? view_.policies.read(id) : std::nullopt;
+    if (!constants) return at->second;
+    const bool limits =
+        constants->kind == shm::PolicyKind::limit || constants->kind == shm::PolicyKind::override_;
+    const auto named = by_name_.find(std::string(shm::name_of(*constants)));
+    if (limits && named != by_name_.end()) at->second = &named->second;
     return at->second;
   }
 
@@ -103,11 +105,13 @@ class Dumping {
     // The clock after the slot, and the links after the clock, as for every decision.
     const std::uint16_t id = shm::policy_of(words.tag);
     const Followed at = follower_.follow(id, words.state, now(), id);
+    if (at.policy != nullptr && is_idle(at.policy->parameters, at.state, at.now_ns)) {
+      ++report_.idle;
+      return;
+    }
     const Dumped* const as = at.policy != nullptr ? dumped_as(at.id) : nullptr;
     if (as == nullptr) {
       ++report_.unreadable;
-    } else if (is_idle(at.policy->parameters, at.state, at.now_ns)) {
-      ++report_.idle;
     } else if (std::holds_alternative<Concurrency>(at.policy->parameters)) {
       report_.permits += kind_of(at.state) == WordKind::permit ? 1U : 0U;
     } else {

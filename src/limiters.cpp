@@ -7,7 +7,7 @@
 #include <rl/segment.hpp>
 
 #include "src/all_of.hpp"
-#include "src/core.hpp"
+#include "src/change.hpp"
 
 namespace rl {
 namespace {
@@ -25,21 +25,41 @@ Error gives_no_calls(const Text& limits) {
                       limits.to_string())};
 }
 
+/// Before anything is made or changed; the last has the longest name.
+void check_list(std::string_view policy, const Limits& limits) {
+  if (limits.size() > 1 && std::any_of(limits.begin(), limits.end(), is_of_permits))
+    throw gives_no_calls(limits);
+  shm::PolicyTable::check_name(Limiters::policy(policy, limits.size() - 1));
+}
+
+/// Whether there was a limit of this name, and is none.
+bool was_removed(const View& view, std::string_view policy) noexcept {
+  return view.policies.find(policy) != 0 && policy_in_force(view, policy) == 0;
+}
+
+/// Whether there is a limit of this name that can be a part of a list.
+bool is_part(const Place& place, const std::string& policy) {
+  const std::uint16_t id = policy_in_force(place.view, policy);
+  return id != 0 && !is_of_permits(must_read(place, policy, id).limit);
+}
+
 }  // namespace
 
 Limiters Segment::limiters(std::string_view policy, const Limits& limits) {
-  if (limits.size() > 1 && std::any_of(limits.begin(), limits.end(), is_of_permits))
-    throw gives_no_calls(limits);
-  // Before the first is made: the last has the longest name.
-  shm::PolicyTable::check_name(Limiters::policy(policy, limits.size() - 1));
+  check_list(policy, limits);
+  const View& view = core_->view();
   // What the segment has stands, and may be no part of a list.
-  if (limits.size() > 1 && core_->view().policies.find(policy) != 0) {
+  const bool was_there = policy_in_force(view, policy) != 0;
+  if (limits.size() > 1 && was_there) {
     const Limit first = limiter(policy).limit();
     if (is_of_permits(first)) throw gives_no_calls(first);
   }
   std::vector<Limiter> all;
-  for (std::size_t i = 0; i < limits.size(); ++i)
-    all.push_back(limiter(Limiters::policy(policy, i), limits[i]));
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    const std::string part = Limiters::policy(policy, i);
+    if (was_there && was_removed(view, part)) break;  // the list was made shorter
+    all.push_back(limiter(part, limits[i]));
+  }
   add_rest(policy, all);
   return {policy, std::move(all), limits.size()};
 }
@@ -54,12 +74,23 @@ Limiters Segment::limiters(std::string_view policy) {
 void Segment::add_rest(std::string_view policy, std::vector<Limiter>& all) {
   while (all.size() < Limits::kMax) {
     const std::string name = Limiters::policy(policy, all.size());
-    if (core_->view().policies.find(name) == 0) return;
+    if (!is_part({core_->view(), path()}, name)) return;
     all.push_back(limiter(name));
-    if (!is_of_permits(all.back().limit())) continue;
-    all.pop_back();  // somebody's policy of that name, and no part of a list
-    return;
   }
+}
+
+void Segment::set_policy(std::string_view policy, const Limits& limits, Spent spent) {
+  check_list(policy, limits);
+  const Place place{core_->view(), path()};
+  for (std::size_t i = 0; i < limits.size(); ++i)
+    check_can_become(place, Limiters::policy(policy, i), limits[i]);
+  for (std::size_t i = 0; i < limits.size(); ++i)
+    (void)change_policy(place, Limiters::policy(policy, i), limits[i], spent);
+  if (is_of_permits(limits[0])) return;  // no list, and what is named like a part is none
+  std::size_t size = limits.size();
+  while (size < Limits::kMax && is_part(place, Limiters::policy(policy, size))) ++size;
+  // From the end, so that a list never has a hole.
+  while (size > limits.size()) (void)rl::remove_policy(place, Limiters::policy(policy, --size));
 }
 
 AllOf Limiters::try_acquire(std::string_view key, std::uint64_t cost) noexcept {

@@ -25,6 +25,12 @@ PolicyInfo describe(const View& view, std::uint16_t id) {
   return info;
 }
 
+/// Adds a policy and all that replaced it: no more entries than there are.
+void add_chain(const View& view, std::uint16_t id, std::vector<PolicyInfo>& all) {
+  for (; id != 0 && all.size() < view.policies.capacity(); id = view.policies.successor(id))
+    all.push_back(describe(view, id));
+}
+
 /// Notes the last that was asked for under each name.
 void add_what_was_asked(const View& view, std::vector<PolicyInfo>& all) {
   view.policies.walk([&](std::uint16_t id) {
@@ -60,7 +66,7 @@ std::vector<PolicyInfo> Segment::policies() const {
 
 std::vector<PolicyInfo> Segment::history(std::string_view policy) const {
   const View& view = core_->view();
-  std::uint16_t id = view.policies.find(policy);
+  const std::uint16_t id = view.policies.find(policy);
   if (id == 0) {
     shm::PolicyTable::check_name(policy);
     throw Error(Errc::unknown_policy, fmt::format("{}: no policy \"{}\"; `rlctl policy list {}` "
@@ -68,8 +74,18 @@ std::vector<PolicyInfo> Segment::history(std::string_view policy) const {
                                                   path(), policy, name()));
   }
   std::vector<PolicyInfo> all;
-  for (; id != 0 && all.size() < view.policies.capacity(); id = view.policies.successor(id))
-    all.push_back(describe(view, id));
+  add_chain(view, id, all);
+  return all;
+}
+
+std::vector<PolicyInfo> Segment::history() const {
+  const View& view = core_->view();
+  std::vector<PolicyInfo> all;
+  view.policies.walk([&](std::uint16_t id) {
+    const auto constants = view.policies.read(id);
+    if (!constants || constants->kind == shm::PolicyKind::limit) add_chain(view, id, all);
+    return all.size() >= view.policies.capacity();  // a list that bytes gone wrong made a ring
+  });
   return all;
 }
 

@@ -222,6 +222,8 @@ TEST_CASE("a_limit_that_was_changed_is_dumped_as_it_is_now_and_what_keys_owe_fol
   const std::string text = dumped(*old, &written);
   CHECK(written.policies == 1);
   CHECK(written.keys == 2);
+  CHECK(written.idle == 1);
+  CHECK(written.unreadable == 0);
   CHECK(text.find("\"limit\":\"1/m burst=30\"") != text.npos);
   Loaded fresh(read(text), by_hand(50));
   CHECK(fresh->limiter("api").limit() == Limit::parse("1/m burst=30"));

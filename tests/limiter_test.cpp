@@ -548,6 +548,16 @@ TEST_CASE("a_flood_of_new_keys_does_not_free_a_throttled_one") {
   CHECK(segment->info().evicted > 10'000);
 }
 
+// Each of the others owes all that passes at once, too.
+TEST_CASE("a_flood_of_throttled_keys_does_not_free_one_that_is_deeper_in_debt") {
+  test::Scratch segment(by_hand(100));
+  Limiter api = segment->limiter("api", Limit::per_hour(1));
+  (void)api.charge("deep", 2);
+  for (int i = 0; i < 20'000; ++i) (void)api.try_acquire("flood:" + std::to_string(i));
+  CHECK(api.peek("deep").reset_after == std::chrono::hours(2));
+  CHECK(segment->info().evicted > 10'000);
+}
+
 TEST_CASE("a_full_table_allows_or_denies_as_the_policy_says_and_counts") {
   for (const WhenFull rule : {WhenFull::allow, WhenFull::deny}) {
     test::Scratch segment(by_hand(100));

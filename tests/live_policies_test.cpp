@@ -351,6 +351,20 @@ TEST_CASE("A_a_date_far_ahead_by_bytes_gone_wrong_ends_no_debt") {
   CHECK(api.peek("k").reset_after == 2h);
 }
 
+TEST_CASE("A_who_takes_a_change_without_a_date_for_the_limit_in_force_dates_it_first") {
+  for (const bool starts : {true, false}) {
+    test::Scratch segment(by_hand());
+    segment->advance_clock(1s);
+    Limiter api = segment->limiter("api", Limit::per_second(1'000).burst(100));
+    CHECK(call(api, 100) == 100);
+    change_without_a_date(*segment, "api", Limit::per_second(1).burst(100));
+    const Limit taken = starts ? segment->limiter("api").limit() : api.limit();
+    CHECK(taken == Limit::per_second(1).burst(100));
+    segment->advance_clock(10s);  // would be all of the old debt, and a tenth of the new
+    CHECK(api.peek("k").reset_after == 90s);
+  }
+}
+
 TEST_CASE("A_a_limit_that_only_watches_denies_nobody_and_charges_only_what_passes") {
   test::Scratch segment(by_hand());
   Limiter api = segment->limiter("api", Limit::per_hour(2).shadow(true));

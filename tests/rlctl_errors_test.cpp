@@ -24,6 +24,11 @@ std::vector<Words> verbs_on(const std::string& segment) {
   return {{"info", segment},
           {"policy", "set", segment, "api", "1/s"},
           {"policy", "list", segment},
+          {"policy", "list", segment, "--history"},
+          {"policy", "shadow", segment, "api", "on"},
+          {"policy", "rm", segment, "api"},
+          {"off", segment},
+          {"on", segment},
           {"acquire", segment, "api", "k"},
           {"peek", segment, "api", "k"},
           {"show", segment, "api", "k"},
@@ -103,7 +108,7 @@ TEST_CASE("the_command_line_is_checked_whole") {
   check_error(rlctl({}), "no verb; give one of create, info");
   check_error(rlctl({"lst", "web"}), "unknown verb \"lst\"");
   check_error(rlctl({"web", "info"}), "unknown verb \"web\"");
-  check_error(rlctl({"policy"}), "policy: no verb after it; give one of set, list");
+  check_error(rlctl({"policy"}), "policy: no verb after it; give one of set, shadow, rm, list");
   check_error(rlctl({"--loud"}), "unknown option \"--loud\"");
   check_error(rlctl({"info"}), "info: SEGMENT is required; usage: rlctl info SEGMENT");
   check_error(rlctl({"info", "a", "b"}), "info: \"b\" is one argument too many");

@@ -48,10 +48,11 @@ struct DumpContents;
 struct DumpReport {
   std::uint64_t lines = 0;
   std::uint64_t policies = 0;
-  std::uint64_t keys = 0;        ///< that owe something
-  std::uint64_t idle = 0;        ///< left out: they owe nothing
-  std::uint64_t permits = 0;     ///< left out: permits that are out
-  std::uint64_t unreadable = 0;  ///< left out: of policies that are damaged or of a newer library
+  std::uint64_t keys = 0;     ///< that owe something
+  std::uint64_t idle = 0;     ///< left out: they owe nothing
+  std::uint64_t permits = 0;  ///< left out: permits that are out
+  std::uint64_t unreadable =
+      0;  ///< left out: of policies that are damaged, or that this library does not know
 };
 
 /// What became of the keys of a dump.

@@ -81,8 +81,9 @@ inline constexpr std::chrono::nanoseconds kUsualLease = std::chrono::seconds(30)
 /// is over (30 s if not given). A key that finds no room in a full table is denied.
 ///
 /// Floor: calls of low priority leave that share of what may pass at once to the others (Priority
-/// in rl/limiter.hpp). Shadow: the policy only watches. Ban: a key that is denied so often in such
-/// a time is banned for a while. Shadow and ban are held in the policy, and not acted upon yet.
+/// in rl/limiter.hpp). Shadow: the policy only watches; what it would deny passes with
+/// Reason::shadow, uncharged. Ban: a key that is denied so often in such a time is banned for a
+/// while; held in the policy, and not acted upon yet.
 ///
 /// Errors: every function that makes a Limit throws Error (bad_limit) for one that is not
 /// representable: a count or burst of 0, a period that is not whole milliseconds, an interval whose
@@ -121,8 +122,7 @@ class RL_EXPORT Limit {
   /// Returns this limit with a floor, in percent of burst(), below which calls of low priority do
   /// not go. Errors: a concurrency limit has none.
   [[nodiscard]] Limit floor(std::uint64_t percent) const;
-  /// Returns this limit as one that is to watch only, or as one that denies. Not acted upon yet: it
-  /// denies like any other.
+  /// Returns this limit as one that only watches, or as one that denies.
   [[nodiscard]] Limit shadow(bool watches) const;
   /// Returns this limit with a ban of `length` for a key that is denied n times within a time. Not
   /// acted upon yet: nobody is banned. Errors: a concurrency limit has none.

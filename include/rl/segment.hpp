@@ -146,8 +146,9 @@ class RL_EXPORT Segment {
 
   /// Returns the limiters of a list of limits; makes those policies that the segment does not have:
   /// first `policy`, then `policy`#2, `policy`#3 and so on, so that a list that somebody was killed
-  /// at is completed by who asks next. Those that are there stand, also where they are more: see
-  /// Limiters::differs(). Errors: as limiter(), and bad_limit for a concurrency limit among others.
+  /// at is completed by who asks next. Those that are there stand, also where they are more, or were
+  /// made fewer: see Limiters::differs(). Errors: as limiter(), and bad_limit for a concurrency limit
+  /// among others.
   [[nodiscard]] Limiters limiters(std::string_view policy, const Limits& limits);
   /// Returns the limiters of a list that exists, as far as it is there; of one limit, too. (A policy
   /// of your own whose name is NAME#2 is part of the list NAME.) Errors:
@@ -161,11 +162,19 @@ class RL_EXPORT Segment {
   /// of calls, or the other way round; too_many, as each change takes an entry, which is never used
   /// again (SegmentInfo::policies).
   void set_policy(std::string_view policy, const Limit& limit, Spent spent = Spent::keep);
+  /// The same for a list of limits: makes and changes its policies one after the other, and then
+  /// removes those that the list had beyond. A program that runs does not ask for parts that are
+  /// new until it asks for the list again. Errors: as for one limit, and bad_limit for a concurrency
+  /// limit among others; what can be refused is refused before anything is changed. Processes: one
+  /// that dies on the way has changed some of them; the same call again does the rest.
+  void set_policy(std::string_view policy, const Limits& limits, Spent spent = Spent::keep);
   /// Puts no limit in force under a name: calls pass, with Reason::off, until set_policy() or a
   /// program that starts makes it again. Returns whether there was one. Errors: as set_policy.
   bool remove_policy(std::string_view policy);
   /// Returns all limits that the name ever had, the first one first. Errors: unknown_policy.
   [[nodiscard]] std::vector<PolicyInfo> history(std::string_view policy) const;
+  /// Returns the same of all names, in the order in which these were made.
+  [[nodiscard]] std::vector<PolicyInfo> history() const;
   /// Switches all limits of the segment off, or on again, in all processes at their next call: while
   /// they are off, calls pass with Reason::off, charge nothing and are counted
   /// (SegmentInfo::off_allowed). Returns whether that changed anything. Errors: read_only.

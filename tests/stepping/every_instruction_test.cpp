@@ -172,6 +172,31 @@ const std::vector<Operation>& operations() {
        .before = {{Step::acquire}, {Step::acquire, 'l', 3}, {Step::advance, 'k', 2}},
        .step = {Step::reap}},
       {.name = "make a policy", .before = {{Step::publish, 'a'}}, .step = {Step::publish, 'b'}},
+      {.name = "change a policy", .before = {{Step::acquire, 'k', 2}}, .step = {Step::change}},
+      {.name = "change a policy that was changed",
+       .before = {{Step::acquire, 'k', 2}, {Step::change}},
+       .step = {Step::change}},
+      {.name = "insert after a change", .before = {{Step::change}}, .step = {Step::acquire}},
+      {.name = "consume across a change",
+       .before = {{Step::acquire}, {Step::change}},
+       .step = {Step::acquire, 'k', 2}},
+      {.name = "consume across two changes, leaky",
+       .before = {{Step::acquire}, {Step::change}, {Step::change}},
+       .step = {Step::acquire, 'k', 2},
+       .algorithm = Algorithm::leaky},
+      {.name = "consume across a change, window",
+       .before = {{Step::acquire}, {Step::change}},
+       .step = {Step::acquire, 'k', 2},
+       .algorithm = Algorithm::fixed_window},
+      {.name = "deny across a change",
+       .before = {{Step::acquire, 'k', 4}, {Step::change}},
+       .step = {Step::acquire, 'k', 2}},
+      {.name = "refund across a change",
+       .before = {{Step::acquire, 'k', 2}, {Step::change}},
+       .step = {Step::refund, 'k', 2}},
+      {.name = "consume across a change, batch",
+       .before = {{Step::acquire}, {Step::change}},
+       .step = {Step::batch, 'k', 2}},
       {.name = "advance the clock", .before = {{Step::acquire, 'k', 3}}, .step = {Step::advance}},
       {.name = "insert, leaky", .step = {Step::acquire}, .algorithm = Algorithm::leaky},
       {.name = "consume, leaky",
@@ -360,6 +385,8 @@ const std::vector<RivalScript>& scripts() {
       {"another's death at the last free slot", {{Step::die_inserting, 'k', 1}, {Step::acquire}}},
       {"the same policy", {{Step::publish, 'b'}, {Step::acquire}}},
       {"two policies", {{Step::publish, 'c'}, {Step::publish, 'b'}}},
+      {"a change", {{Step::change}, {Step::acquire}}},
+      {"two changes", {{Step::change}, {Step::acquire, 'l'}, {Step::change}, {Step::acquire}}},
       {"a crowd", crowd(1) + Script{{Step::acquire}}},
   };
   return kScripts;
@@ -396,6 +423,8 @@ class Ordeal final : private Walk {
     if (operation.first_of_handle) {
       victim_.reopen();
     } else {
+      // The second knows of the changes that the first has seen.
+      (void)victim_.act({Step::peek});
       (void)victim_.act({Step::peek});
     }
     evicted_before_ = evicted();

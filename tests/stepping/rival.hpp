@@ -78,6 +78,8 @@ class BasicRival {
     for (std::size_t count = 0; receive(channel_.theirs, &count, sizeof count);) {
       Script script(count);
       if (!receive(channel_.theirs, script.data(), count * sizeof(Step))) return;
+      // What it learned in the last script was undone: there is no such policy yet.
+      if constexpr (requires { actor.bind_anew(); }) actor.bind_anew();
       std::vector<Outcome> outcomes;
       for (const Step& step : script) outcomes.push_back(actor.act(step));
       send(channel_.theirs, "", 1);

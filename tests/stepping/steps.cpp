@@ -38,9 +38,9 @@ bool inserts(const Step& step) {
 
 std::string to_string(const Step& step) {
   constexpr const char* kNames[] = {
-      "acquire",       "peek",    "reset",      "reset_all",   "reap",    "advance",
-      "die_inserting", "publish", "refund",     "charge",      "reserve", "settle",
-      "set_remaining", "batch",   "acquire_at", "acquire_for", "all_of"};
+      "acquire",       "peek",          "reset",  "reset_all",  "reap",        "advance",
+      "die_inserting", "publish",       "change", "refund",     "charge",      "reserve",
+      "settle",        "set_remaining", "batch",  "acquire_at", "acquire_for", "all_of"};
   return fmt::format("{}({}, {})", kNames[step.kind], step.key, step.amount);
 }
 
@@ -91,6 +91,10 @@ void Actor::reopen() {
   api_ = segment_.limiter(kPolicy);
 }
 
+void Actor::bind_anew() {
+  api_ = segment_.limiter(kPolicy);
+}
+
 std::uint64_t Actor::now_ns() const {
   return static_cast<std::uint64_t>(segment_.now().time_since_epoch().count());
 }
@@ -131,6 +135,9 @@ Outcome Actor::act(const Step& step) {
       break;
     case Step::publish:
       publish(step.key);
+      break;
+    case Step::change:
+      change();
       break;
     case Step::refund: {
       Decision given = first_;  // a step is taken again and again
@@ -178,6 +185,21 @@ void Actor::publish(char key) {
   const char name[] = {'p', 'o', 'l', 'i', 'c', 'y', '-', key};
   (void)shm::PolicyTable(raw_).find_or_publish(constants_of(stepped_limit(), {now_ns(), 1, 0}),
                                                {name, sizeof name});
+}
+
+/// What Segment::set_policy does to the segment: a limit that differs in what it leaves to calls of
+/// low priority, so that keys owe after it what they owed before, under another tag.
+void Actor::change() {
+  const shm::PolicyTable policies(raw_);
+  const std::uint16_t root = policies.find(kPolicy);
+  std::uint16_t replaced = 0;
+  (void)policies.succeed(root, kPolicy, [&](std::uint16_t last) {
+    replaced = last;
+    shm::PolicyConstants constants = policies.read(last).value();
+    constants.floor_percent = constants.floor_percent == 0 ? 20 : 0;
+    return std::optional(constants);
+  });
+  (void)policies.date(replaced, now_ns());
 }
 
 /// The nonce is one that no seat gives: the process that is played never had a seat.
@@ -239,6 +261,7 @@ Outcome Model::act(const Step& step) {
     case Step::reap:
     case Step::die_inserting:
     case Step::publish:
+    case Step::change:
       break;  // worth nothing to anybody
   }
   return {true, Reason::ok, 0};
@@ -294,9 +317,10 @@ std::uint64_t Model::left(char key) const {
   return (all - std::min(debt_ns(key), all)) / kIntervalNs;
 }
 
-/// No more than all that passes at once: what an eviction gives away.
+/// All of it, as far as a bucket's horizon goes: what passes at once, and as much again.
 std::uint64_t Model::owed(char key) const {
-  return std::min((debt_ns(key) + kIntervalNs - 1) / kIntervalNs, kBurst);
+  const std::uint64_t tokens = (debt_ns(key) + kIntervalNs - 1) / kIntervalNs;
+  return rl::counts_by_windows(algorithm) ? tokens : std::min(tokens, 2 * kBurst);
 }
 
 std::set<char> Model::debtors(char but) const {

@@ -27,6 +27,7 @@ struct Step {
     die_inserting,  ///< claims a slot for the key and does no more: the first (0) or the last (1)
                     ///< free one of its list
     publish,        ///< makes a policy, named after the key
+    change,         ///< puts another limit in force, under which tokens are the same
     refund,         ///< gives back the first call on the key that was admitted, of cost `amount`
     charge,
     reserve,  ///< with all patience
@@ -83,12 +84,15 @@ class Actor {
   [[nodiscard]] const shm::Mapping& mapping() const noexcept { return raw_; }
   /// Opens a handle anew, whose first decision looks at clock and name.
   void reopen();
+  /// Asks the segment which policy is in force, whatever it knew.
+  void bind_anew();
   [[nodiscard]] std::uint64_t now_ns() const;
 
  private:
   void reap();
   void die_inserting(char key, bool last);
   void publish(char key);
+  void change();
 
   std::string name_;
   Segment segment_;

@@ -29,6 +29,7 @@ constexpr std::array<Spec, kArgCount> kSpecs{{
      "such as 100/s, 1000/h burst=50, leaky 10/s queue=50, window 1000/h, sliding 100/m or "
      "concurrency 20 lease=30s; options for any rate: when_full=, floor=, shadow, ban_after= with "
      "ban="},
+    {"on|off", "", "on or off"},
     {"KEY", "", "who is limited; put -- before a key that begins with a dash"},
     {"--key-file", "FILE", "read the key's bytes from a file, - for standard input, whole"},
     {"--cost", "N", "how much the call costs (1)"},
@@ -39,7 +40,12 @@ constexpr std::array<Spec, kArgCount> kSpecs{{
     {"--group", "GROUP", "give the file to this group"},
     {"--policies", "N", "room for policies over the segment's life (1024)"},
     {"--clock", "NAME", "auto, tsc, boottime, or manual for tests (auto)"},
-    {"--policy", "NAME", "only the keys of this policy"},
+    {"--spent", "keep|scale|reset",
+     "what becomes of what keys have used: as many calls, the same share of what passes at once, "
+     "or "
+     "nothing (keep)"},
+    {"--history", "", "all that the limits ever were, by whom and since when"},
+    {"--policy", "NAME", "only this policy, or its keys"},
     {"--match", "GLOB", "only keys that match, as they are shown, such as 'user:*'"},
     {"--sort", "BY", "key, allowed, denied (most first) or remaining (fewest first)"},
     {"--rows", "N", "at most so many keys"},
@@ -154,7 +160,7 @@ class Parser {
   CLI::App* group(const std::string& name) {
     CLI::App*& app = groups_[name];
     if (app == nullptr) {
-      app = app_.add_subcommand(name, "policy set, policy list: the limits of a segment");
+      app = app_.add_subcommand(name, "The limits of a segment: policy list, policy set, ...");
       app->require_subcommand(0, 1)->group("Verbs")->footer("");
     }
     return app;

@@ -171,7 +171,7 @@ Pairs options(const Limit& limit) {
                                    limit.floor(), limit.floor_calls(), limit.burst()));
   }
   if (limit.shadow())
-    pairs.emplace_back("shadow", "not acted upon yet: this limit denies like any other");
+    pairs.emplace_back("shadow", "it watches only: what it would deny passes, and is counted");
   if (limit.ban_after() != 0) {
     pairs.emplace_back("ban",
                        fmt::format("for {} after {} denials in {}; not acted upon yet: nobody is "

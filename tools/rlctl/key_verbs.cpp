@@ -271,12 +271,12 @@ int show(const Arguments& arguments) {
   const std::string key = key_of(arguments);
   Segment segment = open_to_read(arguments);
   const Limiters limiters = segment.limiters(arguments.text(Arg::policy));
-  const bool labels = segment.info().labels;
+  const SegmentInfo info = segment.info();
   std::vector<KeyRow> rows;
   for (std::size_t i = 0; i < limiters.size(); ++i)
-    rows.push_back(row_of(segment, limiters.policy(i), limiters[i], key, labels));
+    rows.push_back(row_of(segment, limiters.policy(i), limiters[i], key, info.labels));
   put_rows<KeyRow>([&](const auto& visit) { std::for_each(rows.begin(), rows.end(), visit); },
-                   arguments.has(Arg::json));
+                   arguments.has(Arg::json), info);
   return 0;
 }
 
@@ -284,6 +284,7 @@ int list(const Arguments& arguments) {
   const Before before = order_of(arguments);
   const std::uint64_t most = arguments.count(Arg::rows, std::numeric_limits<std::uint64_t>::max());
   Segment segment = open_to_read(arguments);
+  const SegmentInfo info = segment.info();
   const Filter filter(arguments, segment);
   LimitTexts limits(segment);
   const bool json = arguments.has(Arg::json);
@@ -293,7 +294,7 @@ int list(const Arguments& arguments) {
         [&](const auto& visit) {
           for (const KeyInfo& row : rows) visit({row, limits[row.policy_id]});
         },
-        json);
+        json, info);
     return 0;
   }
   put_rows<KeyRow>(
@@ -305,7 +306,7 @@ int list(const Arguments& arguments) {
           visit({row, limits[row.policy_id]});
         });
       },
-      json);
+      json, info);
   return 0;
 }
 

@@ -8,9 +8,9 @@
 ///   - Survives `| head`: ends quietly. A full disk is an error, not a shorter answer.
 ///   - What is read from a segment is input: escaped before it is shown.
 ///   - Exit code 0 yes, 1 no (denied), 2 error, with one sentence on standard error.
-#include <array>
 #include <clocale>
 #include <exception>
+#include <vector>
 
 #include <rl/rl.hpp>
 
@@ -21,9 +21,9 @@
 namespace rl::ctl {
 namespace {
 
-const std::array<Verb, 15>& verbs() {
+const std::vector<Verb>& verbs() {
   using enum Arg;
-  static const std::array<Verb, 15> table{{
+  static const std::vector<Verb> table{
       {"create",
        "Make a segment",
        {segment},
@@ -31,11 +31,21 @@ const std::array<Verb, 15>& verbs() {
        create},
       {"info", "Describe a segment", {segment}, {any_owner}, info},
       {"policy set",
-       "Make a limit, or a list of limits with commas",
+       "Put a limit, or a list of limits with commas, in force",
        {segment, policy, limit},
-       {any_owner},
+       {spent, any_owner},
        policy_set},
-      {"policy list", "List the limits", {segment}, {any_owner}, policy_list},
+      {"policy shadow",
+       "Have a limit watch only, or deny again",
+       {segment, policy, on_off},
+       {any_owner},
+       policy_shadow},
+      {"policy rm", "Put no limit in force", {segment, policy}, {any_owner}, policy_remove},
+      {"policy list",
+       "List the limits, or all that they ever were",
+       {segment},
+       {history, only_policy, any_owner},
+       policy_list},
       {"acquire",
        "Charge a call to a key, if its limit allows it",
        {segment, policy},
@@ -57,6 +67,8 @@ const std::array<Verb, 15>& verbs() {
        {segment},
        {policy, key, key_file, all, force, any_owner},
        reset},
+      {"off", "Let every call of a segment pass, until on", {segment}, {any_owner}, off},
+      {"on", "Put the limits of a segment in force again", {segment}, {any_owner}, on},
       {"rm", "Remove a segment", {segment}, {force, any_owner}, remove},
       {"clock",
        "Tell a segment's time; move a manual clock",
@@ -80,7 +92,7 @@ const std::array<Verb, 15>& verbs() {
        {},
        {seconds, seed},
        ctl::selftest},
-  }};
+  };
   return table;
 }
 

@@ -8,39 +8,59 @@
 namespace rl::ctl {
 namespace {
 
-[[noreturn]] void refuse_to_change(const Segment& segment, const std::string& name,
-                                   const std::string& is, const Limits& wanted) {
-  throw Error(Errc::exists,
-              fmt::format("{}: policy \"{}\" is {}, not {}, and a limit cannot be changed live "
-                          "yet; set another name, or remove the segment and create it anew",
-                          segment.path(), name, is, wanted.to_string()));
-}
-
-/// Before anything is made, as nothing that was made can be taken away again.
-void check_what_stands(const Segment& segment, const std::string& name, const Limits& wanted) {
-  const std::vector<PolicyInfo> policies = segment.policies();
-  std::vector<std::string> stands;
-  bool differs = false;
-  for (std::size_t i = 0; i < Limits::kMax; ++i) {
-    const std::string part = Limiters::policy(name, i);
-    const auto at = std::find_if(policies.begin(), policies.end(),
-                                 [&](const PolicyInfo& policy) { return policy.name == part; });
-    if (at == policies.end() || !at->limit) break;
-    stands.push_back(at->limit->to_string());
-    differs |= i >= wanted.size() || *at->limit != wanted[i];
-  }
-  if (differs) refuse_to_change(segment, name, fmt::format("{}", fmt::join(stands, ", ")), wanted);
-}
-
 /// What a limit promises and nothing does yet, so that nobody relies on it.
 void warn_of_what_does_not_act(const std::string& name, const Limits& limits) {
   for (const Limit& limit : limits) {
-    if (limit.shadow())
-      complain(fmt::format("shadow is not acted upon yet: policy {} denies like any other",
-                           escape(name)));
     if (limit.ban_after() != 0)
       complain(fmt::format("ban_after is not acted upon yet: policy {} bans nobody", escape(name)));
   }
+}
+
+/// Returns the policies in force that a name stands for: its limit, or those of its list.
+std::vector<PolicyInfo> policies_of(const Segment& segment, const std::string& name) {
+  const std::vector<PolicyInfo> all = segment.policies();
+  std::vector<PolicyInfo> parts;
+  while (parts.size() < Limits::kMax) {
+    const std::string part = Limiters::policy(name, parts.size());
+    const auto at = std::find_if(all.begin(), all.end(),
+                                 [&](const PolicyInfo& policy) { return policy.name == part; });
+    if (at == all.end()) break;
+    const bool of_permits = at->limit && gives_permits(at->limit->algorithm());
+    if (of_permits && !parts.empty()) break;  // somebody's policy of that name, and no part
+    parts.push_back(*at);
+    if (of_permits) break;
+  }
+  return parts;
+}
+
+/// The same. Errors: Error (unknown_policy) when there is none; corrupt for one that is damaged.
+std::vector<PolicyInfo> must_have(Segment& segment, const std::string& name) {
+  (void)segment.limiter(name);
+  return policies_of(segment, name);
+}
+
+std::string text_of(const std::vector<PolicyInfo>& policies) {
+  std::vector<std::string> texts;
+  for (const PolicyInfo& policy : policies)
+    texts.push_back(policy.limit ? policy.limit->to_string() : "?");
+  return fmt::format("{}", fmt::join(texts, ", "));
+}
+
+/// Prints what a name stands for now, and what it stood for before.
+void say_what_is(const Arguments& arguments, const Segment& segment,
+                 const std::vector<PolicyInfo>& before) {
+  const std::string& name = arguments.text(Arg::policy);
+  const std::vector<PolicyInfo> after = policies_of(segment, name);
+  if (arguments.has(Arg::json)) {
+    for (const PolicyInfo& policy : after) put_json(json_of(policy));
+    return;
+  }
+  const std::string is = text_of(after);
+  const std::string was = text_of(before);
+  put(fmt::format("policy {} is {}{}\n", escape(name), is,
+                  was.empty() || was == is ? "" : fmt::format("; it was {}", was)));
+  if (!before.empty() && before.size() < after.size())
+    put("programs that run ask for what the list has more when they start anew\n");
 }
 
 }  // namespace
@@ -48,29 +68,74 @@ void warn_of_what_does_not_act(const std::string& name, const Limits& limits) {
 int policy_set(const Arguments& arguments) {
   const std::string& name = arguments.text(Arg::policy);
   const Limits wanted = Limits::parse(arguments.text(Arg::limit));
+  const Spent spent =
+      choice(arguments, Arg::spent, Spent::keep,
+             {{"keep", Spent::keep}, {"scale", Spent::scale}, {"reset", Spent::reset}});
   Segment segment = open_to_write(arguments);
-  check_what_stands(segment, name, wanted);
-  const Limiters limiters = segment.limiters(name, wanted);
-  if (limiters.differs())  // somebody was faster
-    refuse_to_change(segment, name, limiters.limits().to_string(), wanted);
+  const std::vector<PolicyInfo> before = policies_of(segment, name);
+  segment.set_policy(name, wanted, spent);
   warn_of_what_does_not_act(name, wanted);
-  if (!arguments.has(Arg::json)) {
-    put(fmt::format("policy {} is {}\n", escape(name), wanted.to_string()));
-    return 0;
-  }
-  const std::vector<PolicyInfo> policies = segment.policies();
-  for (std::size_t i = 0; i < limiters.size(); ++i) {
-    for (const PolicyInfo& policy : policies)
-      if (policy.name == limiters.policy(i)) put_json(json_of(policy));
+  say_what_is(arguments, segment, before);
+  return 0;
+}
+
+int policy_shadow(const Arguments& arguments) {
+  const bool watches = choice(arguments, Arg::on_off, false, {{"on", true}, {"off", false}});
+  Segment segment = open_to_write(arguments);
+  const std::vector<PolicyInfo> before = must_have(segment, arguments.text(Arg::policy));
+  for (const PolicyInfo& policy : before)
+    if (policy.limit) segment.set_policy(policy.name, policy.limit->shadow(watches));
+  say_what_is(arguments, segment, before);
+  return 0;
+}
+
+int policy_remove(const Arguments& arguments) {
+  const std::string& name = arguments.text(Arg::policy);
+  Segment segment = open_to_write(arguments);
+  const std::vector<PolicyInfo> before = must_have(segment, name);
+  // From the end, so that who is stopped on the way can say it again.
+  for (std::size_t i = before.size(); i-- > 0;) (void)segment.remove_policy(before[i].name);
+  if (arguments.has(Arg::json)) {
+    put_json(Json{{"policy", escape(name)}, {"removed", true}, {"policy_limit", text_of(before)}});
+  } else {
+    put(
+        fmt::format("policy {} is removed, and calls pass, until it is set or a program that asks "
+                    "for it starts; it was {}\n",
+                    escape(name), text_of(before)));
   }
   return 0;
 }
 
+namespace {
+
+int put_history(const Arguments& arguments, const Segment& segment, const SegmentInfo& info) {
+  const bool json = arguments.has(Arg::json);
+  const bool is_of_one = arguments.has(Arg::only_policy);
+  const std::vector<PolicyInfo> all =
+      is_of_one ? segment.history(arguments.text(Arg::only_policy)) : segment.history();
+  put_rows<HistoryRow>(
+      [&](const auto& visit) {
+        for (const PolicyInfo& policy : all) visit({policy});
+      },
+      json, info);
+  if (json) return 0;
+  put(fmt::format("{} of {} ids are left; none is used twice\n", info.policy_room - info.policies,
+                  info.policy_room));
+  return 0;
+}
+
+}  // namespace
+
 int policy_list(const Arguments& arguments) {
-  const std::vector<PolicyInfo> policies = open_to_read(arguments).policies();
+  Segment segment = open_to_read(arguments);
+  const SegmentInfo info = segment.info();
+  if (arguments.has(Arg::history)) return put_history(arguments, segment, info);
+  const std::vector<PolicyInfo> policies =
+      arguments.has(Arg::only_policy) ? must_have(segment, arguments.text(Arg::only_policy))
+                                      : segment.policies();
   put_rows<PolicyInfo>(
       [&](const auto& visit) { std::for_each(policies.begin(), policies.end(), visit); },
-      arguments.has(Arg::json));
+      arguments.has(Arg::json), info);
   return 0;
 }
 

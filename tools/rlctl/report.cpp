@@ -58,6 +58,42 @@ std::string state_of(const KeyInfo& key) {
   return state;
 }
 
+std::string_view name_of(Spent spent) {
+  switch (spent) {
+    case Spent::scale:
+      return "scale";
+    case Spent::reset:
+      return "reset";
+    case Spent::keep:
+      break;
+  }
+  return "keep";
+}
+
+/// Who decided, where there are several to be told apart.
+std::string named(std::string_view by) {
+  return by.empty() ? "the limit" : escape(by);
+}
+
+/// What was decided and why, as a sentence begins.
+std::string verdict_of(const Decision& d, std::string_view by, std::string_view asked) {
+  std::string verdict = fmt::format("{}{}", asked, d.allowed ? "allowed" : "denied");
+  if (d.reason == Reason::shadow) {
+    verdict += fmt::format(", though {} would deny (shadow)", named(by));
+    return d.retry_after == kNever
+               ? verdict + " at any time"
+               : verdict + fmt::format(" for {}", human_duration(d.retry_after));
+  }
+  if (!by.empty() && !d.allowed) verdict += fmt::format(" by {}", escape(by));
+  if (d.reason != Reason::ok && d.reason != Reason::limited)
+    verdict += fmt::format(" ({})", to_string(d.reason));
+  if (!d.allowed && d.retry_after != kNever)
+    verdict += fmt::format(", come back in {}", human_duration(d.retry_after));
+  if (d.allowed && d.wait.count() > 0)
+    verdict += fmt::format(", to go ahead in {}", human_duration(d.wait));
+  return verdict;
+}
+
 /// A policy's name is a byte string of the segment; none when its entry cannot be read.
 Json name_or_null(const std::string& name) {
   return name.empty() ? Json(nullptr) : Json(escape(name));
@@ -93,14 +129,9 @@ Json json_of(const Decision& d, std::string_view by) {
 }
 
 std::string text_of(const Decision& d, std::string_view by, std::string_view asked) {
-  std::string verdict = fmt::format("{}{}", asked, d.allowed ? "allowed" : "denied");
-  if (!by.empty() && !d.allowed) verdict += fmt::format(" by {}", escape(by));
-  if (d.reason != Reason::ok && d.reason != Reason::limited)
-    verdict += fmt::format(" ({})", to_string(d.reason));
-  if (!d.allowed && d.retry_after != kNever)
-    verdict += fmt::format(", come back in {}", human_duration(d.retry_after));
-  if (d.allowed && d.wait.count() > 0)
-    verdict += fmt::format(", to go ahead in {}", human_duration(d.wait));
+  const std::string verdict = verdict_of(d, by, asked);
+  if (d.reason == Reason::off)
+    return fmt::format("{}: no limit is in force, and nothing is charged\n", verdict);
   const std::string of = by.empty() || !d.allowed ? "" : fmt::format(" of {}", escape(by));
   return fmt::format("{}: {} of {} left{}, full {}{}\n", verdict, d.remaining, d.limit, of,
                      d.reset_after.count() > 0 ? "in " : "", full_in(d.reset_after));
@@ -126,16 +157,30 @@ Json json_of(const SegmentInfo& info) {
       {"anonymous", info.anonymous},
       {"policies", info.policies},
       {"policy_room", info.policy_room},
+      {"policies_left", info.policy_room - info.policies},
       {"evicted", info.evicted},
       {"full_allowed", info.full_allowed},
       {"full_denied", info.full_denied},
       {"gave_up", info.gave_up},
       {"clamped", info.clamped},
       {"tentatives_freed", info.tentatives_freed},
+      {"off_since", info.off_since ? Json(iso_time(*info.off_since)) : Json(nullptr)},
+      {"off_allowed", info.off_allowed},
   };
 }
 
+std::string text_of_off(const SegmentInfo& info) {
+  if (!info.off_since) return "";
+  return fmt::format("LIMITS ARE OFF since {}: every call passes; `rlctl on {}` ends that\n",
+                     iso_time(*info.off_since), escape(info.name));
+}
+
+void add_off(Json& object, const SegmentInfo& info) {
+  if (info.off_since) object["off_since"] = iso_time(*info.off_since);
+}
+
 void put_text(const SegmentInfo& info) {
+  put(text_of_off(info));
   const auto age = std::chrono::duration_cast<nanoseconds>(
       std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now() - info.created));
   put(fmt::format("librl {}, layout {}; made by process {}, {} ago\n", escape(info.creator_version),
@@ -149,13 +194,16 @@ void put_text(const SegmentInfo& info) {
       {"size", human_bytes(info.bytes)},
       {"keys", fmt::format("{} live; room for {}", info.live, info.keys)},
       {"slots", fmt::format("{} live, {} idle, {} in all", info.live, info.idle, info.slots)},
-      {"policies", fmt::format("{} of {}", info.policies, info.policy_room)},
+      {"policies", fmt::format("{} of {} ids used, {} left", info.policies, info.policy_room,
+                               info.policy_room - info.policies)},
       {"attached", fmt::format("{} {}; {} found no seat", info.attached,
                                info.attached == 1 ? "process" : "processes", info.anonymous)},
       {"when full", fmt::format("{} evicted, {} allowed, {} denied, {} gave up", info.evicted,
                                 info.full_allowed, info.full_denied, info.gave_up)},
       {"repaired", fmt::format("{} states clamped, {} inserts of dead processes freed",
                                info.clamped, info.tentatives_freed)},
+      {"limits", fmt::format("{}; calls that passed while they were off: {}",
+                             info.off_since ? "OFF" : "on", info.off_allowed)},
   });
 }
 
@@ -219,14 +267,16 @@ Json json_of(const PolicyInfo& policy) {
   }
   object["created"] = iso_time(policy.created);
   object["creator_uid"] = policy.creator_uid;
+  if (policy.asked) object["asked"] = policy.asked->to_string();
   return object;
 }
 
 Cells cells_of(const PolicyInfo& policy) {
+  std::string text = policy.limit ? policy.limit->to_string() : "?";
+  if (policy.asked) text += fmt::format(" (code asks for {})", policy.asked->to_string());
   return {name_or_id(policy.name, policy.id), number(policy.id),
           policy.limit ? number(policy.limit->burst()) : "?",
-          policy.limit ? interval_of(*policy.limit) : "?",
-          policy.limit ? policy.limit->to_string() : "?"};
+          policy.limit ? interval_of(*policy.limit) : "?", std::move(text)};
 }
 
 Table table_for(const PolicyInfo*) {
@@ -234,6 +284,34 @@ Table table_for(const PolicyInfo*) {
                 {"id", Table::right},
                 {"limit", Table::right},
                 {"interval", Table::right},
+                {"policy limit", Table::left}});
+}
+
+Json json_of(const HistoryRow& row) {
+  Json object = json_of(row.policy);
+  object["spent"] = name_of(row.policy.spent);
+  object["removed"] = row.policy.removed;
+  return object;
+}
+
+Cells cells_of(const HistoryRow& row) {
+  const PolicyInfo& policy = row.policy;
+  return {name_or_id(policy.name, policy.id),
+          number(policy.id),
+          iso_time(policy.created),
+          number(policy.creator_uid),
+          std::string(name_of(policy.spent)),
+          policy.removed ? "removed"
+          : policy.limit ? policy.limit->to_string()
+                         : "?"};
+}
+
+Table table_for(const HistoryRow*) {
+  return Table({{"policy", Table::left},
+                {"id", Table::right},
+                {"set", Table::left},
+                {"by uid", Table::right},
+                {"spent", Table::left},
                 {"policy limit", Table::left}});
 }
 

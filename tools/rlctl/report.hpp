@@ -31,6 +31,11 @@ std::string text_of(const Decision& decision, std::string_view by, std::string_v
 Json json_of(const SegmentInfo& info);
 void put_text(const SegmentInfo& info);
 
+/// Returns a line that says loudly that limits are off; nothing while they are on.
+std::string text_of_off(const SegmentInfo& info);
+/// Says the same in an object; leaves it alone while they are on.
+void add_off(Json& object, const SegmentInfo& info);
+
 /// A key beside the text of its policy's limit, empty when the policy cannot be read.
 struct KeyRow {
   KeyInfo key;
@@ -44,6 +49,14 @@ Json json_of(const PolicyInfo& policy);
 Cells cells_of(const PolicyInfo& policy);
 Table table_for(const PolicyInfo*);
 
+/// A policy as a row of its history.
+struct HistoryRow {
+  PolicyInfo policy;
+};
+Json json_of(const HistoryRow& row);
+Cells cells_of(const HistoryRow& row);
+Table table_for(const HistoryRow*);
+
 std::string_view name_of(WhenFull rule);
 Json explained_in_json(const Limit& limit);
 void explain_in_text(const Limit& limit);
@@ -53,13 +66,19 @@ template <class Row>
 using Source = std::function<void(const std::function<void(const Row&)>&)>;
 
 /// Prints rows as they come, holding none: JSON at once, a table after a first pass that finds how
-/// wide its columns are (a row that changed in between may stick out).
+/// wide its columns are (a row that changed in between may stick out). That limits are off is said
+/// first, or in every row.
 template <class Row>
-void put_rows(const Source<Row>& source, bool json) {
+void put_rows(const Source<Row>& source, bool json, const SegmentInfo& info) {
   if (json) {
-    source([](const Row& row) { put_json(json_of(row)); });
+    source([&](const Row& row) {
+      Json object = json_of(row);
+      add_off(object, info);
+      put_json(object);
+    });
     return;
   }
+  put(text_of_off(info));
   Table table = table_for(static_cast<const Row*>(nullptr));
   source([&](const Row& row) { table.measure(cells_of(row)); });
   put(table.header());

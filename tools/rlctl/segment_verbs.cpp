@@ -75,6 +75,38 @@ int info(const Arguments& arguments) {
   return 0;
 }
 
+namespace {
+
+/// Prints what became of the switch.
+int switch_limits(const Arguments& arguments, bool on) {
+  Segment segment = open_to_write(arguments);
+  const bool changed = segment.switch_limits(on);
+  const SegmentInfo found = segment.info();
+  if (arguments.has(Arg::json)) {
+    put_json(Json{{"name", escape(found.name)},
+                  {"off_since", found.off_since ? Json(iso_time(*found.off_since)) : Json(nullptr)},
+                  {"off_allowed", found.off_allowed},
+                  {"changed", changed}});
+  } else if (on) {
+    put(fmt::format("limits of {} are on{}; calls that passed while they were off: {}\n",
+                    escape(found.name), changed ? "" : " already", found.off_allowed));
+  } else {
+    put(fmt::format("limits of {} are off{}: every call passes until `rlctl on {}`\n",
+                    escape(found.name), changed ? "" : " already", escape(found.name)));
+  }
+  return 0;
+}
+
+}  // namespace
+
+int off(const Arguments& arguments) {
+  return switch_limits(arguments, false);
+}
+
+int on(const Arguments& arguments) {
+  return switch_limits(arguments, true);
+}
+
 int remove(const Arguments& arguments) {
   const std::string& name = arguments.text(Arg::segment);
   const std::uint32_t attached = check_unused(arguments);

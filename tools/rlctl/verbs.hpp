@@ -12,9 +12,13 @@ int create(const Arguments& arguments);
 int info(const Arguments& arguments);
 int remove(const Arguments& arguments);
 int clock(const Arguments& arguments);
+int off(const Arguments& arguments);
+int on(const Arguments& arguments);
 
 // Policies: policy_verbs.cpp
 int policy_set(const Arguments& arguments);
+int policy_shadow(const Arguments& arguments);
+int policy_remove(const Arguments& arguments);
 int policy_list(const Arguments& arguments);
 int explain(const Arguments& arguments);
 
