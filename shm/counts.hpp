@@ -2,6 +2,7 @@
 /// How often a slot's key was allowed and denied.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "shm/layout.hpp"
@@ -20,6 +21,11 @@ inline void add_count(Word& word, std::uint64_t identity) noexcept {
   const std::uint64_t seen = word.load(std::memory_order_relaxed);
   const bool ours = (seen ^ owner) >> 48 == 0;
   word.store((ours ? seen : owner) + 1, std::memory_order_relaxed);
+}
+
+/// Makes a count this key's, with this value. As advisory as an add.
+inline void set_count(Word& word, std::uint64_t identity, std::uint64_t count) noexcept {
+  word.store(identity << 48 | std::min(count, kIdentityMask), std::memory_order_relaxed);
 }
 
 /// Reads a count; 0 when it is another key's.

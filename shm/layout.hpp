@@ -257,8 +257,9 @@ static_assert(offsetof(Pair, counts) == 128);
 
 /// The readable text of a key.
 ///
-///     0 checksum (4)   4 length (1)   5 text (31)
+///     0 checksum (4)   4 length (1)   5 text (31), or of a longer key: text (23)   28 place (8)
 ///
+/// The length also tells longer keys, and which sides of its pairs such a key has first.
 /// Written without any lock after the slot was claimed, so a slow writer can put it on a slot that
 /// has changed hands: it counts only where the checksum fits the slot's identity (shm/labels.hpp).
 struct Label {

@@ -91,8 +91,9 @@ void check_header(const std::string& path, const HeaderConstants& c, std::uint64
     throw Error(
         Errc::wrong_version,
         fmt::format(
-            "{}: layout {}/{:016x}, but this library ({}) reads {}/{:016x}; use the version "
-            "of librl that made it, or remove it (rlctl rm --force) and create it anew",
+            "{}: layout {}/{:016x}, but this library ({}) reads {}/{:016x}; use the version of "
+            "librl that made it, or move its state to this one: `rlctl dump` of that version, "
+            "`rlctl rm --force`, then `rlctl load --create` of this one",
             path, c.layout_version, c.fingerprint, RL_VERSION, kLayoutVersion,
             layout_fingerprint()));
   }

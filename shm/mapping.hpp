@@ -16,6 +16,7 @@
 
 #include <boost/interprocess/mapped_region.hpp>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,6 +30,8 @@
 
 namespace rl::shm {
 
+class Mapping;
+
 /// How to make a segment; ranges are checked by create.
 struct CreateOptions {
   std::uint64_t keys;
@@ -39,6 +42,11 @@ struct CreateOptions {
   std::string group;
   bool automatic_clock;
   ClockKind clock;
+  std::optional<Hash128> secret =
+      {};  ///< of the segment whose keys this one is to know; else random
+  /// Fills the segment, through a mapping of its own, while nobody else can see it. What it throws
+  /// leaves nothing behind.
+  std::function<void(Mapping)> fill = {};
 };
 
 enum class Access { read_only, read_write };
@@ -133,8 +141,11 @@ class Mapping {
     StateInCopy in_copy;
   };
   static HeaderConstants constants_for(const CreateOptions& options);
+  /// Makes the unnamed file, has `fill(mapping)` fill it, and gives it its name. `fill` may map it
+  /// once more by its descriptor.
+  using Fill = std::function<void(Mapping& mapping, int fd)>;
   static Mapping publish(const std::string& path, const HeaderConstants& constants,
-                         const Ownership& ownership, const Contents* contents);
+                         const Ownership& ownership, const Fill& fill);
   void map(const std::string& path, int fd, Access access, const HeaderConstants& constants);
   void begin() noexcept;
   std::uint32_t copy_policies(const Mapping& old, std::vector<bool>& copied);

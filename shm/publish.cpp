@@ -109,6 +109,11 @@ int reserve(int fd, std::uint64_t bytes) noexcept {
   return 0;
 }
 
+Hash128 random_secret() {
+  const Random128 bits = random_bits();
+  return {bits.low, bits.high};
+}
+
 }  // namespace
 
 HeaderConstants Mapping::constants_for(const CreateOptions& options) {
@@ -131,7 +136,6 @@ HeaderConstants Mapping::constants_for(const CreateOptions& options) {
   }
   const Geometry g = geometry_for(options.keys, options.policies, kSeatsMax, options.labels);
   const ClockEpoch epoch = start_clock(options.automatic_clock, options.clock);
-  const Random128 secret = random_bits();
   const BootId boot = boot_id();
 
   HeaderConstants c{};
@@ -156,7 +160,7 @@ HeaderConstants Mapping::constants_for(const CreateOptions& options) {
   c.journal_offset = g.journal_offset;
   c.pairs_offset = g.pairs_offset;
   c.labels_offset = g.labels_offset;
-  c.secret = {secret.low, secret.high};
+  c.secret = options.secret ? *options.secret : random_secret();
   c.boot_id[0] = boot.words[0];
   c.boot_id[1] = boot.words[1];
   c.time_namespace = time_namespace();
@@ -170,10 +174,16 @@ HeaderConstants Mapping::constants_for(const CreateOptions& options) {
 
 Mapping Mapping::create(const std::string& path, const CreateOptions& options) {
   const HeaderConstants c = constants_for(options);
+  const auto fill = [&](Mapping&, int fd) {
+    if (!options.fill) return;
+    Mapping another;
+    another.map(path, fd, Access::read_write, c);
+    options.fill(std::move(another));
+  };
   return publish(path, c,
                  {options.mode, id_of<uid_t>(options.owner, "user", ::getpwnam),
                   id_of<gid_t>(options.group, "group", ::getgrnam)},
-                 nullptr);
+                 fill);
 }
 
 Mapping Mapping::recreate(const std::string& path, const Mapping& old, StateInCopy in_copy) {
@@ -188,11 +198,11 @@ Mapping Mapping::recreate(const std::string& path, const Mapping& old, StateInCo
   return publish(path, c,
                  {old.mode_, ours ? static_cast<uid_t>(-1) : old.uid_,
                   our_group ? static_cast<gid_t>(-1) : old.gid_},
-                 &contents);
+                 [&](Mapping& mapping, int) { mapping.copy_from(contents); });
 }
 
 Mapping Mapping::publish(const std::string& path, const HeaderConstants& constants,
-                         const Ownership& ownership, const Contents* contents) {
+                         const Ownership& ownership, const Fill& fill) {
   struct stat st {};
   if (::lstat(path.c_str(), &st) == 0) {
     throw Error(Errc::exists,
@@ -242,7 +252,7 @@ Mapping Mapping::publish(const std::string& path, const HeaderConstants& constan
   Mapping mapping;
   mapping.map(path, fd.get(), Access::read_write, constants);
   mapping.begin();
-  if (contents != nullptr) mapping.copy_from(*contents);
+  fill(mapping, fd.get());
 
   const std::string source = fmt::format("/proc/self/fd/{}", fd.get());
   int linked;

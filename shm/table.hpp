@@ -26,8 +26,11 @@
 ///     (g) promote    TENTATIVE                 MEMBER                 own: with the first charge
 ///                                                                     in it; another's: idle
 ///     (h) step       MEMBER(s)                 MEMBER(s')             a decision; a permit taken,
-///                                                                     renewed or given back
+///                                                                     renewed or given back; a
+///                                                                     debt that is loaded
 ///     (i) free       MEMBER                    FREE                   reset; reap, when idle
+///
+/// A segment that nobody else sees yet is filled outside of all this (put_unseen).
 ///
 /// # The candidate list
 ///
@@ -300,6 +303,24 @@ class Table {
       if (is_member_of(tag, key.identity) && try_step(index, tag, step)) return true;
     }
     return false;
+  }
+
+  /// The same for a key of which no more is known than its identity and where it is: as long as it
+  /// is there.
+  template <class Step>
+  bool step_member_at(std::uint64_t index, std::uint64_t identity, Step&& step) const noexcept {
+    for (std::uint32_t tries = 0; tries < kTriesMax; ++tries) {
+      const std::uint64_t tag = slot(index).tag();
+      if (!is_member_of(tag, identity)) return false;
+      if (try_step(index, tag, step)) return true;
+    }
+    return false;
+  }
+
+  /// Puts a member into a free slot of a table that nobody else sees yet, so no protocol is needed;
+  /// false where there is something. For the caller to know that the key has no other slot.
+  [[nodiscard]] bool put_unseen(std::uint64_t index, SlotWords member) const noexcept {
+    return slot(index).compare_exchange(SlotWords{}, member);
   }
 
   /// Reads a slot until two readings agree.

@@ -14,20 +14,6 @@ std::uint64_t unix_time_at_0(const View& view) noexcept {
   return view.clock.kind() == shm::ClockKind::manual ? 0 : view.mapping.constants().epoch_unix_ns;
 }
 
-/// Every permit needs a slot, and only as many are promised as there are keys.
-/// (A stand-in has room for what one key can have, or needs none.)
-void check_room_for_permits(const Place& place, const Limit& limit) {
-  if (place.view.stand_in != nullptr) return;
-  const std::uint64_t keys = place.view.mapping.geometry().keys;
-  if (!gives_permits(limit.algorithm()) || limit.count() <= keys) return;
-  throw Error(
-      Errc::bad_limit,
-      fmt::format("{}: {} permits of one key, but the segment has room for {} keys, and each "
-                  "permit takes the room of one; allow at most {}, or create it with more "
-                  "keys",
-                  place.path, limit.count(), keys, keys));
-}
-
 std::optional<Policy> read_policy(const View& view, std::uint16_t id) noexcept {
   const auto constants = view.policies.read(id);
   return constants ? policy_from(*constants) : std::nullopt;
@@ -78,6 +64,19 @@ void check_writable(const Place& place) {
               fmt::format("{}: opened for reading, so nothing can be made or changed; open it for "
                           "writing",
                           place.path));
+}
+
+/// Every permit needs a slot, and only as many are promised as there are keys.
+void check_room_for_permits(const Place& place, const Limit& limit) {
+  if (place.view.stand_in != nullptr) return;  // it has room for what one key can have
+  const std::uint64_t keys = place.view.mapping.geometry().keys;
+  if (!gives_permits(limit.algorithm()) || limit.count() <= keys) return;
+  throw Error(
+      Errc::bad_limit,
+      fmt::format("{}: {} permits of one key, but the segment has room for {} keys, and each "
+                  "permit takes the room of one; allow at most {}, or create it with more "
+                  "keys",
+                  place.path, limit.count(), keys, keys));
 }
 
 Policy must_read(const Place& place, std::string_view name, std::uint16_t id) {

@@ -20,6 +20,9 @@ struct Place {
 /// Errors: Error (read_only) for a view that can only be read.
 void check_writable(const Place& place);
 
+/// Errors: Error (bad_limit) for a limit of more permits than the segment has room for.
+void check_room_for_permits(const Place& place, const Limit& limit);
+
 /// Returns the policy in force under a name: 0 when there is none, or it was removed.
 std::uint16_t policy_in_force(const View& view, std::string_view name) noexcept;
 

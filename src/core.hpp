@@ -27,6 +27,8 @@
 
 namespace rl {
 
+struct SegmentOptions;
+
 /// One mapping with all that reads it. Immutable once it is current.
 struct View {
   View(shm::Mapping mapped, const std::string& path);
@@ -141,6 +143,9 @@ struct Binding {
 
 /// Returns the hash that names and places a policy's keys.
 shm::Hasher hasher_for(const shm::Mapping& mapping, std::string_view policy_name) noexcept;
+
+/// Returns how the options of a segment to be made are said to the layer below.
+shm::CreateOptions create_options(const SegmentOptions& options);
 
 /// A limiter of this process: follows its segment from view to view.
 class LimiterCore {

@@ -137,7 +137,7 @@ shm::Update apply(const Binding& binding, std::string_view key, const shm::KeyHa
                   CallRules<Time, Operation>& rules) noexcept {
   View& view = *binding.view;
   const shm::Update update = view.table.update(hash, rules);
-  if (update.promoted) view.labels.write(update.slot_index, hash.identity, key);
+  if (update.promoted) view.labels.write(update.slot_index, hash, key);
   if (rules.healed()) view.mapping.header().health.clamped.fetch_add(1, std::memory_order_relaxed);
   return update;
 }

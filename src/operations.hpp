@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "src/owed.hpp"
 #include "src/parameters.hpp"
 
 namespace rl {
@@ -96,6 +97,25 @@ struct SetRemaining {
     Verdict verdict{};
     verdict.allowed = !is_so;
     verdict.state = is_so ? state : with_remaining(parameters, state, now_ns, tokens);
+    return verdict;
+  }
+};
+
+/// Owes what a dump says that the key owed under `from`, whatever it owes now. Not allowed where
+/// neither is anything.
+struct SetOwed {
+  Parameters from;
+  Owed owed;
+  bool is_any = false;  ///< whether the key owes something after the last act
+
+  [[nodiscard]] constexpr Verdict act(const Parameters& parameters, std::uint64_t state,
+                                      std::uint64_t now_ns) noexcept {
+    Verdict verdict{};
+    verdict.state =
+        converted(from, state_owing(from, owed, now_ns), parameters, Spent::keep, now_ns);
+    is_any = !is_idle(parameters, verdict.state, now_ns);
+    verdict.allowed = is_any || !is_idle(parameters, state, now_ns);
+    if (!verdict.allowed) verdict.state = state;
     return verdict;
   }
 };

@@ -16,25 +16,6 @@ namespace {
 
 using std::chrono::nanoseconds;
 
-shm::CreateOptions create_options(const SegmentOptions& o) {
-  shm::CreateOptions options{o.keys,  o.policies, o.labels, o.mode,
-                             o.owner, o.group,    false,    shm::ClockKind::tsc};
-  switch (o.clock) {
-    case ClockSource::automatic:
-      options.automatic_clock = true;
-      break;
-    case ClockSource::tsc:
-      break;
-    case ClockSource::boottime:
-      options.clock = shm::ClockKind::boottime;
-      break;
-    case ClockSource::manual:
-      options.clock = shm::ClockKind::manual;
-      break;
-  }
-  return options;
-}
-
 std::shared_ptr<SegmentCore> core_of(std::string_view name, std::string path, shm::Mapping mapping,
                                      const SegmentOptions& options) {
   return std::make_shared<SegmentCore>(std::string(name), std::move(path), std::move(mapping),
@@ -129,6 +110,25 @@ KeyInfo describe(const View& view, PolicyNames& names, std::uint64_t index, shm:
 }
 
 }  // namespace
+
+shm::CreateOptions create_options(const SegmentOptions& o) {
+  shm::CreateOptions options{o.keys, o.policies,          o.labels, o.mode, o.owner, o.group,
+                             false,  shm::ClockKind::tsc, {},       {}};
+  switch (o.clock) {
+    case ClockSource::automatic:
+      options.automatic_clock = true;
+      break;
+    case ClockSource::tsc:
+      break;
+    case ClockSource::boottime:
+      options.clock = shm::ClockKind::boottime;
+      break;
+    case ClockSource::manual:
+      options.clock = shm::ClockKind::manual;
+      break;
+  }
+  return options;
+}
 
 Segment Segment::create(std::string_view name, const SegmentOptions& options) {
   std::string path = shm::path_of(name);

@@ -12,6 +12,11 @@ namespace {
 
 constexpr Hash128 kSecret{1, 2};
 
+/// A key of this identity, whose place is of no matter.
+constexpr KeyHash key_of(std::uint64_t identity) {
+  return {identity, 5, 1};
+}
+
 struct LabelsFixture {
   std::vector<Label> storage{4};
   Labels labels{storage.data(), kSecret};
@@ -20,7 +25,7 @@ struct LabelsFixture {
 TEST_CASE_FIXTURE(LabelsFixture, "a_label_reads_back_as_written") {
   for (const std::string& key : {std::string("k"), std::string("user:42"),
                                  std::string(kLabelTextBytes, 'x'), std::string("\0\xff\n", 3)}) {
-    labels.write(2, 77, key);
+    labels.write(2, key_of(77), key);
     const LabelText label = labels.read(2, 77);
     CHECK(label.known);
     CHECK(label.view() == key);
@@ -28,22 +33,39 @@ TEST_CASE_FIXTURE(LabelsFixture, "a_label_reads_back_as_written") {
   }
 }
 
-TEST_CASE_FIXTURE(LabelsFixture, "a_long_key_is_cut_and_says_so") {
+TEST_CASE_FIXTURE(LabelsFixture, "a_long_key_is_cut_and_says_where_it_belongs") {
   const std::string key(kLabelTextBytes + 1, 'y');
-  labels.write(0, 77, key);
-  const LabelText label = labels.read(0, 77);
-  CHECK(label.known);
-  CHECK(label.truncated);
-  CHECK(label.view() == key.substr(0, kLabelTextBytes));
+  for (std::uint32_t sides = 0; sides < 4; ++sides) {
+    const KeyHash hash{77, 0x0123'4567'89ab'cdef, sides};
+    labels.write(0, hash, key);
+    const LabelText label = labels.read(0, 77);
+    CHECK(label.known);
+    CHECK(label.truncated);
+    CHECK(label.view() == key.substr(0, kLabelBeginBytes));
+    CHECK(label.hash.identity == hash.identity);
+    CHECK(label.hash.place == hash.place);
+    CHECK(label.hash.sides == hash.sides);
+  }
+}
+
+TEST_CASE_FIXTURE(LabelsFixture, "a_beginning_is_the_label_that_the_long_key_had") {
+  const KeyHash hash{77, ~std::uint64_t{0}, 3};
+  labels.write(0, hash, std::string(100, 'y'));
+  labels.write_beginning(1, hash, labels.read(0, 77).view());
+  for (int i = 0; i < 9; ++i) CHECK(storage[0].words[i] == storage[1].words[i]);
+  labels.write_beginning(2, hash, "");  // bytes from elsewhere may say so
+  CHECK(labels.read(2, 77).known);
+  CHECK(labels.read(2, 77).view() == "");
+  CHECK(labels.read(2, 77).hash.place == hash.place);
 }
 
 TEST_CASE_FIXTURE(LabelsFixture, "a_late_writer_puts_its_name_on_nobody_else") {
-  labels.write(1, 77, "alice");
+  labels.write(1, key_of(77), "alice");
   CHECK_FALSE(labels.read(1, 78).known);
 }
 
 TEST_CASE_FIXTURE(LabelsFixture, "a_label_with_any_bit_gone_wrong_is_unknown") {
-  labels.write(3, 77, "alice");
+  labels.write(3, key_of(77), "alice");
   for (auto& word : storage[3].words) {
     for (unsigned bit = 0; bit < 32; ++bit) {
       word.fetch_xor(1U << bit);
@@ -56,7 +78,7 @@ TEST_CASE_FIXTURE(LabelsFixture, "a_label_with_any_bit_gone_wrong_is_unknown") {
 
 TEST_CASE("a_segment_without_labels_knows_none") {
   Labels none(nullptr, kSecret);
-  none.write(0, 77, "alice");
+  none.write(0, key_of(77), "alice");
   CHECK_FALSE(none.read(0, 77).known);
 }
 

@@ -265,6 +265,49 @@ TEST_CASE("a_tentative_with_nonce_0_is_finished_like_any_other") {
   CHECK(t.members(kKey) == 1);
 }
 
+TEST_CASE(
+    "a_step_of_a_slot_by_its_index_meets_a_rival_at_every_access_and_never_steps_another_key") {
+  const SlotWords another{make_tag(kKey.identity + 1, kPolicy), 5};
+  const SlotWords charged{make_tag(kKey.identity, kPolicy), 40};
+  for (const SlotWords& by_rival : {another, charged, SlotWords{}}) {
+    int stepped = 0;
+    bool rival_came = true;
+    for (int at = 0; rival_came; ++at) {
+      TinyTable t;
+      CountingRules rules;
+      const std::uint64_t index = t.table.update(kKey, rules).slot_index;
+      rival_came = false;
+      int accesses = 0;
+      HookedSlot::before_access = [&] {
+        if (accesses++ != at) return;
+        rival_came = true;
+        t.table.slot(index).raw() = by_rival;
+      };
+      const bool done = t.table.step_member_at(
+          index, kKey.identity, [](std::uint16_t policy, std::uint64_t state) noexcept {
+            return Transition{Transition::store, policy, state + 100};
+          });
+      HookedSlot::before_access = nullptr;
+      const SlotWords& now = t.table.slot(index).raw();
+      const SlotWords after{charged.tag, by_rival.state + 100};
+      if (!rival_came) REQUIRE(now == SlotWords{charged.tag, 101});
+      if (rival_came && by_rival == charged) REQUIRE((done && now == after));
+      if (rival_came && by_rival != charged) REQUIRE((!done && now == by_rival));
+      stepped += done ? 1 : 0;
+    }
+    CHECK(stepped >= 1);
+  }
+}
+
+TEST_CASE("what_nobody_sees_yet_is_put_into_a_free_slot_and_into_no_other") {
+  TinyTable t;
+  const SlotWords member{make_tag(kKey.identity, kPolicy), 3};
+  CHECK(t.table.put_unseen(5, member));
+  CHECK(t.table.slot(5).raw() == member);
+  CHECK_FALSE(t.table.put_unseen(5, {make_tag(kKey.identity + 1, kPolicy), 9}));
+  CHECK(t.table.slot(5).raw() == member);
+}
+
 // The heart: at every access of one insert, a rival runs a whole call, or frees, or dies half-way.
 // Never two members, never a charge lost.
 TEST_CASE("an_insert_meets_a_whole_call_of_a_rival_at_every_access") {

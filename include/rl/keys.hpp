@@ -5,7 +5,7 @@
 ///     api.try_acquire(rl::AddressKey("2001:DB8:1:2::7"));           // 2001:db8:1:2::/64
 ///     api.try_acquire(rl::CompositeKey("user:42", "/api/search"));  // user:42,/api/search
 ///
-/// A key is its text, which is also the label that rlctl shows (the first 31 bytes of it). Both
+/// A key is its text, which is also the label that rlctl shows (all of it up to 31 bytes, else the first 23). Both
 /// types hold it in themselves and convert to std::string_view.
 ///
 /// Errors: nothing here throws. What makes no key gives the empty one, which converts to false and

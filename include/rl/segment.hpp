@@ -23,6 +23,7 @@
 
 namespace rl {
 
+class Dump;
 class SegmentCore;
 
 /// How a segment is made. What is not said has a default that suits a web server.
@@ -31,7 +32,8 @@ struct SegmentOptions {
   std::uint64_t keys = 65'536;
   /// Permissions of the file; the umask does not cut them.
   std::uint32_t mode = 0600;
-  /// Keep the text of keys (the first 31 bytes) so that rlctl can show it.
+  /// Keep the text of keys (of those above 31 bytes the first 23) so that rlctl can show and dump
+  /// it.
   bool labels = true;
   ClockSource clock = ClockSource::automatic;
   /// User and group by name, or by number; empty means the creator's.
@@ -217,6 +219,7 @@ class RL_EXPORT Segment {
   [[nodiscard]] const std::string& path() const noexcept;
 
  private:
+  friend class Dump;
   explicit Segment(std::shared_ptr<SegmentCore> core) noexcept : core_(std::move(core)) {}
   void add_rest(std::string_view policy, std::vector<Limiter>& all);
   std::shared_ptr<SegmentCore> core_;

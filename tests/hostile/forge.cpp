@@ -116,7 +116,7 @@ void Forged::make_keys() {
       const std::uint64_t index = list.slot_at(position);
       if (!slot(index).compare_exchange({}, {shm::make_tag(key.identity, id), state})) continue;
       shm::add_count(table().counts(index).allowed, key.identity);
-      labels.write(index, key.identity, text);
+      labels.write(index, key, text);
       break;
     }
   }

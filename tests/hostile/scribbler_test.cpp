@@ -163,6 +163,7 @@ std::vector<test::Words> reading_verbs(const std::string& path) {
           {"show", path, "nobody", key_text(0)},
           {"peek", path, "api", key_text(0)},
           {"peek", path, "slow", key_text(1), "--cost", "18446744073709551615"},
+          {"dump", path},
           {"explain", "100/s", "burst=200"}};
 }
 
@@ -280,7 +281,7 @@ TEST_CASE("S_names_and_labels_reach_the_terminal_as_text_only") {
   forged.seal_header();
   shm::Labels labels = forged.labels();
   for (std::uint64_t i = 0; i < forged.table().slot_count(); ++i)
-    labels.write(i, shm::identity_of(forged.slot(i).tag()), evil);
+    labels.write(i, {shm::identity_of(forged.slot(i).tag()), 0, 0}, evil);
   forged.write_to(path);
   for (const test::Words& words : reading_verbs(path)) {
     for (const bool json : {false, true}) (void)read(words, json, 60);

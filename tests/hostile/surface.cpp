@@ -10,6 +10,7 @@
 
 #include "shm/mapping.hpp"
 #include "src/policy.hpp"
+#include "tests/dumps.hpp"
 #include "tests/hostile/forge.hpp"
 #include "tools/rlctl/selftest/table_check.hpp"
 
@@ -216,7 +217,15 @@ void use_policies(Segment& segment) {
   (void)attempt([&] { (void)segment.limiter(std::string(64, 'n'), Limit::per_second(1)); });
 }
 
+/// What is written of any segment can be read.
+void dump(const Segment& segment) {
+  std::string text;
+  if (attempt([&] { text = test::dumped(segment); })) return;
+  demand(!attempt([&] { (void)test::read(text); }), "a dump that its own reader refuses");
+}
+
 void look(const Segment& segment) {
+  dump(segment);
   demand(segment.now().time_since_epoch().count() >= 0, "a time before the beginning");
   const SegmentInfo info = segment.info();
   demand(info.live + info.idle <= info.slots, "more keys than slots");

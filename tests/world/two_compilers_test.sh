@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Programs of two compilers on one segment at the same time: both hammer one key and a thousand new
 # ones, exactly the limit is admitted (Guarantees A and S), and both read the same there: policies,
-# labels, counts. The segment is made by each of them in turn.
+# labels, counts. The segment is made by each of them in turn. They are of two versions, too: those
+# with the same layout work together.
 #
 # The library is compiled here by the compiler that did not compile the project, at -O2: the one
 # build that g++ and clang++ can share least by chance. RL_DEEP=1 adds both at -O0 and -O3, and holds
@@ -28,18 +29,21 @@ first_of() {
   done
 }
 
-# compile NAME COMPILER FLAG: the library and the decider, in one program.
+# compile NAME COMPILER FLAG: the library and the decider, in one program, as of another version.
 compile() {
   local objects=$here/$1.objects file
   local wide=()
   [ "$(uname -m)" != x86_64 ] || wide=(-mcx16)
   mkdir "$objects"
   for file in "$source"/shm/*.cpp "$source"/src/*.cpp "$source/tests/world/decider.cpp"; do
-    "$2" -std=c++20 "$3" "${wide[@]}" -I"$source" -I"$source/include" -c "$file" \
+    "$2" -std=c++20 "$3" "${wide[@]}" -I"$here/newer" -I"$source" -I"$source/include" -c "$file" \
       -o "$objects/$(basename "$file").o"
   done
   "$2" "$objects"/*.o -lfmt -pthread -o "$here/$1"
 }
+
+mkdir -p "$here/newer/rl"
+sed 's/"[^"]*"/"99.9.9"/' "$source/include/rl/version.hpp" >"$here/newer/rl/version.hpp"
 
 limit='500000/3650d' # one comes back every 630 s: none while this runs
 calls=400000
@@ -76,12 +80,16 @@ together() {
   "$1" read "$segment" >"$here/read-a"
   "$2" read "$segment" >"$here/read-b"
   cmp "$here/read-a" "$here/read-b" || fail "they read different things"
+  local by=$version
+  [ "$(basename "$1")" = project ] || by=99.9.9
+  grep -q "^layout [0-9]* by $by, " "$here/read-a" || fail "not by $by: $(head -1 "$here/read-a")"
   # The segment's limit stands for both, and every key has its label.
   grep -q '^policy 1 api 500k/3650d' "$here/read-a" || fail "$(head -3 "$here/read-a")"
   [ "$(grep -c '^once-api new-' "$here/read-a")" = 2000 ] || fail "labels are missing"
   rm "/dev/shm/rl.$segment"
 }
 
+version=$(sed -n 's/.*RL_VERSION "\(.*\)"/\1/p' "$source/include/rl/version.hpp")
 gxx=$(first_of g++ g++-12)
 clangxx=$(first_of clang++-14 clang++)
 if [ "$id" = clang ]; then other=$gxx; else other=$clangxx; fi

@@ -25,6 +25,9 @@ inline Segment open_to_write(const Arguments& arguments) {
   return Segment::open(arguments.text(Arg::segment), {.any_owner = arguments.has(Arg::any_owner)});
 }
 
+/// Returns how a segment is to be made; what the command line does not say is as in `otherwise`.
+SegmentOptions creation_options(const Arguments& arguments, SegmentOptions otherwise = {});
+
 /// Returns "2 processes are".
 inline std::string processes_are(std::uint32_t count) {
   return fmt::format("{} process{}", count, count == 1 ? " is" : "es are");

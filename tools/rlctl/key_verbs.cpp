@@ -8,7 +8,7 @@
 #include <set>
 #include <tuple>
 
-#include "shm/layout.hpp"
+#include "shm/labels.hpp"
 #include "shm/os.hpp"
 #include "tools/rlctl/common.hpp"
 #include "tools/rlctl/report.hpp"
@@ -193,7 +193,7 @@ KeyInfo never_seen(std::string policy, std::string key, const Limit& limit, bool
   row.limit = row.remaining = limit.burst();
   if (labels) {
     row.key_truncated = key.size() > shm::kLabelTextBytes;
-    key.resize(std::min(key.size(), shm::kLabelTextBytes));
+    key.resize(shm::text_in_label(key).size());
     row.key = std::move(key);
   }
   return row;

@@ -7,24 +7,6 @@
 namespace rl::ctl {
 namespace {
 
-SegmentOptions creation_options(const Arguments& arguments) {
-  SegmentOptions options;
-  options.keys = arguments.count(Arg::keys, options.keys);
-  if (arguments.has(Arg::mode))
-    options.mode = parse_mode(spelling(Arg::mode), arguments.text(Arg::mode));
-  options.labels = choice(arguments, Arg::labels, options.labels, {{"on", true}, {"off", false}});
-  options.clock = choice(arguments, Arg::clock, options.clock,
-                         {{"auto", ClockSource::automatic},
-                          {"tsc", ClockSource::tsc},
-                          {"boottime", ClockSource::boottime},
-                          {"manual", ClockSource::manual}});
-  options.owner = arguments.text(Arg::owner);
-  options.group = arguments.text(Arg::group);
-  options.policies = static_cast<std::uint32_t>(
-      arguments.count(Arg::policies, options.policies, std::numeric_limits<std::uint32_t>::max()));
-  return options;
-}
-
 /// Throws while processes are attached, or while nobody can know.
 std::uint32_t check_unused(const Arguments& arguments) {
   const std::string& name = arguments.text(Arg::segment);
@@ -51,6 +33,23 @@ std::uint32_t check_unused(const Arguments& arguments) {
 }
 
 }  // namespace
+
+SegmentOptions creation_options(const Arguments& arguments, SegmentOptions options) {
+  options.keys = arguments.count(Arg::keys, options.keys);
+  if (arguments.has(Arg::mode))
+    options.mode = parse_mode(spelling(Arg::mode), arguments.text(Arg::mode));
+  options.labels = choice(arguments, Arg::labels, options.labels, {{"on", true}, {"off", false}});
+  options.clock = choice(arguments, Arg::clock, options.clock,
+                         {{"auto", ClockSource::automatic},
+                          {"tsc", ClockSource::tsc},
+                          {"boottime", ClockSource::boottime},
+                          {"manual", ClockSource::manual}});
+  if (arguments.has(Arg::owner)) options.owner = arguments.text(Arg::owner);
+  if (arguments.has(Arg::group)) options.group = arguments.text(Arg::group);
+  options.policies = static_cast<std::uint32_t>(
+      arguments.count(Arg::policies, options.policies, std::numeric_limits<std::uint32_t>::max()));
+  return options;
+}
 
 int create(const Arguments& arguments) {
   const Segment segment =

@@ -29,6 +29,10 @@ int show(const Arguments& arguments);
 int list(const Arguments& arguments);
 int reset(const Arguments& arguments);
 
+// State that lasts: dump_verbs.cpp
+int dump(const Arguments& arguments);
+int load(const Arguments& arguments);
+
 // The machine: selftest_verb.cpp
 int selftest(const Arguments& arguments);
 

@@ -110,7 +110,7 @@ Decision watched_acquire(const Binding& binding, std::string_view key) noexcept 
     if (update.outcome == shm::Update::gave_up) count(health.gave_up);
     return {.allowed = allow, .reason = Reason::full, .policy = binding.id, .limit = bucket.burst};
   }
-  if (update.promoted) view.labels.write(update.slot_index, hash.identity, key);
+  if (update.promoted) view.labels.write(update.slot_index, hash, key);
   if (update.has_slot && !rules.is_unavailable())
     count_beside(update.slot_index, rules.verdict().allowed);
   if (rules.healed()) count(health.clamped);

@@ -1,0 +1,244 @@
+// Loads a dump into a segment: one that is in use, or one that nobody else sees yet.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <unordered_set>
+
+#include <rl/dump.hpp>
+
+#include "shm/counts.hpp"
+#include "src/change.hpp"
+#include "src/dump_text.hpp"
+#include "src/rules.hpp"
+
+namespace rl {
+namespace {
+
+/// Whether somebody else may be deciding on the segment.
+enum class Seen : bool { by_nobody, by_others };
+
+class Loading {
+ public:
+  Loading(View& view, const std::string& path, const DumpContents& dump, Seen seen)
+      : view_(view), path_(path), dump_(dump), seen_(seen) {}
+
+  LoadReport run(LoadOptions options) {
+    check(options);
+    for (const DumpedPolicy& policy : dump_.policies) bind(policy);
+    // Those that have to be where they were come first, so that nobody else is there.
+    load_by_slot();
+    for (const DumpedKey& key : dump_.keys) {
+      if (key.known != KeyKnown::slot && can_place(key)) load(key);
+    }
+    return report_;
+  }
+
+ private:
+  /// A policy of the dump here: its keys' debts were owed under `from`.
+  struct Bound {
+    Binding binding;
+    Parameters from;
+  };
+
+  // --- before anything is changed -----------------------------------------------------------------
+
+  [[nodiscard]] Place place() const noexcept { return {view_, path_}; }
+
+  void check(LoadOptions options) {
+    check_writable(place());
+    if (view_.clock.now() == shm::Clock::kNoTime) {
+      throw Error(Errc::wrong_host,
+                  fmt::format("{}: this process lives in another time namespace than the segment; "
+                              "load it where it is used",
+                              path_));
+    }
+    check_policies();
+    const auto unknown = std::count_if(dump_.keys.begin(), dump_.keys.end(),
+                                       [&](const DumpedKey& key) { return !can_place(key); });
+    report_.unknown = static_cast<std::uint64_t>(unknown);
+    if (unknown != 0 && !options.partial) throw cannot_place();
+  }
+
+  void check_policies() const {
+    std::uint64_t missing = 0;
+    for (const DumpedPolicy& policy : dump_.policies) {
+      const std::uint16_t id = policy_in_force(view_, policy.name);
+      check_room_for_permits(place(), policy.limit);
+      if (id == 0) ++missing;
+      if (id != 0) check_same_kind(policy, must_read(place(), policy.name, id).limit);
+    }
+    const std::uint64_t room = view_.policies.capacity() - view_.policies.used();
+    if (missing <= room) return;
+    throw Error(Errc::too_many,
+                fmt::format("{}: {} policies of the dump are not there, and it has room for {}; "
+                            "load into a segment with more (--create --policies)",
+                            path_, missing, room));
+  }
+
+  void check_same_kind(const DumpedPolicy& policy, const Limit& here) const {
+    if (can_become(policy.limit, here)) return;
+    throw Error(
+        Errc::bad_limit,
+        fmt::format("{}: policy \"{}\" is {} here and {} in the dump, and calls and permits "
+                    "are not the same; load into a segment without it (--create)",
+                    path_, policy.name, here.to_string(), policy.limit.to_string()));
+  }
+
+  [[nodiscard]] bool has_same_secret() const noexcept {
+    return view_.mapping.constants().secret == dump_.segment.secret;
+  }
+  [[nodiscard]] bool has_same_slots() const noexcept {
+    return has_same_secret() && view_.mapping.geometry().pair_count == dump_.segment.pairs;
+  }
+
+  /// Where a key belongs is known from its text, from its hash under the same secret, or because it
+  /// was there. The last tells one of the 16 slots that it may be in: only while nobody else inserts
+  /// can it be put there, lest it has two.
+  [[nodiscard]] bool can_place(const DumpedKey& key) const noexcept {
+    switch (key.known) {
+      case KeyKnown::text:
+        return true;
+      case KeyKnown::hash:
+        return has_same_secret();
+      case KeyKnown::slot:
+        break;
+    }
+    if (!has_same_slots()) return false;
+    return seen_ == Seen::by_nobody ||
+           shm::is_member_of(view_.table.slot(key.slot_index).tag(), key.hash.identity);
+  }
+
+  [[nodiscard]] Error cannot_place() const {
+    const char* const why = !has_same_secret() ? "the segment has another secret"
+                            : !has_same_slots()
+                                ? "without their text they fit a segment of the same size only"
+                                : "others have the slots where they were";
+    const char* const what_to_do = seen_ == Seen::by_nobody
+                                       ? "make it of the size that the dump says"
+                                       : "load into a new segment (--create)";
+    return {Errc::bad_option,
+            fmt::format("{}: {} of the {} keys of the dump cannot be placed, as their text is not "
+                        "known whole and {}; {}, or leave them out (--partial)",
+                        path_, report_.unknown, dump_.keys.size(), why, what_to_do)};
+  }
+
+  // --- policies -----------------------------------------------------------------------------------
+
+  void bind(const DumpedPolicy& policy) {
+    const bool is_there = policy_in_force(view_, policy.name) != 0;
+    const std::uint16_t id = make_policy(place(), policy.name, policy.limit);
+    Policy here = must_read(place(), policy.name, id);
+    report_.policies += is_there ? 0U : 1U;
+    report_.differing += here.limit == policy.limit ? 0U : 1U;
+    // What is loaded evicts nobody: that would lose a debt to keep another.
+    if (!gives_permits(here.limit.algorithm())) here.limit = here.limit.when_full(WhenFull::deny);
+    bound_.emplace(policy.id, Bound{{&view_, id, hasher_for(view_.mapping, policy.name), here,
+                                     nullptr, &view_.policies.links_word(id)},
+                                    parameters_in_dump(policy.limit)});
+  }
+
+  /// With windows that lie as those of this segment do.
+  [[nodiscard]] Parameters parameters_in_dump(const Limit& limit) const noexcept {
+    const auto policy = policy_from(new_constants(view_, limit));
+    return policy ? policy->parameters : Parameters();  // what it writes, it can read
+  }
+
+  // --- keys ---------------------------------------------------------------------------------------
+
+  using Loads = CallRules<OwnTime, SetOwed>;
+
+  [[nodiscard]] static Loads rules_for(const Bound& bound, const DumpedKey& key) noexcept {
+    return Loads(bound.binding, OwnTime{&bound.binding.view->clock}, SetOwed{bound.from, key.owed});
+  }
+
+  /// By the whole protocol of the table.
+  void load(const DumpedKey& key) {
+    const Bound& bound = bound_.at(key.policy);
+    const shm::KeyHash hash = key.known == KeyKnown::hash
+                                  ? key.hash
+                                  : shm::KeyHash::from(bound.binding.hasher(key.text, key.size));
+    Loads rules = rules_for(bound, key);
+    const shm::Update update = view_.table.update(hash, rules);
+    count(rules, update.outcome == shm::Update::decided);
+    if (!update.has_slot) return;
+    describe(update.slot_index, hash, key);
+  }
+
+  /// Where they were. Of two slots of one key, which had moved while it was dumped, the later one
+  /// was read later.
+  void load_by_slot() {
+    std::unordered_set<std::uint64_t> loaded;
+    for (auto key = dump_.keys.rbegin(); key != dump_.keys.rend(); ++key) {
+      if (key->known != KeyKnown::slot || !can_place(*key)) continue;
+      if (!loaded.insert(key->hash.identity).second) continue;
+      Loads rules = rules_for(bound_.at(key->policy), *key);
+      const bool is_done = seen_ == Seen::by_nobody ? put(*key, rules) : set(*key, rules);
+      count(rules, is_done);
+      if (is_done) describe(key->slot_index, key->hash, *key);
+    }
+  }
+
+  [[nodiscard]] bool put(const DumpedKey& key, Loads& rules) const noexcept {
+    const shm::Transition first = rules.first();
+    if (first.kind != shm::Transition::store) return true;  // idle
+    return view_.table.put_unseen(key.slot_index,
+                                  {shm::make_tag(key.hash.identity, first.policy), first.state});
+  }
+  [[nodiscard]] bool set(const DumpedKey& key, Loads& rules) const noexcept {
+    return view_.table.step_member_at(key.slot_index, key.hash.identity,
+                                      [&](std::uint16_t policy, std::uint64_t state) noexcept {
+                                        return rules.step(policy, state);
+                                      });
+  }
+
+  void count(const Loads& rules, bool is_done) noexcept {
+    const bool owes = rules.operation().is_any;
+    if (rules.is_unavailable() || (!is_done && owes)) {
+      ++report_.no_room;
+    } else {
+      ++(owes ? report_.keys : report_.idle);
+    }
+  }
+
+  void describe(std::uint64_t index, const shm::KeyHash& hash, const DumpedKey& key) noexcept {
+    if (key.known == KeyKnown::text) view_.labels.write(index, hash, key.view());
+    if (key.known == KeyKnown::hash) view_.labels.write_beginning(index, hash, key.view());
+    shm::Counts& counts = view_.table.counts(index);
+    shm::set_count(counts.allowed, hash.identity, key.allowed_count);
+    shm::set_count(counts.denied, hash.identity, key.denied_count);
+  }
+
+  View& view_;
+  const std::string& path_;
+  const DumpContents& dump_;
+  Seen seen_;
+  std::map<std::uint16_t, Bound> bound_;
+  LoadReport report_;
+};
+
+}  // namespace
+
+LoadReport Dump::load(Segment& segment, LoadOptions options) const {
+  SegmentCore& core = *segment.core_;
+  return Loading(core.view(), core.path(), *contents_, Seen::by_others).run(options);
+}
+
+LoadReport Dump::create(std::string_view name, const SegmentOptions& options,
+                        LoadOptions load) const {
+  const std::string path = shm::path_of(name);
+  LoadReport report;
+  shm::CreateOptions create = create_options(options);
+  create.secret = contents_->segment.secret;
+  create.fill = [&](shm::Mapping mapping) {
+    View view(std::move(mapping), path);
+    report = Loading(view, path, *contents_, Seen::by_nobody).run(load);
+    // We found no seat, as there is no file to sit in yet: nothing that its users must know.
+    // relaxed: nobody else sees it.
+    view.mapping.header().health.anonymous.store(0, std::memory_order_relaxed);
+  };
+  (void)shm::Mapping::create(path, create);
+  return report;
+}
+
+}  // namespace rl

@@ -1,0 +1,34 @@
+/// \file
+/// A file that is there whole or not at all.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "shm/os.hpp"
+
+namespace rl::ctl {
+
+/// A file that nobody but its owner may read. Written beside its name under another; it gets the
+/// name, in the place of what had it, when all of it is on the disk. Without keep() nothing has
+/// changed at the end of its life.
+///
+/// Errors: Error (bad_option) for a name that is something else than a file, permission, no_space,
+/// system.
+class NewFile {
+ public:
+  explicit NewFile(std::string path);
+  NewFile(const NewFile&) = delete;
+  NewFile& operator=(const NewFile&) = delete;
+  ~NewFile();
+  void write(std::string_view text);
+  void keep();
+
+ private:
+  std::string path_;
+  std::string beside_;
+  shm::Fd fd_;
+  bool is_kept_ = false;
+};
+
+}  // namespace rl::ctl
