@@ -21,6 +21,11 @@ std::chrono::nanoseconds length_of(const Decision& denial) noexcept {
   return passes ? denial.retry_after : kNever;
 }
 
+/// Whether a denial is the limit's own.
+bool is_of_the_limit(const Decision& denial) noexcept {
+  return denial.reason == Reason::limited || denial.reason == Reason::never;
+}
+
 /// Whether one is to be told rather than the other, which came before it.
 bool says_more(const Decision& d, const Decision& before) noexcept {
   if (d.allowed != before.allowed) return before.allowed;
@@ -69,31 +74,48 @@ AllOf AskedTogether::decide() noexcept {
 }
 
 bool AskedTogether::all_would_pass(AllOf& all) const noexcept {
-  bool pass = true;
-  for (const Charge& charge : std::span(charges_).first(charge_count_)) {
+  const auto charges = std::span(charges_).first(charge_count_);
+  const Charge* denying = nullptr;
+  std::size_t denials = 0;
+  for (const Charge& charge : charges) {
     // Made in place, here and below: a copy would wait for its parts to be written.
     const Decision& told = *new (&all.each[charge.first]) Decision(look(charge));
     if (told) continue;
-    count_denial(charge, told);
-    pass = false;
+    denying = &charge;
+    ++denials;
   }
-  return pass;
+  if (denials == 0) return true;
+  for (const Charge& charge : charges) count_denial(charge, all.each[charge.first]);
+  // Had its candidate been in force, and allowed it, the call had passed.
+  if (denials == 1 && is_of_the_limit(all.each[denying->first])) try_candidate_of(*denying);
+  return false;
 }
 
 /// As peek, but where a call cannot be asked it says what that would be told.
 Decision AskedTogether::look(const Charge& charge) noexcept {
   const Binding& binding = binding_of(*charge.limiter);
-  return can_ask(binding, charge.key, charge.cost)
+  // relaxed: says what the view is for; the view itself came with the binding.
+  return binding.view->decides.load(std::memory_order_relaxed)
              ? charge.limiter->peek(charge.key, charge.cost)
              : refused(*binding.view, charge.key, charge.cost);
 }
 
-/// Counts what a look denies beside the key's slot, as a call does.
+/// Counts what a look denies beside the key's slot, as a call does; also what a limit that only
+/// watches would have denied.
 void AskedTogether::count_denial(const Charge& charge, const Decision& told) noexcept {
-  if (told.reason != Reason::limited && told.reason != Reason::never) return;
+  if (!is_of_the_limit(told) && told.reason != Reason::shadow) return;
   const View& view = *binding_of(*charge.limiter).view;
   const std::uint64_t index = view.table.find(charge.place.key);
   if (index != view.table.kNowhere) count(view, index, charge.place.key.identity, false);
+}
+
+/// What a call that is denied at a look shows to a candidate.
+void AskedTogether::try_candidate_of(const Charge& charge) noexcept {
+  const Binding& binding = binding_of(*charge.limiter);
+  if (binding.stands_alone()) return;
+  const View& view = *binding.view;
+  try_candidate(binding, view.policies.in_force(binding.id), charge.key, OwnTime{&view.clock},
+                Acquire{charge.cost}, false);
 }
 
 /// One order for everybody: of rivals who want the same keys, the later is denied at the first of

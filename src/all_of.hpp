@@ -51,6 +51,7 @@ class AskedTogether {
   static const Binding& binding_of(const Limiter& limiter) noexcept;
   static Decision look(const Charge& charge) noexcept;
   static void count_denial(const Charge& charge, const Decision& told) noexcept;
+  static void try_candidate_of(const Charge& charge) noexcept;
   bool all_would_pass(AllOf& all) const noexcept;
   void sort() noexcept;
   void charge_all(AllOf& all) noexcept;

@@ -7,12 +7,21 @@
 namespace rl {
 namespace {
 
-/// Does what is no decision, and counts among none. Returns whether it was done.
+struct Performed {
+  bool is_done;
+  bool is_limited;  ///< false: no limit is in force, so nothing came of it
+};
+
+/// Does what is no decision, and counts among none.
 template <class Operation>
-bool perform(const Binding& binding, std::string_view key, const Operation& operation) noexcept {
+Performed perform(const Binding& binding, std::string_view key,
+                  const Operation& operation) noexcept {
   CallRules<OwnTime, Operation> rules(binding, OwnTime{&binding.view->clock}, operation);
   const shm::Update update = apply(binding, key, hash_of(binding, key), rules);
-  return update.outcome == shm::Update::decided && !rules.is_unavailable();
+  if (update.outcome != shm::Update::decided || rules.is_unavailable()) return {};
+  const bool is_limited = rules.policy().kind != shm::PolicyKind::removed;
+  try_candidate(binding, rules.decided_by(), key, rules.time(), operation, true);
+  return {true, is_limited};
 }
 
 }  // namespace
@@ -39,12 +48,15 @@ bool Limiter::settle(std::string_view key, Decision& held, std::uint64_t actual)
   const std::uint64_t charged = take_charge(binding, key, held);
   if (charged == 0) return false;
   if (actual < held.cost) (void)give_back(binding, key, held, charged, held.cost - actual);
-  return actual <= held.cost || perform(binding, key, Charge{actual - held.cost});
+  if (actual <= held.cost || binding.view->is_off()) return true;
+  return perform(binding, key, Charge{actual - held.cost}).is_done;
 }
 
 bool Limiter::set_remaining(std::string_view key, std::uint64_t tokens) noexcept {
   const Binding& binding = core_->binding();
-  return can_ask(binding, key, 1) && perform(binding, key, SetRemaining{tokens});
+  if (!can_change(binding, key)) return false;
+  const Performed performed = perform(binding, key, SetRemaining{tokens});
+  return performed.is_done && performed.is_limited;
 }
 
 }  // namespace rl

@@ -9,6 +9,7 @@
 #include "shm/counts.hpp"
 #include "src/core.hpp"
 #include "src/rules.hpp"
+#include "src/trial.hpp"
 
 namespace rl {
 
@@ -81,19 +82,27 @@ Decision decision_of(const CallRules<Time, Operation>& rules, std::uint64_t cost
   shm::add_count(allowed ? counts.allowed : counts.denied, identity);
 }
 
-/// The call found no slot and could not get one: the policy's when_full decides, counted.
+/// The call found no slot and could not get one: the when_full of the policy in force decides,
+/// counted; what only watches lets it pass.
 [[gnu::noinline]] inline Decision decision_without_slot(const Binding& binding,
                                                         shm::Update::Outcome outcome) noexcept {
-  shm::Health& health = binding.view->mapping.header().health;
-  const bool allow = binding.policy.limit.when_full() == WhenFull::allow;
+  const View& view = *binding.view;
+  const std::uint16_t id = view.policies.in_force(binding.id);
+  if (id != binding.id) binding.note_outdated();  // it may have been no slot that told
+  std::optional<Policy> spare;
+  const Policy* const in_force = view.known.find(id, spare).policy;
+  const Limit& limit = in_force != nullptr ? in_force->limit : binding.policy.limit;
+  shm::Health& health = view.mapping.header().health;
+  const bool passes = limit.when_full() == WhenFull::allow;
+  const bool allow = passes || limit.shadow();
   (allow ? health.full_allowed : health.full_denied).fetch_add(1, std::memory_order_relaxed);
   if (outcome == shm::Update::gave_up) health.gave_up.fetch_add(1, std::memory_order_relaxed);
   Decision d;
   d.allowed = allow;
-  d.reason = Reason::full;
-  d.policy = binding.id;
-  d.limit = most_at_once(binding.policy.parameters);
-  if (!allow) d.retry_after = binding.policy.limit.interval();  // a guess: nobody can know
+  d.reason = passes || !allow ? Reason::full : Reason::shadow;
+  d.policy = id;
+  d.limit = limit.burst();
+  if (!passes) d.retry_after = limit.interval();  // a guess: nobody can know
   return d;
 }
 
@@ -115,6 +124,13 @@ inline bool is_asked_for_permits(const Binding& binding) noexcept {
 /// Both, for a call that is in no hurry.
 inline bool can_ask(const Binding& binding, std::string_view key, std::uint64_t cost) noexcept {
   return can_ask(*binding.view, key, cost) && !is_asked_for_permits(binding);
+}
+
+/// Whether what a key owes can be changed, also while limits are off.
+inline bool can_change(const Binding& binding, std::string_view key) noexcept {
+  // relaxed: says what the view is for; the view itself came with the binding.
+  return !key.empty() && binding.view->decides.load(std::memory_order_relaxed) &&
+         !is_asked_for_permits(binding);
 }
 
 /// What is said to a call that cannot ask.
@@ -151,6 +167,9 @@ Decision decide_by_rules(const Binding& binding, std::string_view key, const shm
   if (update.outcome != shm::Update::decided) return decision_without_slot(binding, update.outcome);
   if (update.has_slot && !rules.is_unavailable())
     count(view, update.slot_index, hash.identity, rules.verdict().allowed);
+  if (!rules.is_unavailable())
+    try_candidate(binding, rules.decided_by(), key, rules.time(), rules.operation(),
+                  rules.verdict().allowed);
   return decision_of(rules, rules.operation().cost, view.clock);
 }
 
@@ -171,7 +190,7 @@ inline std::uint64_t take_charge(const Binding& binding, std::string_view key,
   const std::uint64_t charged = std::exchange(decision.charged, 0);
   const bool is_ours = decision.policy == binding.id ||
                        binding.view->policies.have_one_name(decision.policy, binding.id);
-  return decision.allowed && is_ours && can_ask(binding, key, 1) ? charged : 0;
+  return decision.allowed && is_ours && can_change(binding, key) ? charged : 0;
 }
 
 /// Gives back up to `cost` of what the decision that left the state `charged` still owes. Returns
@@ -202,7 +221,9 @@ inline bool give_back(const Binding& binding, std::string_view key, const Decisi
     given = after != at.state;
     return shm::Transition{given ? shm::Transition::store : shm::Transition::keep, at.id, after};
   };
-  return view.table.step_member(hash_of(binding, key), step) && given;
+  const bool was_done = view.table.step_member(hash_of(binding, key), step);
+  if (!binding.stands_alone()) refund_on_trial(binding, key, cost);
+  return was_done && given;
 }
 
 /// A call on the slot with this tag that was found at `index`, or kNowhere: clock, one CAS, count.

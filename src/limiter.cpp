@@ -128,6 +128,7 @@ bool Limiter::reset(std::string_view key) noexcept {
   const Binding& binding = core_->binding();
   View& view = *binding.view;
   if (key.empty() || !view.mapping.writable() || is_asked_for_permits(binding)) return false;
+  if (!binding.stands_alone()) reset_on_trial(binding, key);
   const shm::KeyHash hash = hash_of(binding, key);
   const std::uint64_t index = view.table.find(hash);
   if (index == view.table.kNowhere) return false;

@@ -16,16 +16,15 @@ Reservation reserve_by(const Binding& binding, std::string_view key, std::uint64
                        std::uint64_t patience_max_ns = ~std::uint64_t{0}) noexcept {
   View& view = *binding.view;
   if (!can_ask(binding, key, cost)) {
-    Reservation told{refused(view, key, cost)};
-    if (told.allowed) told.at = to_instant(view.clock.now());  // nothing counts, and nobody waits
-    return told;
+    const Decision told = refused(view, key, cost);
+    return {told, told.allowed ? to_instant(view.clock.now()) : Instant()};
   }
   CallRules<OwnTime, Reserve> rules(binding, OwnTime{&view.clock},
                                     Reserve{cost, deadline_ns, patience_max_ns});
   Reservation told{decide_by_rules(binding, key, hash_of(binding, key), rules)};
   if (told.reason == Reason::ok || told.reason == Reason::limited) {
     told.at = to_instant(rules.operation().at_ns);
-  } else if (told.allowed) {  // no room in the table, and no line then
+  } else if (told.allowed) {  // nothing was charged, so there is no line to stand in
     told.at = to_instant(view.clock.now());
   }
   return told;

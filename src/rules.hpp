@@ -159,8 +159,10 @@ class CallRules {
     return rl::tokens_owed(at.policy->parameters, at.state, judged_at_);
   }
 
+  /// What is only on trial takes nothing from anybody.
   [[nodiscard]] bool may_evict() const noexcept {
-    return binding_.policy.limit.when_full() == WhenFull::evict;
+    return binding_.policy.limit.when_full() == WhenFull::evict &&
+           binding_.policy.kind != shm::PolicyKind::candidate;
   }
   std::uint64_t nonce() noexcept { return binding_.view->participant.nonce(); }
   void on_evicted() noexcept { count(health().evicted); }
@@ -175,6 +177,7 @@ class CallRules {
   [[nodiscard]] bool healed() const noexcept { return healed_; }
   [[nodiscard]] bool is_unavailable() const noexcept { return unavailable_; }
   [[nodiscard]] const Operation& operation() const noexcept { return operation_; }
+  [[nodiscard]] const Time& time() const noexcept { return time_; }
 
  private:
   [[nodiscard]] shm::Standing standing(const Parameters& parameters,

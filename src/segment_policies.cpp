@@ -5,6 +5,7 @@
 
 #include "src/change.hpp"
 #include "src/show.hpp"
+#include "src/trial.hpp"
 
 namespace rl {
 namespace {
@@ -21,6 +22,10 @@ PolicyInfo describe(const View& view, std::uint16_t id) {
   if (const auto policy = policy_from(*constants)) {
     info.limit = policy->limit;
     info.spent = policy->spent;
+  }
+  info.candidate_id = candidate_of(view, id);
+  if (const auto candidate = view.policies.read(info.candidate_id)) {
+    if (const auto policy = policy_from(*candidate)) info.candidate = policy->limit;
   }
   return info;
 }

@@ -76,6 +76,13 @@ TEST_CASE("a_decision_allocates_nothing_whether_it_inserts_allows_denies_or_evic
   run();
   CHECK(allocations.load() == before);
   CHECK(segment->info().evicted > 0);
+
+  // With a limit on trial beside the one in force.
+  segment->set_candidate("api", Limit::sliding_window(1, 1'234'567s));
+  const std::uint64_t before_trial = allocations.load();
+  run();
+  CHECK(allocations.load() == before_trial);
+  CHECK(segment->compare("api")->by_candidate.denied > 0);
   CHECK(allocations.load() > before);  // the counter counts
 }
 

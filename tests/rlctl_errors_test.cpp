@@ -27,6 +27,9 @@ std::vector<Words> verbs_on(const std::string& segment) {
           {"policy", "list", segment, "--history"},
           {"policy", "shadow", segment, "api", "on"},
           {"policy", "rm", segment, "api"},
+          {"policy", "trial", segment, "api", "1/s"},
+          {"policy", "compare", segment, "api"},
+          {"policy", "promote", segment, "api"},
           {"off", segment},
           {"on", segment},
           {"acquire", segment, "api", "k"},
@@ -108,7 +111,9 @@ TEST_CASE("the_command_line_is_checked_whole") {
   check_error(rlctl({}), "no verb; give one of create, info");
   check_error(rlctl({"lst", "web"}), "unknown verb \"lst\"");
   check_error(rlctl({"web", "info"}), "unknown verb \"web\"");
-  check_error(rlctl({"policy"}), "policy: no verb after it; give one of set, shadow, rm, list");
+  check_error(
+      rlctl({"policy"}),
+      "policy: no verb after it; give one of set, shadow, trial, compare, promote, rm, list");
   check_error(rlctl({"--loud"}), "unknown option \"--loud\"");
   check_error(rlctl({"info"}), "info: SEGMENT is required; usage: rlctl info SEGMENT");
   check_error(rlctl({"info", "a", "b"}), "info: \"b\" is one argument too many");

@@ -190,5 +190,53 @@ TEST_CASE_FIXTURE(Policies, "what_the_code_asks_for_is_shown_beside_what_is_in_f
   CHECK(on({"policy", "list"}).out.find("code asks") == std::string::npos);
 }
 
+TEST_CASE_FIXTURE(Policies, "a_limit_is_tried_compared_and_promoted") {
+  check_error(on({"policy", "compare", "api"}),
+              "policy \"api\" has no candidate; try one with `rlctl policy trial " + name() +
+                  " api LIMIT`");
+  check_error(on({"policy", "promote", "api"}), "has no candidate");
+  check_error(on({"policy", "trial", "api", "off"}), "has no candidate");
+  check_answer(on({"policy", "trial", "api", "1/s", "burst=2"}), 0,
+               "policy api is 2/s burst=3, and 1/s burst=2 is on trial beside it\n");
+  check_answer(on({"policy", "list"}), 0,
+               "policy  id  limit  interval  policy limit\n"
+               "api      1      3    500 ms  2/s burst=3 (on trial: 1/s burst=2)\n");
+  for (int i = 0; i < 4; ++i) (void)acquire();
+  const std::string list = on({"list", "--policy", "api", "--sort", "denied"}).out;
+  CHECK(list.find(" live candidate  1/s burst=2\n") != list.npos);
+  Ran ran = on({"policy", "compare", "api"});
+  ran.out = test::masked(test::masked(ran.out, "since ", "0123456789-:TZ", "TIME"), "uid ", kDigits,
+                         "UID");
+  check_answer(ran, 0,
+               "          allowed  denied  share denied  policy limit\n"
+               "in force        3       1        25.0 %  2/s burst=3\n"
+               "on trial        2       2        50.0 %  1/s burst=2\n"
+               "since TIME, by uid UID; keys that the one on trial would have denied: 1\n");
+  ran = on({"policy", "compare", "api", "--json"});
+  CHECK(ran.out.find(R"("live":{"policy_limit":"2/s burst=3","allowed":3,"denied":1},)"
+                     R"("candidate":{"policy_limit":"1/s burst=2","allowed":2,"denied":2},)"
+                     R"("keys_denied":1})") != ran.out.npos);
+  check_answer(on({"policy", "promote", "api", "--spent", "reset"}), 0,
+               "policy api is 1/s burst=2; it was 2/s burst=3\n");
+  check_answer(on({"peek", "api", "k"}), 0, "would be allowed: 2 of 2 left, full now\n");
+  check_error(on({"policy", "compare", "api"}), "has no candidate");
+}
+
+TEST_CASE_FIXTURE(Policies, "a_trial_is_ended_and_what_cannot_be_tried_is_refused") {
+  CHECK(on({"policy", "trial", "api", "1/s", "--json"}).out ==
+        R"({"policy":"api","policy_limit":"2/s burst=3","candidate":"1/s"})"
+        "\n");
+  CHECK(on({"policy", "list", "--json"}).out.find(R"("candidate":"1/s"})") != std::string::npos);
+  check_answer(on({"policy", "trial", "api", "off"}), 0,
+               "policy api is 2/s burst=3; 1/s is no longer on trial\n");
+  check_error(on({"policy", "trial", "api", "off"}), "has no candidate");
+  check_error(on({"policy", "trial", "other", "1/s"}), "no policy \"other\"");
+  check_error(on({"policy", "compare", "other"}), "no policy \"other\"");
+  check_error(on({"policy", "trial", "api", "1/s, 5/h"}), "cannot read on at");
+  check_error(on({"policy", "trial", "api", "concurrency 2"}), "a concurrency limit has no trial");
+  check_error(on({"policy", "trial", "api"}), "policy trial: LIMIT is required");
+  check_error(on({"policy", "promote", "api", "--spent", "all"}), "give one of keep, scale, reset");
+}
+
 }  // namespace
 }  // namespace rl::test

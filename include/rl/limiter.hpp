@@ -37,6 +37,30 @@ enum class Priority : std::uint8_t {
 /// or dead) and S (safety: one bucket for each key, whoever dies where). README.md, "Guarantees",
 /// has their exact words, what comes on top of A, and the system calls that P allows.
 ///
+/// When limits do not decide: `shadow`, a limit that only watches, and would deny; `off`, all limits
+/// of the segment switched off; `removed`, a policy that is none any more. (A limit that watches and
+/// would allow is like any other.) All three allow; Decision::reason is shadow, off and off.
+///
+///     call                      shadow                      off                  removed
+///     try_acquire (low, at,     not charged; the slot       not charged;         not charged
+///       batch), hold            counts a denial;            counted in
+///                               retry_after: as denied      off_allowed
+///     peek                      the same, uncounted         says off             says off
+///     reserve, acquire_for      the same, to go ahead now   the same, now        the same, now
+///     charge                    charges, as ever            not charged          not charged
+///     settle of what was held   as ever                     gives back; never    true; nothing
+///       before                                              charges more         to be done
+///     refund                    as ever                     as ever              gives nothing back
+///     set_remaining             as ever                     as ever              false
+///     reset                     as ever                     as ever              as ever
+///     all_of, Limiters          never denies the others,    passes, as each      passes, as each
+///                               charged if it would allow   of these             of these
+///
+/// What was charged nothing has nothing to be refunded or settled: that is false. permit() is in
+/// rl/permit.hpp. A key without room in the table passes, too, with Reason::shadow, where the limit
+/// watches. An empty key, a cost of 0, and a process that cannot tell the segment's time are denied
+/// all the same.
+///
 /// Threads and processes: every member may be called from any number of threads and processes at
 /// once, before and after fork().
 class RL_EXPORT Limiter {

@@ -83,14 +83,35 @@ struct PolicyInfo {
   std::optional<Limit> limit;  ///< absent when the entry is corrupt or newer than this library
   std::chrono::system_clock::time_point created;  ///< of this limit, not of the first of its name
   std::uint32_t creator_uid = 0;
-  Spent spent = Spent::keep;   ///< what became of debts under the limits before it
-  bool removed = false;        ///< from then on the name limited nothing
-  std::optional<Limit> asked;  ///< what a program asked for last, where that is another
+  Spent spent = Spent::keep;       ///< what became of debts under the limits before it
+  bool removed = false;            ///< from then on the name limited nothing
+  std::optional<Limit> asked;      ///< what a program asked for last, where that is another
+  std::optional<Limit> candidate;  ///< what is on trial beside it
+  std::uint16_t candidate_id = 0;  ///< 0 when there is none
+};
+
+/// What a limit on trial would have done, beside what the one in force did with the same calls.
+struct Comparison {
+  struct Counts {
+    std::uint64_t allowed = 0;
+    std::uint64_t denied = 0;
+  };
+  Limit live;
+  Limit candidate;
+  std::chrono::system_clock::time_point since;
+  std::uint32_t creator_uid = 0;
+  Counts by_live;  ///< of a limit in shadow: what it would have denied is denied here
+  Counts by_candidate;
+  /// Keys that the candidate denied at least once. Accuracy: one that lost its slot in between, as
+  /// it was idle or the table full, is counted again; one whose every call costs more than ever
+  /// passes is not; and of rivals that are a key's first denial at the same instant each may count.
+  std::uint64_t keys_denied = 0;
 };
 
 /// What a slot holds. Under a concurrency limit a key has one for each permit that is out or was,
-/// one that makes denials cheap, and one for its fencing number; under any other just one.
-enum class SlotPart : std::uint8_t { key, permit, hint, fence };
+/// one that makes denials cheap, and one for its fencing number; under any other just one, and
+/// another that says what it has used of a candidate.
+enum class SlotPart : std::uint8_t { key, permit, hint, fence, candidate };
 
 /// One key of a segment, or a part of one.
 struct KeyInfo {
@@ -182,6 +203,30 @@ class RL_EXPORT Segment {
   [[nodiscard]] std::vector<PolicyInfo> history(std::string_view policy) const;
   /// Returns the same of all names, in the order in which these were made.
   [[nodiscard]] std::vector<PolicyInfo> history() const;
+  /// Puts a limit on trial beside the one in force, in the place of another that is: from its next
+  /// call on every process has both decide, and goes by the one in force. The candidate begins with
+  /// idle keys, has a slot of its own for each, and decides as a limiter of that limit alone would
+  /// on the same calls. A change of the policy ends the trial. A process that dies in this leaves
+  /// the trial, or none.
+  ///
+  /// Compared are try_acquire (of any priority, at any time, in batches), hold, reserve with its
+  /// deadline, and each try of acquire_for; of all_of and lists what no other limit denies. What
+  /// charge, settle, set_remaining and reset do is done to both; so is refund, as far as the
+  /// candidate's key owes anything, also of a call that the candidate would have denied. Not
+  /// compared: calls that found no room for one of the two slots; a candidate evicts nobody.
+  ///
+  /// Errors: unknown_policy, read_only; bad_limit for a concurrency limit, or beside one; too_many:
+  /// each trial takes an entry. Progress: while a trial lasts, a call costs what two cost that miss
+  /// the first look.
+  void set_candidate(std::string_view policy, const Limit& limit);
+  /// Ends the trial of a policy. Returns whether there was one. Errors: read_only.
+  bool clear_candidate(std::string_view policy);
+  /// Puts the candidate in force, as set_policy would. Errors: as set_policy, and unknown_policy
+  /// when there is none.
+  void promote_candidate(std::string_view policy, Spent spent = Spent::keep);
+  /// Returns what the candidate would have done since the trial began; nothing when there is none.
+  /// Accuracy: exact, but for calls that were under way when the trial began.
+  [[nodiscard]] std::optional<Comparison> compare(std::string_view policy) const;
   /// Switches all limits of the segment off, or on again, in all processes at their next call: while
   /// they are off, calls pass with Reason::off, charge nothing and are counted
   /// (SegmentInfo::off_allowed). Returns whether that changed anything. Errors: read_only.

@@ -236,6 +236,9 @@ void look(const Segment& segment) {
   std::set<std::uint16_t> ids;
   for (const PolicyInfo& policy : policies)
     demand(ids.insert(policy.id).second, "a policy is listed twice");
+  demand(segment.history().size() <= info.policy_room, "a longer history than there is room for");
+  for (const PolicyInfo& policy : policies)
+    (void)attempt([&] { (void)segment.compare(policy.name); });
   std::uint64_t rows = 0;
   segment.for_each_key([&](const KeyInfo& row) {
     ++rows;

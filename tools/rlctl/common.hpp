@@ -48,4 +48,10 @@ Value choice(const Arguments& arguments, Arg arg, Value otherwise,
                                             arguments.text(arg), fmt::join(words, ", ")));
 }
 
+/// Returns what is to become of what keys have used.
+inline Spent spent_of(const Arguments& arguments) {
+  return choice(arguments, Arg::spent, Spent::keep,
+                {{"keep", Spent::keep}, {"scale", Spent::scale}, {"reset", Spent::reset}});
+}
+
 }  // namespace rl::ctl

@@ -106,8 +106,10 @@ class LimitTexts {
     const auto [at, is_new] = texts_.try_emplace(id);
     if (is_new && walks_left_ > 0) {
       --walks_left_;
-      for (const PolicyInfo& policy : segment_.policies())
+      for (const PolicyInfo& policy : segment_.policies()) {
         if (policy.limit) texts_[policy.id] = policy.limit->to_string();
+        if (policy.candidate) texts_[policy.candidate_id] = policy.candidate->to_string();
+      }
     }
     return at->second;
   }

@@ -68,9 +68,7 @@ void say_what_is(const Arguments& arguments, const Segment& segment,
 int policy_set(const Arguments& arguments) {
   const std::string& name = arguments.text(Arg::policy);
   const Limits wanted = Limits::parse(arguments.text(Arg::limit));
-  const Spent spent =
-      choice(arguments, Arg::spent, Spent::keep,
-             {{"keep", Spent::keep}, {"scale", Spent::scale}, {"reset", Spent::reset}});
+  const Spent spent = spent_of(arguments);
   Segment segment = open_to_write(arguments);
   const std::vector<PolicyInfo> before = policies_of(segment, name);
   segment.set_policy(name, wanted, spent);

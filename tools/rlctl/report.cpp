@@ -47,6 +47,8 @@ std::string_view name_of(SlotPart part) {
       return "hint";
     case SlotPart::fence:
       return "fence";
+    case SlotPart::candidate:
+      return "candidate";
   }
   return "key";
 }
@@ -268,12 +270,14 @@ Json json_of(const PolicyInfo& policy) {
   object["created"] = iso_time(policy.created);
   object["creator_uid"] = policy.creator_uid;
   if (policy.asked) object["asked"] = policy.asked->to_string();
+  if (policy.candidate) object["candidate"] = policy.candidate->to_string();
   return object;
 }
 
 Cells cells_of(const PolicyInfo& policy) {
   std::string text = policy.limit ? policy.limit->to_string() : "?";
   if (policy.asked) text += fmt::format(" (code asks for {})", policy.asked->to_string());
+  if (policy.candidate) text += fmt::format(" (on trial: {})", policy.candidate->to_string());
   return {name_or_id(policy.name, policy.id), number(policy.id),
           policy.limit ? number(policy.limit->burst()) : "?",
           policy.limit ? interval_of(*policy.limit) : "?", std::move(text)};
@@ -284,6 +288,28 @@ Table table_for(const PolicyInfo*) {
                 {"id", Table::right},
                 {"limit", Table::right},
                 {"interval", Table::right},
+                {"policy limit", Table::left}});
+}
+
+Json json_of(const TrialRow& row) {
+  return {{"policy_limit", row.limit.to_string()},
+          {"allowed", row.counts.allowed},
+          {"denied", row.counts.denied}};
+}
+
+Cells cells_of(const TrialRow& row) {
+  const auto calls =
+      static_cast<double>(row.counts.allowed) + static_cast<double>(row.counts.denied);
+  const double share = calls > 0 ? 100 * static_cast<double>(row.counts.denied) / calls : 0;
+  return {row.name, number(row.counts.allowed), number(row.counts.denied),
+          fmt::format("{:.1f} %", share), row.limit.to_string()};
+}
+
+Table table_for(const TrialRow*) {
+  return Table({{"", Table::left},
+                {"allowed", Table::right},
+                {"denied", Table::right},
+                {"share denied", Table::right},
                 {"policy limit", Table::left}});
 }
 

@@ -49,6 +49,16 @@ Json json_of(const PolicyInfo& policy);
 Cells cells_of(const PolicyInfo& policy);
 Table table_for(const PolicyInfo*);
 
+/// What a limit in force, or on trial, made of the calls of a trial.
+struct TrialRow {
+  std::string name;
+  Limit limit;
+  Comparison::Counts counts;
+};
+Json json_of(const TrialRow& row);
+Cells cells_of(const TrialRow& row);
+Table table_for(const TrialRow*);
+
 /// A policy as a row of its history.
 struct HistoryRow {
   PolicyInfo policy;

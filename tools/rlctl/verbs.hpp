@@ -22,6 +22,11 @@ int policy_remove(const Arguments& arguments);
 int policy_list(const Arguments& arguments);
 int explain(const Arguments& arguments);
 
+// Candidates: trial_verbs.cpp
+int policy_trial(const Arguments& arguments);
+int policy_compare(const Arguments& arguments);
+int policy_promote(const Arguments& arguments);
+
 // Keys: key_verbs.cpp
 int acquire(const Arguments& arguments);
 int peek(const Arguments& arguments);

@@ -1,0 +1,104 @@
+// Putting a limit on trial, comparing it, and putting it in force.
+#include "src/trial.hpp"
+
+#include <fmt/format.h>
+
+#include <rl/segment.hpp>
+
+#include "src/change.hpp"
+#include "src/show.hpp"
+
+namespace rl {
+namespace {
+
+/// relaxed: counts for people.
+Comparison::Counts counts_of(const shm::Tallies& tallies) noexcept {
+  return {tallies.allowed.load(std::memory_order_relaxed),
+          tallies.denied.load(std::memory_order_relaxed)};
+}
+
+/// Before a trial begins.
+void clear(shm::Tallies& tallies) noexcept {
+  for (shm::Word* const word : {&tallies.allowed, &tallies.denied, &tallies.keys})
+    word->store(0, std::memory_order_relaxed);
+}
+
+/// Takes the candidate away from what is in force, if it is this one.
+void end_trial(const View& view, std::string_view name, std::uint16_t candidate) noexcept {
+  const std::uint16_t live = policy_in_force(view, name);
+  if (candidate_of(view, live) == candidate) (void)view.policies.set_candidate(live, 0);
+}
+
+}  // namespace
+
+void Segment::set_candidate(std::string_view policy, const Limit& limit) {
+  const Place place{core_->view(), path()};
+  const View& view = place.view;
+  check_writable(place);
+  if (gives_permits(limit.algorithm()) || gives_permits(limiter(policy).limit().algorithm())) {
+    throw Error(Errc::bad_limit,
+                fmt::format("{}: policy \"{}\": a concurrency limit has no trial, as a permit that "
+                            "is not given cannot be given back; change the limit itself",
+                            path(), policy));
+  }
+  shm::PolicyConstants constants = new_constants(view, limit);
+  constants.kind = shm::PolicyKind::candidate;
+  const std::uint16_t id =
+      view.policies.publish(constants, policy, [](const shm::PolicyConstants&) { return false; });
+  // Each failure is another's change, and there are only so many ids.
+  for (std::uint32_t tries = 0; tries <= view.policies.capacity(); ++tries) {
+    const std::uint16_t live = policy_in_force(view, policy);
+    if (live == 0) {
+      (void)limiter(policy);  // throws: it was removed meanwhile
+      continue;               // and is there again
+    }
+    (void)view.policies.set_candidate(live, 0);  // nobody counts for it any more
+    clear(view.policies.tallies(live));
+    if (view.policies.set_candidate(live, id)) return;
+  }
+  throw Error(Errc::corrupt, fmt::format("{}: the list of policies is damaged; remove the segment "
+                                         "and create it anew",
+                                         path()));
+}
+
+bool Segment::clear_candidate(std::string_view policy) {
+  const Place place{core_->view(), path()};
+  check_writable(place);
+  const std::uint16_t live = policy_in_force(place.view, policy);
+  const bool was_there = candidate_of(place.view, live) != 0;
+  return was_there && place.view.policies.set_candidate(live, 0);
+}
+
+void Segment::promote_candidate(std::string_view policy, Spent spent) {
+  const Place place{core_->view(), path()};
+  check_writable(place);
+  const std::uint16_t id = candidate_of(place.view, policy_in_force(place.view, policy));
+  if (id == 0) {
+    throw Error(
+        Errc::unknown_policy,
+        fmt::format("{}: policy \"{}\" has no candidate; try one with `rlctl policy trial {} "
+                    "{} LIMIT`",
+                    path(), policy, name(), policy));
+  }
+  (void)change_policy(place, policy, must_read(place, policy, id).limit, spent);
+  end_trial(place.view, policy, id);  // where it was in force already
+}
+
+std::optional<Comparison> Segment::compare(std::string_view policy) const {
+  const Place place{core_->view(), path()};
+  const View& view = place.view;
+  const std::uint16_t live = policy_in_force(view, policy);
+  const std::uint16_t id = candidate_of(view, live);
+  const auto constants = view.policies.read(id);
+  if (!constants) return std::nullopt;
+  const shm::Tallies& tallies = view.policies.tallies(id);
+  return Comparison{.live = must_read(place, policy, live).limit,
+                    .candidate = must_read(place, policy, id).limit,
+                    .since = to_wall_time(constants->created_unix_ns),
+                    .creator_uid = constants->creator_uid,
+                    .by_live = counts_of(view.policies.tallies(live)),
+                    .by_candidate = counts_of(tallies),
+                    .keys_denied = tallies.keys.load(std::memory_order_relaxed)};  // as counts_of
+}
+
+}  // namespace rl
