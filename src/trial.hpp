@@ -69,7 +69,7 @@ template <class Time, class Operation>
   const shm::KeyHash hash = hash_on_trial(trial, key);
   CallRules<Time, Operation> rules(trial, time, operation);
   const shm::Update update = view.table.update(hash, rules);
-  if (update.promoted) view.labels.write(update.slot_index, hash.identity, key);
+  if (update.promoted) view.labels.write(update.slot_index, hash, key);
   constexpr bool kIsAsked =
       !std::is_same_v<Operation, Charge> && !std::is_same_v<Operation, SetRemaining>;
   const bool is_decided = update.outcome == shm::Update::decided && !rules.is_unavailable();
