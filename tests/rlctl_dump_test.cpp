@@ -275,10 +275,16 @@ TEST_CASE("a_segment_of_another_layout_is_refused_with_the_commands_that_move_it
 
 // --- the unit of systemd --------------------------------------------------------------------------
 
+std::string unit_path() {
+  const char* path = std::getenv("RL_STATE_UNIT");
+  REQUIRE_MESSAGE(path != nullptr, "RL_STATE_UNIT says where the unit is; meson test sets it");
+  return path;
+}
+
 /// The command of a line of the unit, such as ExecStart=, as systemd gives it to the shell for a
 /// segment.
 std::string command_of(const std::string& line, const std::string& segment) {
-  std::ifstream unit(std::getenv("RL_STATE_UNIT"));
+  std::ifstream unit(unit_path());
   const std::string begin = line + "/bin/sh -c '";
   std::string command;
   for (std::string text; std::getline(unit, text);)
@@ -342,7 +348,7 @@ TEST_CASE("the_unit_is_one_that_systemd_understands") {
   if (shell("command -v systemd-analyze").exit_code != 0) return skip("no systemd-analyze here");
   const Folder folder;
   const std::string unit = folder.at("librl-state@web.service");
-  std::filesystem::copy_file(std::getenv("RL_STATE_UNIT"), unit);
+  std::filesystem::copy_file(unit_path(), unit);
   const Ran ran = run({"systemd-analyze", "verify", "--man=no", unit});
   CAPTURE(ran.err);
   CHECK(ran.exit_code == 0);
