@@ -17,8 +17,8 @@ std::uint64_t sum(std::uint64_t a, std::uint64_t b) noexcept {
 
 /// How long a denial holds; no waiting helps who may not ask, or asks too much.
 std::chrono::nanoseconds length_of(const Decision& denial) noexcept {
-  const bool passes = denial.reason == Reason::limited || denial.reason == Reason::full;
-  return passes ? denial.retry_after : kNever;
+  const bool may_ask = is_by_a_limit(denial) || denial.reason == Reason::full;
+  return may_ask ? denial.retry_after : kNever;
 }
 
 /// Whether one is to be told rather than the other, which came before it.
@@ -90,10 +90,15 @@ Decision AskedTogether::look(const Charge& charge) noexcept {
 
 /// Counts what a look denies beside the key's slot, as a call does.
 void AskedTogether::count_denial(const Charge& charge, const Decision& told) noexcept {
-  if (told.reason != Reason::limited && told.reason != Reason::never) return;
-  const View& view = *binding_of(*charge.limiter).view;
+  if (!is_by_a_limit(told)) return;
+  const Binding& binding = binding_of(*charge.limiter);
+  const View& view = *binding.view;
   const std::uint64_t index = view.table.find(charge.place.key);
   if (index != view.table.kNowhere) count(view, index, charge.place.key.identity, false);
+  std::optional<Policy> spare;
+  const KnownPolicy by = view.known.find(told.policy, spare);
+  if (by.policy != nullptr && bans_for_denials(*by.policy))
+    note_denial(binding, *by.policy, told.policy, charge.key);
 }
 
 /// One order for everybody: of rivals who want the same keys, the later is denied at the first of

@@ -147,6 +147,7 @@ class CallRules {
     if (at.id == 0) return shm::Standing::idle;  // damaged: nobody can read this debt
     if (at.policy == nullptr)
       return shm::Standing::sticky;  // of a newer library: not ours to judge
+    if (is_standing(at.policy->kind)) return shm::Standing::sticky;
     return standing(at.policy->parameters, at.state);
   }
 

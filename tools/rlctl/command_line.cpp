@@ -47,6 +47,8 @@ constexpr std::array<Spec, kArgCount> kSpecs{{
     {"--force", "", "even while processes are attached"},
     {"--advance", "DURATION", "move a manual clock forward, such as 90s"},
     {"--any-owner", "", "trust a segment whose owner is neither this user nor root"},
+    {"--for", "DURATION", "how long the ban lasts, such as 10m; or: ever"},
+    {"--reason", "TEXT", "why, for whoever looks later"},
     {"--seconds", "N", "how long to take, about (10)"},
     {"--seed", "N", "repeat the random choices of a run that printed this (a fresh one)"},
     {"--json", "", "print JSON, one object a line"},
@@ -147,10 +149,15 @@ class Parser {
     added_.push_back(std::move(added));
   }
 
+  static std::string_view about_group(std::string_view name) {
+    return name == "override" ? "override set, unset, list: single keys with a limit of their own"
+                              : "policy set, policy list: the limits of a segment";
+  }
+
   CLI::App* group(const std::string& name) {
     CLI::App*& app = groups_[name];
     if (app == nullptr) {
-      app = app_.add_subcommand(name, "policy set, policy list: the limits of a segment");
+      app = app_.add_subcommand(name, std::string(about_group(name)));
       app->require_subcommand(0, 1)->group("Verbs")->footer("");
     }
     return app;

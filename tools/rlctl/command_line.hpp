@@ -36,6 +36,8 @@ enum class Arg : std::uint8_t {
   force,
   advance,
   any_owner,
+  for_,
+  reason,
   seconds,
   seed,
   json,

@@ -25,6 +25,9 @@ inline Segment open_to_write(const Arguments& arguments) {
   return Segment::open(arguments.text(Arg::segment), {.any_owner = arguments.has(Arg::any_owner)});
 }
 
+/// Returns the key, given as KEY or in a file. Errors: Error (bad_option).
+std::string key_of(const Arguments& arguments);
+
 /// Returns "2 processes are".
 inline std::string processes_are(std::uint32_t count) {
   return fmt::format("{} process{}", count, count == 1 ? " is" : "es are");

@@ -8,9 +8,9 @@
 ///   - Survives `| head`: ends quietly. A full disk is an error, not a shorter answer.
 ///   - What is read from a segment is input: escaped before it is shown.
 ///   - Exit code 0 yes, 1 no (denied), 2 error, with one sentence on standard error.
-#include <array>
 #include <clocale>
 #include <exception>
+#include <vector>
 
 #include <rl/rl.hpp>
 
@@ -21,9 +21,9 @@
 namespace rl::ctl {
 namespace {
 
-const std::array<Verb, 13>& verbs() {
+const std::vector<Verb>& verbs() {
   using enum Arg;
-  static const std::array<Verb, 13> table{{
+  static const std::vector<Verb> table{
       {"create",
        "Make a segment",
        {segment},
@@ -57,6 +57,40 @@ const std::array<Verb, 13>& verbs() {
        {segment},
        {policy, key, key_file, all, force, any_owner},
        reset},
+      {"override set",
+       "Put a key under a limit of its own",
+       {segment, policy, key, limit},
+       {any_owner},
+       override_set},
+      {"override unset",
+       "Put a key under its policy's limit again",
+       {segment, policy},
+       {key, key_file, any_owner},
+       override_unset},
+      {"override list",
+       "List the keys with a limit of their own",
+       {segment},
+       {any_owner},
+       override_list},
+      {"ban",
+       "Deny a key for a time, whatever it does",
+       {segment, policy},
+       {key, key_file, for_, reason, any_owner},
+       ban},
+      {"unban", "End the ban of a key", {segment, policy}, {key, key_file, any_owner}, unban},
+      {"bans", "List the banned keys", {segment}, {any_owner}, bans},
+      {"allow",
+       "Let a key pass, whatever it does",
+       {segment, policy},
+       {key, key_file, reason, any_owner},
+       allow},
+      {"disallow",
+       "Limit a key again that was allowed",
+       {segment, policy},
+       {key, key_file, any_owner},
+       disallow},
+      {"allows", "List the keys that pass whatever they do", {segment}, {any_owner}, allows},
+      {"history", "List who changed what by hand", {segment}, {any_owner}, history},
       {"rm", "Remove a segment", {segment}, {force, any_owner}, remove},
       {"clock",
        "Tell a segment's time; move a manual clock",
@@ -70,7 +104,7 @@ const std::array<Verb, 13>& verbs() {
        {},
        {seconds, seed},
        ctl::selftest},
-  }};
+  };
   return table;
 }
 

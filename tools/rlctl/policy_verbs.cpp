@@ -38,8 +38,6 @@ void warn_of_what_does_not_act(const std::string& name, const Limits& limits) {
     if (limit.shadow())
       complain(fmt::format("shadow is not acted upon yet: policy {} denies like any other",
                            escape(name)));
-    if (limit.ban_after() != 0)
-      complain(fmt::format("ban_after is not acted upon yet: policy {} bans nobody", escape(name)));
   }
 }
 
