@@ -21,10 +21,15 @@ std::chrono::nanoseconds length_of(const Decision& denial) noexcept {
   return may_ask ? denial.retry_after : kNever;
 }
 
+/// What is left, where something is counted.
+std::uint64_t left_of(const Decision& allowed) noexcept {
+  return allowed.limit != 0 ? allowed.remaining : std::numeric_limits<std::uint64_t>::max();
+}
+
 /// Whether one is to be told rather than the other, which came before it.
 bool says_more(const Decision& d, const Decision& before) noexcept {
   if (d.allowed != before.allowed) return before.allowed;
-  return d.allowed ? d.remaining < before.remaining : length_of(d) > length_of(before);
+  return d.allowed ? left_of(d) < left_of(before) : length_of(d) > length_of(before);
 }
 
 }  // namespace

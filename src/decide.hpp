@@ -80,7 +80,7 @@ Decision decision_of(const CallRules<Time, Operation>& rules, std::uint64_t cost
       break;
     case shm::PolicyKind::allow:
       d.reason = Reason::override_;
-      d.limit = 0;
+      d.limit = d.remaining = 0;  // nothing is counted
       break;
     case shm::PolicyKind::ban:
       d.reason = Reason::banned;

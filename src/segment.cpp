@@ -88,7 +88,7 @@ void describe_standing(const View& view, const Policy& policy, std::uint64_t sta
   const Policy* limit = &policy;
   if (row.standing != Standing::override_) limit = view.known.find(policy.parent, spare).policy;
   if (limit != nullptr && limit->kind == shm::PolicyKind::override_) row.own_limit = limit->limit;
-  if (row.standing == Standing::allow) row.limit = 0;
+  if (row.standing == Standing::allow) row.limit = row.remaining = 0;  // nothing is counted
   if (row.standing != Standing::ban) return;
   const BanWord word = BanWord::of(state);
   row.until = word.is_for_ever() ? Instant::max() : Instant(to_shown(word.until_ns()));

@@ -129,21 +129,25 @@ std::optional<Errc> attempt(const std::function<void()>& call) {
 }
 
 void check(const Decision& d) {
-  const bool by_limit = d.reason == Reason::ok;
-  const bool known = by_limit || d.reason == Reason::limited || d.reason == Reason::never ||
-                     d.reason == Reason::full || d.reason == Reason::unavailable ||
-                     d.reason == Reason::invalid;
-  demand(known, "a reason that no limit of today has");
-  demand(d.allowed ? by_limit || d.reason == Reason::full : !by_limit, "allowed against reason");
+  const bool passes =
+      d.reason == Reason::ok || d.reason == Reason::off || d.reason == Reason::shadow;
+  // An override decides either way, and so does when_full; under a ban a charge is counted.
+  const bool either =
+      d.reason == Reason::override_ || d.reason == Reason::banned || d.reason == Reason::full;
+  const bool is_denial = d.reason == Reason::limited || d.reason == Reason::never ||
+                         d.reason == Reason::unavailable || d.reason == Reason::invalid;
+  demand(passes || either || is_denial, "a reason that no limit of today has");
+  demand(either || d.allowed == passes, "allowed against reason");
   demand(d.remaining <= d.limit, "remaining above limit");
   demand(d.retry_after.count() >= 0, "retry_after below 0");
   demand(d.reset_after.count() >= 0, "reset_after below 0");
   constexpr std::chrono::nanoseconds kLongest(std::int64_t{1} << 61);  // the longest queue
   demand(d.wait.count() >= 0 && d.wait <= kLongest && (d.allowed || d.wait.count() == 0),
          "a wait out of range");
-  demand(!d.allowed || d.retry_after.count() == 0, "retry_after though allowed");
+  demand(!d.allowed || d.reason == Reason::shadow || d.retry_after.count() == 0,
+         "retry_after though allowed");
   demand(d.reason != Reason::limited || d.retry_after.count() > 0, "limited, but come at once");
-  demand((d.retry_after == kNever) == (d.reason == Reason::never), "never, or not");
+  demand(either || (d.retry_after == kNever) == (d.reason == Reason::never), "never, or not");
 }
 
 void decide(Limiter& limiter) {
@@ -193,6 +197,16 @@ void use_policies(Segment& segment) {
     demand(limiters.limits().size() == limiters.size(), "a list of another length than its limits");
   });
   (void)attempt([&] { (void)segment.limiter(std::string(64, 'n'), Limit::per_second(1)); });
+  for (const std::string_view name : kPolicyNames) {
+    (void)attempt([&] { (void)segment.ban(name, key_text(0), nanoseconds(1), "because"); });
+    (void)attempt([&] { (void)segment.set_override(name, key_text(1), Limit::per_second(3)); });
+    (void)attempt([&] { (void)segment.allow(name, key_text(2)); });
+    for (int i = 0; i < kKeys; ++i) {
+      (void)attempt([&] { (void)segment.unset_override(name, key_text(i)); });
+      (void)attempt([&] { (void)segment.unban(name, key_text(i)); });
+      (void)attempt([&] { (void)segment.disallow(name, key_text(i)); });
+    }
+  }
 }
 
 void look(const Segment& segment) {
@@ -214,6 +228,11 @@ void look(const Segment& segment) {
     demand(!row.key || row.key->size() <= shm::kLabelTextBytes, "a row: a label too long");
   });
   demand(rows <= info.slots, "more rows than slots");
+  demand(segment.standings().size() <= info.slots, "more keys stand apart than there are slots");
+  const std::vector<JournalInfo> journal = segment.journal();
+  demand(journal.size() <= shm::kJournalRecords, "a journal longer than its room");
+  for (const JournalInfo& change : journal)
+    demand(change.key.size() + change.reason.size() <= 216, "a record longer than its room");
   for (const std::string_view name : kPolicyNames) {
     for (int i = 0; i < kKeys; ++i) (void)segment.find(name, key_text(i));
   }

@@ -33,6 +33,13 @@ std::set<std::uint16_t> check_policies(const shm::Mapping& mapping, bool is_ours
     } else if (is_ours && !names.emplace(shm::name_of(*constants)).second) {
       fault("another has its name");
     }
+    // What replaced it; a chain of successors ends, or it is a ring.
+    for (std::uint16_t next = policies.successor(id); next != 0; next = policies.successor(next)) {
+      if (!ids.insert(next).second) {
+        fault(fmt::format("its successor {} is on the list or a successor already", next));
+        break;
+      }
+    }
     return false;
   });
   const std::uint32_t next = mapping.header().policy_next.load(std::memory_order_relaxed);
