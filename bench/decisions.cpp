@@ -148,6 +148,34 @@ void algorithm_rows(Report& report, Clock clock) {
   }
 }
 
+/// A key like any other, beside keys that stand apart: it must not pay for them. And one that does.
+template <class Clock>
+void standing_rows(Report& report, Clock clock) {
+  Scratch alone(SegmentOptions{});
+  Scratch crowd(SegmentOptions{});
+  Limiter plain = alone->limiter("api", kGenerous);
+  Limiter beside = crowd->limiter("api", kGenerous);
+  for (int i = 0; i < 1'000; ++i) {
+    const std::string key = fmt::format("apart:{}", i);
+    if (i % 2 == 0) crowd->set_override("api", key, kGenerous);
+    if (i % 2 == 1) crowd->ban("api", key, std::chrono::hours(1));
+  }
+  Limiter apart = crowd->limiter("other", kGenerous);
+  for (std::uint32_t round = 0; round < 1'000; ++round)  // each has a key of its own
+    crowd->set_override("other", KeyText(round).view(), kGenerous);
+  const HotKey hot;
+  const FloorArray array(table_bytes(SegmentOptions{}.keys));
+  report.add(compare("a hot key beside 1,000 apart",
+                     {contender("librl", Decisions<HotKey>{beside, hot, true}),
+                      contender("librl, none beside it", Decisions<HotKey>{plain, hot, true}),
+                      contender("floor", FloorSwaps<HotKey, Clock>{array, hot, clock})},
+                     report.options()));
+  report.add(compare("a hot key with an override",
+                     {contender("librl", Decisions<HotKey>{apart, hot, true}),
+                      contender("librl, without", Decisions<HotKey>{plain, hot, true})},
+                     report.options()));
+}
+
 /// A permit taken and given back at once.
 struct PermitsTaken {
   Limiter limiter;
@@ -217,6 +245,7 @@ template <class Clock>
 void all_rows(Report& report, Clock clock) {
   hot_rows(report, clock);
   algorithm_rows(report, clock);
+  standing_rows(report, clock);
   permit_rows(report, clock);
   random_row(report, clock, 1'000, "1,000 keys at random", 0.05);
   const bool quick = report.options().quick;

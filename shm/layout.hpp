@@ -179,8 +179,10 @@ struct PolicyConstants {
   std::uint64_t ban_within_ns;  ///< the time in which they count
   std::uint64_t ban_ns;
   PolicyKind kind;
-  std::uint16_t spent;   ///< what becomes of debts under the policies before it (rl::Spent)
-  std::uint32_t parent;  ///< of a ban or an allow: the policy that the key comes back under
+  std::uint16_t spent;  ///< what becomes of debts under the policies before it (rl::Spent)
+  /// Of a ban or an allow: the policy that the key comes back under. Of a limit that bans: the entry
+  /// that its keys' conduct is kept under.
+  std::uint32_t parent;
   std::uint8_t name_bytes;
   char name[kPolicyNameMax];
 };

@@ -17,19 +17,19 @@ std::uint64_t sum(std::uint64_t a, std::uint64_t b) noexcept {
 
 /// How long a denial holds; no waiting helps who may not ask, or asks too much.
 std::chrono::nanoseconds length_of(const Decision& denial) noexcept {
-  const bool passes = denial.reason == Reason::limited || denial.reason == Reason::full;
-  return passes ? denial.retry_after : kNever;
+  const bool may_ask = is_by_a_limit(denial) || denial.reason == Reason::full;
+  return may_ask ? denial.retry_after : kNever;
 }
 
-/// Whether a denial is the limit's own.
-bool is_of_the_limit(const Decision& denial) noexcept {
-  return denial.reason == Reason::limited || denial.reason == Reason::never;
+/// What is left, where something is counted.
+std::uint64_t left_of(const Decision& allowed) noexcept {
+  return allowed.limit != 0 ? allowed.remaining : std::numeric_limits<std::uint64_t>::max();
 }
 
 /// Whether one is to be told rather than the other, which came before it.
 bool says_more(const Decision& d, const Decision& before) noexcept {
   if (d.allowed != before.allowed) return before.allowed;
-  return d.allowed ? d.remaining < before.remaining : length_of(d) > length_of(before);
+  return d.allowed ? left_of(d) < left_of(before) : length_of(d) > length_of(before);
 }
 
 }  // namespace
@@ -87,7 +87,7 @@ bool AskedTogether::all_would_pass(AllOf& all) const noexcept {
   if (denials == 0) return true;
   for (const Charge& charge : charges) count_denial(charge, all.each[charge.first]);
   // Had its candidate been in force, and allowed it, the call had passed.
-  if (denials == 1 && is_of_the_limit(all.each[denying->first])) try_candidate_of(*denying);
+  if (denials == 1 && is_by_a_limit(all.each[denying->first])) try_candidate_of(*denying);
   return false;
 }
 
@@ -103,10 +103,15 @@ Decision AskedTogether::look(const Charge& charge) noexcept {
 /// Counts what a look denies beside the key's slot, as a call does; also what a limit that only
 /// watches would have denied.
 void AskedTogether::count_denial(const Charge& charge, const Decision& told) noexcept {
-  if (!is_of_the_limit(told) && told.reason != Reason::shadow) return;
-  const View& view = *binding_of(*charge.limiter).view;
+  if (!is_by_a_limit(told) && told.reason != Reason::shadow) return;
+  const Binding& binding = binding_of(*charge.limiter);
+  const View& view = *binding.view;
   const std::uint64_t index = view.table.find(charge.place.key);
   if (index != view.table.kNowhere) count(view, index, charge.place.key.identity, false);
+  std::optional<Policy> spare;
+  const KnownPolicy by = view.known.find(told.policy, spare);
+  if (by.policy != nullptr && bans_for_denials(*by.policy))
+    note_denial(binding, *by.policy, told.policy, charge.key);
 }
 
 /// What a call that is denied at a look shows to a candidate.

@@ -34,6 +34,13 @@ void check_can_become(const Place& place, std::string_view name, const Limit& fr
                   place.path, name, from.to_string(), to.to_string()));
 }
 
+/// Returns the constants of a limit, with the entry that its keys' conduct is kept under.
+shm::PolicyConstants constants_for(const Place& place, std::string_view name, const Limit& limit) {
+  shm::PolicyConstants constants = new_constants(place.view, limit);
+  constants.parent = publish_conduct(place, name, limit);
+  return constants;
+}
+
 /// Hangs a limit behind the one in force, unless `stays(policy in force)`.
 template <class Stays>
 std::uint16_t succeed(const Place& place, std::string_view name, std::uint16_t root,
@@ -42,7 +49,7 @@ std::uint16_t succeed(const Place& place, std::string_view name, std::uint16_t r
   const auto make = [&](std::uint16_t last) -> std::optional<shm::PolicyConstants> {
     const Policy policy = must_read(place, name, last);
     if (stays(policy)) return std::nullopt;
-    shm::PolicyConstants constants = new_constants(view, limit);
+    shm::PolicyConstants constants = constants_for(place, name, limit);
     // Nothing was counted while there was no limit.
     constants.spent = static_cast<std::uint16_t>(is_removed(policy) ? Spent::reset : spent);
     if (const auto* const permits = std::get_if<Concurrency>(&policy.parameters)) {
@@ -53,6 +60,8 @@ std::uint16_t succeed(const Place& place, std::string_view name, std::uint16_t r
   };
   const std::uint16_t id = view.policies.succeed(root, name, make);
   date_changes(view, root);
+  // Now, as there may be no entry left when it is needed.
+  if (limit.ban_after() != 0) (void)publish_standing(place, name, shm::PolicyKind::ban, root);
   return id;
 }
 
@@ -121,7 +130,7 @@ std::uint16_t make_policy(const Place& place, std::string_view name, const Limit
   }
   check_writable(place);
   check_room_for_permits(place, limit);
-  const std::uint16_t root = view.policies.find_or_publish(new_constants(view, limit), name);
+  const std::uint16_t root = view.policies.find_or_publish(constants_for(place, name, limit), name);
   return succeed(place, name, root, limit, Spent::reset,
                  [](const Policy& policy) { return !is_removed(policy); });
 }
@@ -132,7 +141,7 @@ std::uint16_t change_policy(const Place& place, std::string_view name, const Lim
   check_writable(place);
   check_room_for_permits(place, limit);
   const bool is_new = view.policies.find(name) == 0;
-  const std::uint16_t root = view.policies.find_or_publish(new_constants(view, limit), name);
+  const std::uint16_t root = view.policies.find_or_publish(constants_for(place, name, limit), name);
   return succeed(place, name, root, limit, is_new ? Spent::keep : spent, [&](const Policy& policy) {
     if (is_removed(policy)) return false;
     check_can_become(place, name, policy.limit, limit);
@@ -164,15 +173,38 @@ bool remove_policy(const Place& place, std::string_view name) {
   return was_there;
 }
 
-void note_asked(const Place& place, std::string_view name, const Limit& limit) {
+std::uint16_t publish_beside(const Place& place, std::string_view name, const Limit& limit,
+                             shm::PolicyKind kind, std::uint16_t parent) {
   check_writable(place);
   shm::PolicyConstants constants = new_constants(place.view, limit);
-  constants.kind = shm::PolicyKind::asked;
-  (void)place.view.policies.publish(constants, name, [&](const shm::PolicyConstants& there) {
-    if (there.kind != shm::PolicyKind::asked || shm::name_of(there) != name) return false;
+  constants.kind = kind;
+  constants.parent = parent;
+  return place.view.policies.publish(constants, name, [&](const shm::PolicyConstants& there) {
+    if (there.kind != kind || there.parent != parent || shm::name_of(there) != name) return false;
     const auto policy = policy_from(there);
     return policy && policy->limit == limit;
   });
+}
+
+std::uint16_t publish_standing(const Place& place, std::string_view name, shm::PolicyKind kind,
+                               std::uint16_t parent) {
+  // The parent's limit, for people to read; but a ban denies, also where the limit only watches.
+  const Limit limit = must_read(place, name, parent).limit.shadow(false);
+  return publish_beside(place, name, limit, kind, parent);
+}
+
+std::uint16_t publish_conduct(const Place& place, std::string_view name, const Limit& limit) {
+  if (limit.ban_after() == 0) return 0;
+  // Of the limit nothing counts but how it bans: one entry serves all that ban alike. A slot that
+  // keeps conduct takes the room of no key that owes something.
+  const Limit bans = Limit::per(1, std::chrono::seconds(1))
+                         .when_full(WhenFull::deny)
+                         .ban_after(limit.ban_after(), limit.ban_within(), limit.ban());
+  return publish_beside(place, name, bans, shm::PolicyKind::conduct, 0);
+}
+
+void note_asked(const Place& place, std::string_view name, const Limit& limit) {
+  (void)publish_beside(place, name, limit, shm::PolicyKind::asked, 0);
 }
 
 }  // namespace rl

@@ -52,6 +52,19 @@ void note_asked(const Place& place, std::string_view name, const Limit& limit);
 /// Dates what hangs behind `root` and has no date yet, as of now: before the last of it is taken for
 /// the policy in force. What it is charged must not lie before a date that somebody gives it later.
 void date_changes(const View& view, std::uint16_t root) noexcept;
+/// Publishes an entry that is no root (an override, a ban, what was asked for), unless there is an
+/// equal one, whose id is returned. Errors: as make_policy.
+std::uint16_t publish_beside(const Place& place, std::string_view name, const Limit& limit,
+                             shm::PolicyKind kind, std::uint16_t parent);
+
+/// Publishes the entry of a ban or an allow of keys that come back under `parent`, unless there is
+/// one. Errors: as make_policy.
+std::uint16_t publish_standing(const Place& place, std::string_view name, shm::PolicyKind kind,
+                               std::uint16_t parent);
+
+/// Returns the entry that the conduct of a limit's keys is kept under: published if there is none; 0
+/// for a limit that bans nobody. Errors: as make_policy.
+std::uint16_t publish_conduct(const Place& place, std::string_view name, const Limit& limit);
 
 /// Returns the constants of a new entry, with the times as they are now.
 shm::PolicyConstants new_constants(const View& view, const Limit& limit) noexcept;

@@ -32,7 +32,7 @@ Decision Limiter::charge(std::string_view key, std::uint64_t cost) noexcept {
   if (!can_ask(binding, key, cost)) return refused(view, key, cost);
   CallRules<OwnTime, Charge> rules(binding, OwnTime{&view.clock}, Charge{cost});
   Decision d = decide_by_rules(binding, key, hash_of(binding, key), rules);
-  if (d.reason != Reason::ok) return d;
+  if (!d.allowed || !is_by_a_limit(d)) return d;
   d.cost = rules.operation().booked;
   if (const std::uint64_t ns = rules.verdict().retry_after_ns; ns != 0)
     d.retry_after = for_a_waiter(ns, view.clock);

@@ -32,6 +32,7 @@ constexpr std::uint64_t worth_ns(const Concurrency& permits, std::uint64_t state
     case WordKind::fence:
       return is_fence_overtaken(fence_of(state), now) ? 0 : fence_of(state) + kFenceKeptNs - now;
     case WordKind::none:
+    case WordKind::conduct:
       break;
   }
   return 0;

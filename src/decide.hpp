@@ -8,6 +8,7 @@
 
 #include "shm/counts.hpp"
 #include "src/core.hpp"
+#include "src/escalation.hpp"
 #include "src/rules.hpp"
 #include "src/trial.hpp"
 
@@ -71,8 +72,38 @@ Decision decision_of(const CallRules<Time, Operation>& rules, std::uint64_t cost
   const Policy& policy = rules.policy();
   Decision d =
       decision_of(rules.verdict(), rules.decided_by(), policy.limit, rules.limit(), cost, clock);
-  if (policy.kind == shm::PolicyKind::removed) d.reason = Reason::off;
+  switch (policy.kind) {
+    case shm::PolicyKind::removed:
+      d.reason = Reason::off;
+      break;
+    case shm::PolicyKind::override_:
+      if (d.reason != Reason::shadow) d.reason = Reason::override_;
+      break;
+    case shm::PolicyKind::allow:
+      d.reason = Reason::override_;
+      d.limit = d.remaining = 0;  // nothing is counted
+      break;
+    case shm::PolicyKind::ban:
+      d.reason = Reason::banned;
+      break;
+    default:
+      break;
+  }
   return d;
+}
+
+/// Whether a limit, an override or a ban has decided: not when_full, and not that nobody could.
+inline bool is_by_a_limit(const Decision& d) noexcept {
+  switch (d.reason) {
+    case Reason::ok:
+    case Reason::limited:
+    case Reason::never:
+    case Reason::override_:
+    case Reason::banned:
+      return true;
+    default:
+      return false;
+  }
 }
 
 /// Counts a decision beside the key's slot.
@@ -165,11 +196,13 @@ Decision decide_by_rules(const Binding& binding, std::string_view key, const shm
   View& view = *binding.view;
   const shm::Update update = apply(binding, key, hash, rules);
   if (update.outcome != shm::Update::decided) return decision_without_slot(binding, update.outcome);
-  if (update.has_slot && !rules.is_unavailable())
-    count(view, update.slot_index, hash.identity, rules.verdict().allowed);
-  if (!rules.is_unavailable())
-    try_candidate(binding, rules.decided_by(), key, rules.time(), rules.operation(),
-                  rules.verdict().allowed);
+  if (!rules.is_unavailable()) {
+    const bool allowed = rules.verdict().allowed;
+    if (update.has_slot) count(view, update.slot_index, hash.identity, allowed);
+    if (!allowed && bans_for_denials(rules.policy())) [[unlikely]]
+      note_denial(binding, rules.policy(), rules.decided_by(), key);
+    try_candidate(binding, rules.decided_by(), key, rules.time(), rules.operation(), allowed);
+  }
   return decision_of(rules, rules.operation().cost, view.clock);
 }
 
@@ -246,6 +279,8 @@ template <class Algorithm, class Time>
   if (!decided) [[unlikely]]
     return decide_with_retries(binding, time_of_retries(time), key, hash, Acquire{cost});
   count(view, index, hash.identity, verdict.allowed);
+  if (!verdict.allowed && bans_for_denials(binding.policy)) [[unlikely]]
+    note_denial(binding, binding.policy, binding.id, key);
   return decision_of(verdict, binding.id, binding.policy.limit, most_at_once(algorithm), cost,
                      view.clock);
 }

@@ -11,13 +11,16 @@
 ///   - Debt is converted as of the change, hop by hop (src/convert.hpp). What is used under the old
 ///     policy lies before that instant, so its horizon is told as of then.
 ///   - The tag changes in the compare-and-swap that stores what the call makes of the key.
+///   - A ban that is over has ended at its own instant, whoever comes by first and when: the key
+///     comes back under the limit that was in force then. A change that was made during the ban is
+///     taken as made at its end, as nothing passed in between.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 
 #include "shm/clock.hpp"
-#include "src/convert.hpp"
+#include "src/carried_debt.hpp"
 #include "src/known_policies.hpp"
 
 namespace rl {
@@ -46,25 +49,76 @@ class Follower {
   [[nodiscard]] Followed follow(std::uint16_t id, std::uint64_t state, std::uint64_t now_ns,
                                 std::uint16_t otherwise) noexcept {
     Followed at{nullptr, id, state, now_ns, false, true};
-    KnownPolicy known = view_.known.find(id, spares_[0]);
+    KnownPolicy known = find(id);
     if (known.is_damaged && id != otherwise) {
       at.id = otherwise;
-      known = view_.known.find(otherwise, spares_[0]);
+      known = find(otherwise);
     }
     at.policy = known.policy;
-    for (std::uint32_t hops = 0; at.policy != nullptr && hops < view_.policies.capacity(); ++hops) {
-      const std::uint16_t next = view_.policies.successor(at.id);
-      if (next == 0) break;
-      // The other spare: the one that we come from may lie in this one.
-      const KnownPolicy successor = view_.known.find(next, spares_[1 - hops % 2]);
-      if (successor.is_damaged) break;
-      if (successor.policy == nullptr) return {nullptr, at.id, state, now_ns};
-      hop(at, next, *successor.policy);
-    }
+    if (at.policy == nullptr) return at;
+    if (at.policy->kind == shm::PolicyKind::ban && BanWord::of(state).is_over(now_ns))
+      come_back(at);
+    follow_changes(at);
+    return at;
+  }
+
+  /// Takes a key out of a ban, before its time is over, or of an allow: to where it stands then. Of
+  /// a ban that is not over yet, the debt counts as of now. Requires a key that is under one.
+  [[nodiscard]] Followed lifted(Followed at) noexcept {
+    come_back(at);
+    follow_changes(at);
     return at;
   }
 
  private:
+  /// Finds a policy in memory that the last one found is not in.
+  [[nodiscard]] KnownPolicy find(std::uint16_t id) noexcept {
+    spare_ = 1 - spare_;
+    return view_.known.find(id, spares_[spare_]);
+  }
+
+  /// Goes from limit to limit. What is none stands for itself: it has no successor.
+  void follow_changes(Followed& at) noexcept {
+    for (std::uint32_t hops = 0; at.policy != nullptr && hops < view_.policies.capacity(); ++hops) {
+      const std::uint16_t next = view_.policies.successor(at.id);
+      if (next == 0 || !is_limit(at.policy->kind)) return;
+      const KnownPolicy successor = find(next);
+      if (successor.is_damaged) return;
+      if (successor.policy == nullptr) {
+        at.policy = nullptr;
+      } else if (is_limit(successor.policy->kind)) {
+        hop(at, next, *successor.policy);
+      } else {
+        return;  // bytes gone wrong
+      }
+    }
+  }
+
+  /// Brings a key back under the limit that its ban or allow stands before: the one that was in
+  /// force when that was over, charged with what was owed as of then. Stays where the limit is
+  /// damaged.
+  void come_back(Followed& at) noexcept {
+    const BanWord word = BanWord::of(at.state);
+    const std::uint64_t over_ns =
+        word.is_for_ever() ? at.now_ns : std::min(word.until_ns(), at.now_ns);
+    std::uint16_t id = at.policy->parent;
+    for (std::uint32_t hops = 0; hops < view_.policies.capacity(); ++hops) {
+      const std::uint16_t next = view_.policies.successor(id);
+      if (next == 0 || date_of(id, at.now_ns) > over_ns) break;
+      id = next;
+    }
+    const KnownPolicy limit = find(id);
+    if (limit.policy == nullptr || !is_limit(limit.policy->kind)) {
+      spare_ = 1 - spare_;  // where the policy is that we stay under
+      return;
+    }
+    at.state = state_owing(limit.policy->parameters, word.owed, over_ns);
+    at.id = id;
+    at.policy = limit.policy;
+    at.has_moved = true;
+    at.is_as_charged = false;
+  }
+
   void hop(Followed& at, std::uint16_t next, const Policy& to) noexcept {
     const std::uint64_t changed_ns = date_of(at.id, at.now_ns);
     const bool keeps = to.spent == Spent::keep && counts_evenly(at.policy->limit.algorithm()) &&
@@ -91,6 +145,7 @@ class Follower {
   const View& view_;
   const Clock& clock_;
   std::optional<Policy> spares_[2];
+  int spare_ = 0;
 };
 
 }  // namespace rl

@@ -1,6 +1,7 @@
 #include <rl/limiter.hpp>
 
 #include "src/decide.hpp"
+#include "src/forget.hpp"
 
 namespace rl {
 namespace {
@@ -131,9 +132,7 @@ bool Limiter::reset(std::string_view key) noexcept {
   if (!binding.stands_alone()) reset_on_trial(binding, key);
   const shm::KeyHash hash = hash_of(binding, key);
   const std::uint64_t index = view.table.find(hash);
-  if (index == view.table.kNowhere) return false;
-  return view.table.free_if(
-      index, [&](shm::SlotWords words) { return shm::is_member_of(words.tag, hash.identity); });
+  return index != view.table.kNowhere && forget(view, index, hash.identity);
 }
 
 Limit Limiter::limit() const {

@@ -5,7 +5,9 @@
 
 #include <variant>
 
+#include "src/ban.hpp"
 #include "src/concurrency.hpp"
+#include "src/conduct.hpp"
 #include "src/fixed_window.hpp"
 #include "src/leaky.hpp"
 #include "src/sliding_window.hpp"
@@ -14,8 +16,8 @@
 
 namespace rl {
 
-using Parameters =
-    std::variant<TokenBucket, LeakyBucket, FixedWindow, SlidingWindow, Concurrency, Unlimited>;
+using Parameters = std::variant<TokenBucket, LeakyBucket, FixedWindow, SlidingWindow, Concurrency,
+                                Unlimited, Ban, Conduct>;
 
 constexpr Verdict acquire(const Parameters& parameters, std::uint64_t state, std::uint64_t now_ns,
                           std::uint64_t cost) noexcept {

@@ -41,7 +41,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "src/verdict.hpp"
+#include "src/ticks.hpp"
 
 namespace rl {
 
@@ -59,15 +59,13 @@ struct Concurrency {
   static constexpr std::uint64_t kLeaseMax = 86'400'000'000'000;
 };
 
-inline constexpr int kTickBits = 26;
-inline constexpr std::uint64_t kTickNs = std::uint64_t{1} << kTickBits;
-
 /// Returns how far `later` lies after `earlier` on a circle of 2^bits ticks.
 constexpr std::uint64_t ticks_from(std::uint64_t earlier, std::uint64_t later, int bits) noexcept {
   return (later - earlier) & ((std::uint64_t{1} << bits) - 1);
 }
 
-enum class WordKind : std::uint8_t { permit, hint, fence, none };
+/// The last is no word of a permit: what is kept of a key's conduct has a slot of its own, too.
+enum class WordKind : std::uint8_t { permit, hint, fence, none, conduct };
 
 constexpr WordKind kind_of(std::uint64_t state) noexcept {
   return state >> 63 != 0 ? WordKind::none : static_cast<WordKind>(state >> 61);

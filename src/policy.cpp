@@ -44,7 +44,20 @@ Parameters without_floor(const Limit& limit, std::uint64_t phase_ns) noexcept {
 
 Parameters parameters_of(const Limit& limit, shm::PolicyKind kind,
                          std::uint64_t phase_ns) noexcept {
-  if (kind == shm::PolicyKind::removed) return Unlimited{};
+  switch (kind) {
+    case shm::PolicyKind::removed:
+    case shm::PolicyKind::allow:
+      return Unlimited{};
+    case shm::PolicyKind::ban:
+      return Ban{};
+    case shm::PolicyKind::conduct:
+      return Conduct{limit.ban_after(), ns_of(limit.ban_within()), ns_of(limit.ban())};
+    case shm::PolicyKind::limit:
+    case shm::PolicyKind::override_:
+    case shm::PolicyKind::candidate:
+    case shm::PolicyKind::asked:
+      break;
+  }
   Parameters parameters = without_floor(limit, phase_ns);
   const auto set_floor = [&](auto& algorithm) {
     if constexpr (requires { algorithm.floor; }) algorithm.floor = limit.floor_calls();

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include <rl/limit.hpp>
+#include <rl/standing.hpp>
 
 #include "shm/policies.hpp"
 #include "src/parameters.hpp"
@@ -18,8 +19,35 @@ struct Policy {
   Limit limit;            ///< of what is no limit itself: the one that it stands for
   shm::PolicyKind kind = shm::PolicyKind::limit;
   Spent spent = Spent::keep;  ///< what becomes of debts under the policies before it
-  std::uint16_t parent = 0;   ///< of a ban or an allow: the policy that the key comes back under
+  /// Of a ban or an allow: the policy that the key comes back under. Of a limit that bans: what it
+  /// keeps of conduct.
+  std::uint16_t parent = 0;
 };
+
+/// How a key under such an entry stands to its policy.
+constexpr Standing standing_of(shm::PolicyKind kind) noexcept {
+  switch (kind) {
+    case shm::PolicyKind::override_:
+      return Standing::override_;
+    case shm::PolicyKind::allow:
+      return Standing::allow;
+    case shm::PolicyKind::ban:
+      return Standing::ban;
+    default:
+      return Standing::none;
+  }
+}
+
+/// Whether keys under such an entry stay there until they are taken out, or their time is over.
+constexpr bool is_standing(shm::PolicyKind kind) noexcept {
+  return standing_of(kind) != Standing::none;
+}
+
+/// Whether such an entry is a limit, which a key can come back under.
+constexpr bool is_limit(shm::PolicyKind kind) noexcept {
+  using enum shm::PolicyKind;
+  return kind == limit || kind == removed || kind == override_;
+}
 
 /// The instants that go into a policy's entry.
 struct PolicyTimes {

@@ -22,8 +22,8 @@ Reservation reserve_by(const Binding& binding, std::string_view key, std::uint64
   CallRules<OwnTime, Reserve> rules(binding, OwnTime{&view.clock},
                                     Reserve{cost, deadline_ns, patience_max_ns});
   Reservation told{decide_by_rules(binding, key, hash_of(binding, key), rules)};
-  if (told.reason == Reason::ok || told.reason == Reason::limited) {
-    told.at = to_instant(rules.operation().at_ns);
+  if (is_by_a_limit(told)) {
+    if (told.retry_after != kNever) told.at = to_instant(rules.operation().at_ns);
   } else if (told.allowed) {  // nothing was charged, so there is no line to stand in
     told.at = to_instant(view.clock.now());
   }
@@ -36,6 +36,13 @@ std::uint64_t ns_of(std::chrono::nanoseconds duration) noexcept {
 
 bool wait_for(const shm::Clock& clock, Instant at, std::chrono::nanoseconds wait) noexcept {
   return shm::wait_until(clock, ns_of(at.time_since_epoch()), ns_of(wait));
+}
+
+/// Whether windows decided: the policy's, or those of an override.
+bool is_by_windows(const View& view, const Decision& told) noexcept {
+  std::optional<Policy> spare;
+  const KnownPolicy known = view.known.find(told.policy, spare);
+  return known.policy != nullptr && counts_by_windows(known.policy->limit.algorithm());
 }
 
 /// Leaves the line again: nobody moves the clock by which its turn would come.
@@ -70,8 +77,9 @@ Decision Limiter::acquire_for(std::string_view key, std::uint64_t cost,
     // Windows have no line: whoever is first when there is room again passes.
     const std::uint64_t at_ns = ns_of(told.at.time_since_epoch());
     const auto wait = to_nanoseconds(at_ns > began ? std::min(at_ns - began, kTimeMax) : 0);
-    const bool may_pass_later = told.reason == Reason::limited && wait > wait.zero() &&
-                                wait <= left && counts_by_windows(binding.policy.limit.algorithm());
+    const bool is_limit = told.reason == Reason::limited || told.reason == Reason::override_;
+    const bool may_pass_later =
+        is_limit && wait > wait.zero() && wait <= left && is_by_windows(*binding.view, told);
     if (!may_pass_later || !wait_for(clock, told.at, wait)) return told;
     // Whatever the clock says, each wait takes something of what is left: there is a last one.
     const std::uint64_t now = clock.now();

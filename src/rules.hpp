@@ -147,6 +147,7 @@ class CallRules {
     // Damaged: nobody can read this debt. Of a newer library: not ours to judge.
     if (at.id == 0) return shm::Standing::idle;
     if (at.policy == nullptr) return shm::Standing::sticky;
+    if (is_standing(at.policy->kind)) return shm::Standing::sticky;
     return standing(at.policy->parameters, at.state);
   }
 

@@ -9,6 +9,7 @@
 #include "shm/counts.hpp"
 #include "src/core.hpp"
 #include "src/follow.hpp"
+#include "src/forget.hpp"
 #include "src/show.hpp"
 
 namespace rl {
@@ -59,27 +60,21 @@ void describe_part(const View& view, std::uint64_t state, KeyInfo& row) {
   row.holder_pid = view.mapping.seats()[seat].pid.load(std::memory_order_relaxed);
 }
 
-/// Tells the slots of permits that are out: their holders have not consumed, they are at work.
-/// Allocates nothing.
-class PermitsOut {
- public:
-  explicit PermitsOut(const View& view) noexcept : view_(view), follower_(view, view.clock) {}
-
-  bool operator()(shm::SlotWords words) noexcept {
-    // After the words were read: by an earlier reading, a permit that was taken since has a lease
-    // that nobody can have begun.
-    const std::uint64_t now = view_.clock.now();
-    if (now == shm::Clock::kNoTime) return true;
-    const Followed at = follower_.follow(shm::policy_of(words.tag), words.state, now, 0);
-    if (at.policy == nullptr) return false;
-    const auto* const permits = std::get_if<Concurrency>(&at.policy->parameters);
-    return permits != nullptr && !is_idle(*permits, at.state, now);
-  }
-
- private:
-  const View& view_;
-  Follower<View, shm::Clock> follower_;
-};
+/// What there is to say of a key that stands apart from its policy.
+void describe_standing(const View& view, const Policy& policy, std::uint64_t state, KeyInfo& row) {
+  row.standing = standing_of(policy.kind);
+  if (row.standing == Standing::none) return;
+  row.idle = false;  // it stays
+  std::optional<Policy> spare;
+  const Policy* limit = &policy;
+  if (row.standing != Standing::override_) limit = view.known.find(policy.parent, spare).policy;
+  if (limit != nullptr && limit->kind == shm::PolicyKind::override_) row.own_limit = limit->limit;
+  if (row.standing == Standing::allow) row.limit = row.remaining = 0;  // nothing is counted
+  if (row.standing != Standing::ban) return;
+  const BanWord word = BanWord::of(state);
+  row.until = word.is_for_ever() ? Instant::max() : Instant(to_shown(word.until_ns()));
+  row.ban_level = word.level;
+}
 
 KeyInfo describe(const View& view, PolicyNames& names, std::uint64_t index, shm::SlotWords words,
                  std::uint64_t now) {
@@ -106,6 +101,8 @@ KeyInfo describe(const View& view, PolicyNames& names, std::uint64_t index, shm:
     row.idle = verdict.reset_after_ns == 0;
     if (std::holds_alternative<Concurrency>(parameters)) describe_part(view, at.state, row);
     if (at.policy->kind == shm::PolicyKind::candidate) row.part = SlotPart::candidate;
+    if (std::holds_alternative<Conduct>(parameters)) row.part = SlotPart::conduct;
+    describe_standing(view, *at.policy, at.state, row);
   }
   return row;
 }
@@ -289,13 +286,8 @@ std::uint64_t Segment::reset_all() {
     throw Error(Errc::read_only,
                 fmt::format("{}: opened for reading; open it for writing", path()));
   }
-  PermitsOut is_out(view);
   std::uint64_t freed = 0;
-  for (std::uint64_t i = 0; i < view.table.slot_count(); ++i) {
-    const bool is_freed = view.table.free_if(
-        i, [&](shm::SlotWords words) { return shm::is_member(words.tag) && !is_out(words); });
-    freed += is_freed ? 1U : 0U;
-  }
+  for (std::uint64_t i = 0; i < view.table.slot_count(); ++i) freed += forget(view, i, 0) ? 1U : 0U;
   return freed;
 }
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "src/change.hpp"
+#include "src/journal.hpp"
 #include "src/show.hpp"
 #include "src/trial.hpp"
 
@@ -48,6 +49,12 @@ void add_what_was_asked(const View& view, std::vector<PolicyInfo>& all) {
     }
     return false;
   });
+}
+
+/// Returns the text of the limit in force under a name; empty when there is none.
+std::string limit_in_force(const View& view, std::string_view name) {
+  const PolicyInfo info = describe(view, policy_in_force(view, name));
+  return info.limit ? info.limit->to_string() : "";
 }
 
 }  // namespace
@@ -99,12 +106,20 @@ std::vector<PolicyInfo> Segment::history() const {
 }
 
 void Segment::set_policy(std::string_view policy, const Limit& limit, Spent spent) {
-  (void)change_policy({core_->view(), path()}, policy, limit, spent);
+  const View& view = core_->view();
+  const std::string before = limit_in_force(view, policy);
+  const std::uint16_t was = policy_in_force(view, policy);
+  if (change_policy({view, path()}, policy, limit, spent) == was) return;
+  note_change(view, {Change::policy_set, policy, {}, before, limit.to_string(), {}});
 }
 
 bool Segment::remove_policy(std::string_view policy) {
   shm::PolicyTable::check_name(policy);
-  return rl::remove_policy({core_->view(), path()}, policy);
+  const View& view = core_->view();
+  const std::string before = limit_in_force(view, policy);
+  if (!rl::remove_policy({view, path()}, policy)) return false;
+  note_change(view, {.change = Change::policy_removed, .policy = policy, .before = before});
+  return true;
 }
 
 bool Segment::switch_limits(bool on) {
@@ -118,6 +133,7 @@ bool Segment::switch_limits(bool on) {
     if ((was == 0) == on) return false;
   } while (
       !off.compare_exchange_weak(was, now, std::memory_order_release, std::memory_order_relaxed));
+  note_change(view, {.change = on ? Change::limits_on : Change::limits_off});
   return true;
 }
 

@@ -180,14 +180,6 @@ TEST_CASE("a_limit_that_is_refused_makes_nothing") {
   CHECK(Segment::open(segment.name()).policies().size() == 2);
 }
 
-TEST_CASE("what_is_held_in_a_policy_and_does_not_act_yet_is_said") {
-  const Made segment;
-  const Ran ran =
-      rlctl({"policy", "set", segment.name(), "api", "1/h shadow ban_after=2/m ban=1m"});
-  CHECK(ran.exit_code == 0);
-  CHECK(ran.err.find("ban_after is not acted upon yet: policy api bans nobody") != ran.err.npos);
-}
-
 TEST_CASE("the_name_of_a_list_stands_for_all_of_its_limits_in_list_too") {
   const Made segment;
   segment.policy("s", "5/s, 9/h");
@@ -573,7 +565,8 @@ TEST_CASE("explain_says_what_the_options_of_a_limit_do") {
   for (const char* line :
        {"floor       20 %: calls of low priority leave 2 of 7 to the others\n",
         "shadow      it watches only: what it would deny passes, and is counted\n",
-        "ban         for 1 h after 20 denials in 1.5 min; not acted upon yet: nobody is banned\n"})
+        "ban         for 1 h after 20 denials in 1.5 min; each further one "
+        "twice as long, up to 2.7 d\n"})
     CHECK_MESSAGE(text.out.find(line) != text.out.npos, text.out);
   const Ran json = rlctl({"explain", limit, "--json"});
   CHECK(json.exit_code == 0);

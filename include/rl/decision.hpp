@@ -17,8 +17,8 @@ enum class Reason : std::uint8_t {
   ok,           ///< allowed by the limit
   limited,      ///< denied: come back after retry_after
   never,        ///< denied: the cost is above what may pass at once, no waiting helps
-  banned,       ///< denied: the key is banned (not given yet)
-  override_,    ///< decided by an override of this key (not given yet)
+  banned,       ///< denied: the key is banned (a charge is counted all the same)
+  override_,    ///< decided, either way, by an override of this key, or as it is on the allow-list
   shadow,       ///< allowed, though the limit would deny: the policy only watches
   full,         ///< the key found no room in the table; the policy's when_full decided
   unavailable,  ///< the segment cannot be used; of Segment::open_or, and allowed: nothing counted it
@@ -38,7 +38,8 @@ struct [[nodiscard]] Decision {
   Reason reason = Reason::invalid;
   /// The id of the policy that decided: see Segment::policies().
   std::uint16_t policy = 0;
-  /// The most that may pass at once (Limit::burst); of a call of low priority, that less the floor.
+  /// The most that may pass at once (Limit::burst); of a call of low priority, that less the floor;
+  /// 0 of a key that is banned or on the allow-list.
   std::uint64_t limit = 0;
   /// How much of that is left now, after this call.
   std::uint64_t remaining = 0;

@@ -82,8 +82,11 @@ inline constexpr std::chrono::nanoseconds kUsualLease = std::chrono::seconds(30)
 ///
 /// Floor: calls of low priority leave that share of what may pass at once to the others (Priority
 /// in rl/limiter.hpp). Shadow: the policy only watches; what it would deny passes with
-/// Reason::shadow, uncharged. Ban: a key that is denied so often in such a time is banned for a
-/// while; held in the policy, and not acted upon yet.
+/// Reason::shadow, uncharged. Ban: the key whose ban_after-th denial comes
+/// within that time, counted from the first of them, is banned for so long; each further ban is
+/// twice as long as the last, up to 64 x ban. That is forgotten when 64 x ban has passed since the
+/// last ban was over and since denials were counted last. A policy that only watches bans nobody.
+/// Where the table has no room to count a key's denials without an eviction, it is not banned.
 ///
 /// Errors: every function that makes a Limit throws Error (bad_limit) for one that is not
 /// representable: a count or burst of 0, a period that is not whole milliseconds, an interval whose
@@ -124,8 +127,8 @@ class RL_EXPORT Limit {
   [[nodiscard]] Limit floor(std::uint64_t percent) const;
   /// Returns this limit as one that only watches, or as one that denies.
   [[nodiscard]] Limit shadow(bool watches) const;
-  /// Returns this limit with a ban of `length` for a key that is denied n times within a time. Not
-  /// acted upon yet: nobody is banned. Errors: a concurrency limit has none.
+  /// Returns this limit with a ban of `length` for a key that is denied n times within a time, as above.
+  /// Errors: a concurrency limit has none.
   [[nodiscard]] Limit ban_after(std::uint64_t n, std::chrono::nanoseconds within,
                                 std::chrono::nanoseconds length) const;
 

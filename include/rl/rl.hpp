@@ -20,6 +20,7 @@
 #include <rl/limits.hpp>
 #include <rl/permit.hpp>
 #include <rl/segment.hpp>
+#include <rl/standing.hpp>
 #include <rl/time.hpp>
 #include <rl/version.hpp>
 

@@ -19,12 +19,14 @@
 #include <rl/limiter.hpp>
 #include <rl/limiters.hpp>
 #include <rl/limits.hpp>
+#include <rl/standing.hpp>
 #include <rl/time.hpp>
 
 namespace rl {
 
 class Dump;
 class SegmentCore;
+struct StandingChange;
 
 /// How a segment is made. What is not said has a default that suits a web server.
 struct SegmentOptions {
@@ -109,9 +111,10 @@ struct Comparison {
 };
 
 /// What a slot holds. Under a concurrency limit a key has one for each permit that is out or was,
-/// one that makes denials cheap, and one for its fencing number; under any other just one, and
-/// another that says what it has used of a candidate.
-enum class SlotPart : std::uint8_t { key, permit, hint, fence, candidate };
+/// one that makes denials cheap, and one for its fencing number; under any other just one, another
+/// that says what it has used of a candidate, and one for how often it was denied
+/// (Limit::ban_after).
+enum class SlotPart : std::uint8_t { key, permit, hint, fence, candidate, conduct };
 
 /// One key of a segment, or a part of one.
 struct KeyInfo {
@@ -129,6 +132,10 @@ struct KeyInfo {
   /// Of a permit that is out: its process, by the id that it has in its own namespace; 0 when
   /// nobody knows any more.
   std::uint32_t holder_pid = 0;
+  Standing standing = Standing::none;  ///< how the key stands to its policy
+  Instant until{};                     ///< of a ban; Instant::max() for ever
+  std::uint32_t ban_level = 0;         ///< of a ban for denials: how many there were in a row
+  std::optional<Limit> own_limit;      ///< of an override, also while the key is banned or allowed
 };
 
 /// A handle on a segment: a file of atomic words in shared memory that many processes map.
@@ -232,6 +239,40 @@ class RL_EXPORT Segment {
   /// (SegmentInfo::off_allowed). Returns whether that changed anything. Errors: read_only.
   bool switch_limits(bool on);
 
+  /// Puts one key under a limit of its own, until unset_override(), whatever becomes of the policy's
+  /// limit. What it has used is converted as by Spent::keep. The key of a ban or of the allow-list
+  /// comes back under that limit. Returns whether that changed anything.
+  ///
+  /// Errors, of this and all below: unknown_policy; bad_limit for permits; read_only; bad_option for
+  /// an empty key; too_many when 8 of the 16 slots that the key could have are taken by what stays,
+  /// or the policy entries are used up (each limit takes one, however many keys are under it);
+  /// no_space when the table has no room for the key. Progress: of a process that is killed in the
+  /// middle the change is made or not; it may miss in the journal. Accuracy: in force at the next
+  /// call of every process. Overrides, bans and allowed keys are never evicted.
+  bool set_override(std::string_view policy, std::string_view key, const Limit& limit);
+  bool unset_override(std::string_view policy, std::string_view key);
+  /// Denies all calls of one key for `length` (kNever: for ever), rounded up to 67 ms; of two bans
+  /// the one that ends later holds. When it is over the key comes back under the limit, or the
+  /// override, that it was under, with the debt that it would have by then; a change of the limit
+  /// that was made meanwhile is taken as made then. A key that is charged while it is banned owes
+  /// that on top. Returns whether that changed anything. Errors: also bad_option for a length that is
+  /// not positive or above 73 years, and for a key on the allow-list.
+  bool ban(std::string_view policy, std::string_view key, std::chrono::nanoseconds length,
+           std::string_view reason = {});
+  /// Ends a ban, and forgets the denials that led to it. What the key owes is what it would have owed
+  /// at the end of the ban (of one for ever, what it owed at its beginning), so a key may gain what
+  /// passes at once.
+  bool unban(std::string_view policy, std::string_view key);
+  /// Lets all calls of one key pass, and counts none of them, until disallow(): then the key owes
+  /// what is left of its debt of before. Ends a ban.
+  bool allow(std::string_view policy, std::string_view key, std::string_view reason = {});
+  bool disallow(std::string_view policy, std::string_view key);
+  /// Lists the keys that stand apart; reads the whole table. Accuracy: as for_each_key.
+  [[nodiscard]] std::vector<StandingInfo> standings() const;
+  /// Lists what was changed by hand, the oldest first: the last 256 changes of policies, overrides,
+  /// bans, the allow-list and the switch. Advisory: a change of a process that was killed may miss.
+  [[nodiscard]] std::vector<JournalInfo> journal() const;
+
   /// Returns the segment's time.
   ///
   /// Progress: no system call on the TSC. Accuracy: all processes of the segment agree to within
@@ -253,7 +294,7 @@ class RL_EXPORT Segment {
   /// limit it finds the hint, if there is one, and no permit: ask Limiter::peek_permit.
   [[nodiscard]] std::optional<KeyInfo> find(std::string_view policy, std::string_view key) const;
   /// Forgets what all keys have consumed; returns how many were forgotten. Permits that are out
-  /// stay.
+  /// stay; so do overrides, bans and allowed keys.
   std::uint64_t reset_all();
 
   /// Says whether, since when and why this process goes on without the segment, and how many calls
@@ -267,6 +308,8 @@ class RL_EXPORT Segment {
   friend class Dump;
   explicit Segment(std::shared_ptr<SegmentCore> core) noexcept : core_(std::move(core)) {}
   void add_rest(std::string_view policy, std::vector<Limiter>& all);
+  bool change_standing_of(std::string_view policy, std::string_view key,
+                          const StandingChange& change, std::string_view reason);
   std::shared_ptr<SegmentCore> core_;
 };
 

@@ -7,7 +7,9 @@
 
 #include <cstring>
 #include <functional>
+#include <random>
 
+#include "shm/journal.hpp"
 #include "tests/hostile/forge.hpp"
 #include "tests/hostile/trials.hpp"
 
@@ -291,6 +293,75 @@ TEST_CASE("SP_clocks_and_states_at_the_ends_of_time_make_no_decision_leave_its_r
   }
   const Outcomes outcomes = run_trials(trials);
   MESSAGE("clocks: " << outcomes.text());
+  CHECK(outcomes.worked == trials.size());
+}
+
+TEST_CASE("SP_keys_that_stand_apart_with_any_word_under_any_entry_are_asked_and_listed") {
+  const CleanUp clean_up;
+  std::mt19937_64 random(test::seed());
+  INFO("RL_TEST_SEED=" << test::seed());
+  const std::uint64_t kWords[] = {0,
+                                  (std::uint64_t{1} << 63) - 1,
+                                  kMost,
+                                  std::uint64_t{1} << 62,
+                                  random(),
+                                  random() >> 1,
+                                  random() >> 30};
+  const std::uint32_t kParents[] = {0, 1, 2, 3, 4, 8, 9, 65'535};
+  std::vector<Trial> trials;
+  // The last is of a library to come.
+  for (std::uint16_t kind = 1; kind <= 8; ++kind) {
+    for (const std::uint32_t parent : kParents) {
+      for (const std::uint64_t word : kWords) {
+        const std::string name = "kind " + std::to_string(kind) + ", parent " +
+                                 std::to_string(parent) + ", word " + std::to_string(word);
+        const std::uint64_t next = random() % 4 == 0 ? random() % 5 : 0;
+        trial_for(trials, name, {}, [=](Forged& forged) {
+          for (const std::uint32_t id : {2U, 3U}) {  // one may be the other's parent
+            forged.policy(id).constants.kind = static_cast<shm::PolicyKind>(kind);
+            forged.policy(id).constants.parent = parent;
+            forged.policy(id).links.store(next, kRelaxed);
+          }
+          for (std::uint64_t i = 0; i < forged.table().slot_count(); ++i) {
+            const shm::SlotWords was = forged.slot(i).words();
+            if (shm::is_member(was.tag) && shm::policy_of(was.tag) != 1)
+              forged.slot(i).compare_exchange(was, {was.tag, word});
+          }
+        });
+      }
+    }
+  }
+  const Outcomes outcomes = run_trials(trials);
+  MESSAGE("keys that stand apart: " << outcomes.text());
+  CHECK(outcomes.worked == trials.size());
+}
+
+TEST_CASE("SP_a_journal_of_any_bytes_is_read") {
+  const CleanUp clean_up;
+  std::mt19937_64 random(test::seed());
+  INFO("RL_TEST_SEED=" << test::seed());
+  std::vector<Trial> trials;
+  for (const bool fits : {false, true}) {
+    for (int round = 0; round < 20; ++round) {
+      const std::uint64_t seed = random();
+      trial_for(trials, "journal " + std::to_string(seed), {}, [=](Forged& forged) {
+        std::mt19937_64 bytes(seed);
+        for (std::uint64_t i = 0; i < shm::kJournalRecords; ++i) {
+          shm::JournalImage image;
+          std::uint64_t words[sizeof image / 8];
+          for (std::uint64_t& word : words) word = bytes();
+          std::memcpy(&image, words, sizeof image);
+          const shm::Hasher hasher(forged.header().constants.secret);
+          if (fits) image.checksum = hasher(&image.number, sizeof image - 8).low;
+          const auto at = forged.geometry().journal_offset + i * sizeof image;
+          std::memcpy(forged.bytes().data() + at, &image, sizeof image);
+        }
+        forged.header().journal_next.store(bytes(), kRelaxed);
+      });
+    }
+  }
+  const Outcomes outcomes = run_trials(trials);
+  MESSAGE("journals: " << outcomes.text());
   CHECK(outcomes.worked == trials.size());
 }
 

@@ -139,10 +139,10 @@ Says says(Reason reason) {
       return Says::passes;
     case Reason::limited:
     case Reason::never:
-    case Reason::banned:
     case Reason::unavailable:
     case Reason::invalid:
       return Says::fails;
+    case Reason::banned:  // a charge is counted
     case Reason::override_:
     case Reason::full:
       return Says::either;
@@ -215,6 +215,16 @@ void use_policies(Segment& segment) {
     demand(limiters.limits().size() == limiters.size(), "a list of another length than its limits");
   });
   (void)attempt([&] { (void)segment.limiter(std::string(64, 'n'), Limit::per_second(1)); });
+  for (const std::string_view name : kPolicyNames) {
+    (void)attempt([&] { (void)segment.ban(name, key_text(0), nanoseconds(1), "because"); });
+    (void)attempt([&] { (void)segment.set_override(name, key_text(1), Limit::per_second(3)); });
+    (void)attempt([&] { (void)segment.allow(name, key_text(2)); });
+    for (int i = 0; i < kKeys; ++i) {
+      (void)attempt([&] { (void)segment.unset_override(name, key_text(i)); });
+      (void)attempt([&] { (void)segment.unban(name, key_text(i)); });
+      (void)attempt([&] { (void)segment.disallow(name, key_text(i)); });
+    }
+  }
 }
 
 /// What is written of any segment can be read.
@@ -247,6 +257,11 @@ void look(const Segment& segment) {
     demand(!row.key || row.key->size() <= shm::kLabelTextBytes, "a row: a label too long");
   });
   demand(rows <= info.slots, "more rows than slots");
+  demand(segment.standings().size() <= info.slots, "more keys stand apart than there are slots");
+  const std::vector<JournalInfo> journal = segment.journal();
+  demand(journal.size() <= shm::kJournalRecords, "a journal longer than its room");
+  for (const JournalInfo& change : journal)
+    demand(change.key.size() + change.reason.size() <= 216, "a record longer than its room");
   for (const std::string_view name : kPolicyNames) {
     for (int i = 0; i < kKeys; ++i) (void)segment.find(name, key_text(i));
   }

@@ -57,6 +57,8 @@ constexpr std::array<Spec, kArgCount> kSpecs{{
     {"--create", "", "make the segment, by default as the one that was dumped"},
     {"--partial", "", "leave keys out whose text is not known whole and that cannot be placed"},
     {"--any-owner", "", "trust a segment whose owner is neither this user nor root"},
+    {"--for", "DURATION", "how long the ban lasts, such as 10m; or: ever"},
+    {"--reason", "TEXT", "why, for whoever looks later"},
     {"--seconds", "N", "how long to take, about (10)"},
     {"--seed", "N", "repeat the random choices of a run that printed this (a fresh one)"},
     {"--json", "", "print JSON, one object a line"},
@@ -157,10 +159,15 @@ class Parser {
     added_.push_back(std::move(added));
   }
 
+  static std::string_view about_group(std::string_view name) {
+    return name == "override" ? "override set, unset, list: single keys with a limit of their own"
+                              : "policy set, policy list: the limits of a segment";
+  }
+
   CLI::App* group(const std::string& name) {
     CLI::App*& app = groups_[name];
     if (app == nullptr) {
-      app = app_.add_subcommand(name, "The limits of a segment: policy list, policy set, ...");
+      app = app_.add_subcommand(name, std::string(about_group(name)));
       app->require_subcommand(0, 1)->group("Verbs")->footer("");
     }
     return app;

@@ -43,6 +43,8 @@ enum class Arg : std::uint8_t {
   create_new,
   partial,
   any_owner,
+  for_,
+  reason,
   seconds,
   seed,
   json,

@@ -27,6 +27,8 @@ inline Segment open_to_write(const Arguments& arguments) {
 
 /// Returns how a segment is to be made; what the command line does not say is as in `otherwise`.
 SegmentOptions creation_options(const Arguments& arguments, SegmentOptions otherwise = {});
+/// Returns the key, given as KEY or in a file. Errors: Error (bad_option).
+std::string key_of(const Arguments& arguments);
 
 /// Returns "2 processes are".
 inline std::string processes_are(std::uint32_t count) {

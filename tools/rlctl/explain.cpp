@@ -173,11 +173,12 @@ Pairs options(const Limit& limit) {
   if (limit.shadow())
     pairs.emplace_back("shadow", "it watches only: what it would deny passes, and is counted");
   if (limit.ban_after() != 0) {
-    pairs.emplace_back("ban",
-                       fmt::format("for {} after {} denials in {}; not acted upon yet: nobody is "
-                                   "banned",
-                                   human_duration(limit.ban()), limit.ban_after(),
-                                   human_duration(limit.ban_within())));
+    pairs.emplace_back(
+        "ban", fmt::format("for {} after {} denials in {}; each further one twice as long, "
+                           "up to {}",
+                           human_duration(limit.ban()), limit.ban_after(),
+                           human_duration(limit.ban_within()),
+                           human_duration(64 * std::min(limit.ban(), nanoseconds::max() / 64))));
   }
   return pairs;
 }

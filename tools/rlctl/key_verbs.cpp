@@ -41,24 +41,6 @@ std::string read_whole(const std::string& file) {
   }
 }
 
-std::string key_of(const Arguments& arguments) {
-  const bool from_file = arguments.has(Arg::key_file);
-  if (from_file == arguments.has(Arg::key)) {
-    throw Error(Errc::bad_option,
-                from_file ? "both a KEY and --key-file are given; keep one"
-                          : "no key is given; give KEY, or --key-file FILE (- for standard input)");
-  }
-  std::string key =
-      from_file ? read_whole(arguments.text(Arg::key_file)) : arguments.text(Arg::key);
-  if (key.empty()) {
-    throw Error(Errc::bad_option, from_file ? fmt::format("--key-file {}: it is empty; a key has "
-                                                          "at least one byte",
-                                                          arguments.text(Arg::key_file))
-                                            : "the key is empty; a key has at least one byte");
-  }
-  return key;
-}
-
 /// Prints what `policy` decided, which is named as `by` where it is one of several. Returns the
 /// exit code.
 int answer(const Arguments& arguments, const Decision& decision, std::uint64_t cost,
@@ -102,13 +84,18 @@ std::uint64_t cost_of(const Arguments& arguments) {
 class LimitTexts {
  public:
   explicit LimitTexts(const Segment& segment) : segment_(segment) {}
-  const std::string& operator[](std::uint16_t id) {
-    const auto [at, is_new] = texts_.try_emplace(id);
+  /// Of a key with an override, that; of one that is banned or allowed, the policy's by its name.
+  std::string operator[](const KeyInfo& row) {
+    if (row.own_limit) return row.own_limit->to_string();
+    const auto [at, is_new] = texts_.try_emplace(row.policy_id);
     if (is_new && walks_left_ > 0) {
       --walks_left_;
       for (const PolicyInfo& policy : segment_.policies()) {
-        if (policy.limit) texts_[policy.id] = policy.limit->to_string();
         if (policy.candidate) texts_[policy.candidate_id] = policy.candidate->to_string();
+        if (!policy.limit) continue;
+        texts_[policy.id] = policy.limit->to_string();
+        if (policy.name == row.policy && row.standing != Standing::none)
+          at->second = policy.limit->to_string();
       }
     }
     return at->second;
@@ -237,6 +224,7 @@ KeyRow row_of(const Segment& segment, const std::string& policy, const Limiter& 
   const Limit limit = limiter.limit();
   const auto found = segment.find(policy, key);
   KeyRow row{found ? *found : never_seen(policy, key, limit, labels), limit.to_string()};
+  if (row.key.own_limit) row.policy_limit = row.key.own_limit->to_string();
   if (gives_permits(limiter)) {  // all of the key's, not the slot that has its own name
     const Decision seen = limiter.peek_permit(key);
     row.key.part = SlotPart::key;
@@ -248,6 +236,24 @@ KeyRow row_of(const Segment& segment, const std::string& policy, const Limiter& 
 }
 
 }  // namespace
+
+std::string key_of(const Arguments& arguments) {
+  const bool from_file = arguments.has(Arg::key_file);
+  if (from_file == arguments.has(Arg::key)) {
+    throw Error(Errc::bad_option,
+                from_file ? "both a KEY and --key-file are given; keep one"
+                          : "no key is given; give KEY, or --key-file FILE (- for standard input)");
+  }
+  std::string key =
+      from_file ? read_whole(arguments.text(Arg::key_file)) : arguments.text(Arg::key);
+  if (key.empty()) {
+    throw Error(Errc::bad_option, from_file ? fmt::format("--key-file {}: it is empty; a key has "
+                                                          "at least one byte",
+                                                          arguments.text(Arg::key_file))
+                                            : "the key is empty; a key has at least one byte");
+  }
+  return key;
+}
 
 int acquire(const Arguments& arguments) {
   const std::string key = key_of(arguments);
@@ -295,7 +301,7 @@ int list(const Arguments& arguments) {
     const std::vector<KeyInfo> rows = first_rows(segment, filter, before, most);
     put_rows<KeyRow>(
         [&](const auto& visit) {
-          for (const KeyInfo& row : rows) visit({row, limits[row.policy_id]});
+          for (const KeyInfo& row : rows) visit({row, limits[row]});
         },
         json, info);
     return 0;
@@ -306,7 +312,7 @@ int list(const Arguments& arguments) {
         segment.for_each_key([&](const KeyInfo& row) {
           if (left == 0 || !filter.takes(row)) return;
           --left;
-          visit({row, limits[row.policy_id]});
+          visit({row, limits[row]});
         });
       },
       json, info);

@@ -8,14 +8,6 @@
 namespace rl::ctl {
 namespace {
 
-/// What a limit promises and nothing does yet, so that nobody relies on it.
-void warn_of_what_does_not_act(const std::string& name, const Limits& limits) {
-  for (const Limit& limit : limits) {
-    if (limit.ban_after() != 0)
-      complain(fmt::format("ban_after is not acted upon yet: policy {} bans nobody", escape(name)));
-  }
-}
-
 /// Returns the policies in force that a name stands for: its limit, or those of its list.
 std::vector<PolicyInfo> policies_of(const Segment& segment, const std::string& name) {
   const std::vector<PolicyInfo> all = segment.policies();
@@ -72,7 +64,6 @@ int policy_set(const Arguments& arguments) {
   Segment segment = open_to_write(arguments);
   const std::vector<PolicyInfo> before = policies_of(segment, name);
   segment.set_policy(name, wanted, spent);
-  warn_of_what_does_not_act(name, wanted);
   say_what_is(arguments, segment, before);
   return 0;
 }

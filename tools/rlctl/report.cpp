@@ -49,11 +49,14 @@ std::string_view name_of(SlotPart part) {
       return "fence";
     case SlotPart::candidate:
       return "candidate";
+    case SlotPart::conduct:
+      return "conduct";
   }
   return "key";
 }
 
 std::string state_of(const KeyInfo& key) {
+  if (key.standing != Standing::none) return std::string(to_string(key.standing));
   std::string state = key.idle ? "idle" : "live";
   if (key.part != SlotPart::key) state += fmt::format(" {}", name_of(key.part));
   if (key.holder_pid != 0) state += fmt::format(" of process {}", key.holder_pid);
@@ -134,6 +137,9 @@ std::string text_of(const Decision& d, std::string_view by, std::string_view ask
   const std::string verdict = verdict_of(d, by, asked);
   if (d.reason == Reason::off)
     return fmt::format("{}: no limit is in force, and nothing is charged\n", verdict);
+  // Nothing is counted of a key that is banned or on the allow-list.
+  if (d.limit == 0 && (d.reason == Reason::banned || d.reason == Reason::override_))
+    return verdict + '\n';
   const std::string of = by.empty() || !d.allowed ? "" : fmt::format(" of {}", escape(by));
   return fmt::format("{}: {} of {} left{}, full {}{}\n", verdict, d.remaining, d.limit, of,
                      d.reset_after.count() > 0 ? "in " : "", full_in(d.reset_after));
@@ -225,6 +231,7 @@ Json json_of(const KeyRow& row) {
   object["idle"] = key.idle;
   if (key.part != SlotPart::key) object["part"] = name_of(key.part);
   if (key.holder_pid != 0) object["holder_pid"] = key.holder_pid;
+  if (key.standing != Standing::none) object["standing"] = to_string(key.standing);
   return object;
 }
 

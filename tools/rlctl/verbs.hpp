@@ -37,6 +37,17 @@ int reset(const Arguments& arguments);
 // State that lasts: dump_verbs.cpp
 int dump(const Arguments& arguments);
 int load(const Arguments& arguments);
+// Keys that stand apart: standing_verbs.cpp
+int override_set(const Arguments& arguments);
+int override_unset(const Arguments& arguments);
+int override_list(const Arguments& arguments);
+int ban(const Arguments& arguments);
+int unban(const Arguments& arguments);
+int bans(const Arguments& arguments);
+int allow(const Arguments& arguments);
+int disallow(const Arguments& arguments);
+int allows(const Arguments& arguments);
+int history(const Arguments& arguments);
 
 // The machine: selftest_verb.cpp
 int selftest(const Arguments& arguments);

@@ -1,0 +1,246 @@
+#include <algorithm>
+#include <tuple>
+
+#include "tools/rlctl/common.hpp"
+#include "tools/rlctl/report.hpp"
+#include "tools/rlctl/verbs.hpp"
+
+namespace rl::ctl {
+namespace {
+
+/// A key that stands apart, as of an instant.
+struct StandingRow {
+  StandingInfo info;
+  Instant now;
+};
+
+bool is_for_ever(const StandingRow& row) {
+  return row.info.until == Instant::max();
+}
+
+/// Returns "override 1k/s", "banned for 9 min more" or "allowed", and what comes after that.
+std::string text_of_standing(const StandingRow& row) {
+  const StandingInfo& info = row.info;
+  const std::string limit = info.limit ? info.limit->to_string() : "";
+  if (info.standing == Standing::override_) return fmt::format("override {}", limit);
+  std::string text(to_string(info.standing));
+  if (info.standing == Standing::ban) {
+    text += is_for_ever(row) ? " for ever"
+                             : fmt::format(" for {} more", human_duration(info.until - row.now));
+  }
+  if (!limit.empty()) text += fmt::format(", then override {}", limit);
+  return text;
+}
+
+std::string text_of_key(const StandingInfo& info) {
+  if (!info.key) return "(unknown)";
+  return escape(*info.key) + (info.key_truncated ? "..." : "");
+}
+
+Json json_of(const StandingRow& row) {
+  const StandingInfo& info = row.info;
+  Json object{
+      {"policy", escape(info.policy)},
+      {"key", info.key ? Json(escape(*info.key)) : Json(nullptr)},
+  };
+  if (info.key_truncated) object["key_truncated"] = true;
+  object["standing"] = to_string(info.standing);
+  if (info.limit) object["override"] = info.limit->to_string();
+  if (info.standing == Standing::ban) {
+    object["left_ns"] = is_for_ever(row) ? Json(nullptr) : Json((info.until - row.now).count());
+    object["level"] = info.level;
+  }
+  if (info.change) {
+    object["since"] = iso_time(info.change->when);
+    object["uid"] = info.change->uid;
+    object["reason"] = escape(info.change->reason);
+  }
+  return object;
+}
+
+Cells cells_of(const StandingRow& row) {
+  const auto& change = row.info.change;
+  return {escape(row.info.policy),
+          text_of_key(row.info),
+          text_of_standing(row),
+          change ? iso_time(change->when) : "?",
+          change ? fmt::format("{}", change->uid) : "?",
+          change ? escape(change->reason) : ""};
+}
+
+Table table_for(const StandingRow*) {
+  return Table({{"policy", Table::left},
+                {"key", Table::left},
+                {"standing", Table::left},
+                {"since", Table::left},
+                {"uid", Table::right},
+                {"reason", Table::left}});
+}
+
+/// A change that somebody made.
+struct ChangeRow {
+  JournalInfo info;
+};
+
+Json json_of(const ChangeRow& row) {
+  const JournalInfo& info = row.info;
+  Json object{
+      {"number", info.number},
+      {"when", iso_time(info.when)},
+      {"uid", info.uid},
+      {"pid", info.pid},
+      {"change", to_string(info.change)},
+      {"policy", escape(info.policy)},
+      {"key", escape(info.key)},
+      {"before", escape(info.before)},
+      {"after", escape(info.after)},
+      {"reason", escape(info.reason)},
+  };
+  if (info.cut) object["cut"] = true;
+  return object;
+}
+
+Cells cells_of(const ChangeRow& row) {
+  const JournalInfo& info = row.info;
+  return {iso_time(info.when),
+          fmt::format("{}", info.uid),
+          fmt::format("{}", info.pid),
+          std::string(to_string(info.change)),
+          escape(info.policy),
+          escape(info.key),
+          escape(info.before),
+          escape(info.after),
+          escape(info.reason) + (info.cut ? " (cut)" : "")};
+}
+
+Table table_for(const ChangeRow*) {
+  return Table({{"when", Table::left},
+                {"uid", Table::right},
+                {"pid", Table::right},
+                {"change", Table::left},
+                {"policy", Table::left},
+                {"key", Table::left},
+                {"before", Table::left},
+                {"after", Table::left},
+                {"reason", Table::left}});
+}
+
+/// Says what was done. Returns the exit code: 0, or 1 where there was nothing to do.
+int tell(const Arguments& arguments, bool changed, std::string_view done,
+         std::string_view not_done) {
+  if (arguments.has(Arg::json)) {
+    put_json(Json{{"changed", changed}});
+  } else {
+    put(fmt::format("{}\n", changed ? done : not_done));
+  }
+  return changed ? 0 : 1;
+}
+
+std::chrono::nanoseconds length_of(const Arguments& arguments) {
+  if (!arguments.has(Arg::for_)) {
+    throw Error(Errc::bad_option,
+                "how long the ban lasts is not said; give --for 10m, or --for ever");
+  }
+  const std::string& text = arguments.text(Arg::for_);
+  return text == "ever" ? kNever : parse_duration(spelling(Arg::for_), text);
+}
+
+int list_of(const Arguments& arguments, Standing standing) {
+  Segment segment = open_to_read(arguments);
+  const Instant now = segment.now();
+  std::vector<StandingRow> rows;
+  for (StandingInfo& info : segment.standings()) {
+    const bool is_asked =
+        info.standing == standing || (standing == Standing::override_ && info.limit.has_value());
+    if (is_asked) rows.push_back({std::move(info), now});
+  }
+  std::sort(rows.begin(), rows.end(), [](const StandingRow& a, const StandingRow& b) {
+    return std::tie(a.info.policy, a.info.key) < std::tie(b.info.policy, b.info.key);
+  });
+  put_rows<StandingRow>([&](const auto& visit) { std::for_each(rows.begin(), rows.end(), visit); },
+                        arguments.has(Arg::json));
+  return 0;
+}
+
+}  // namespace
+
+int override_set(const Arguments& arguments) {
+  const Limit limit = Limit::parse(arguments.text(Arg::limit));
+  const std::string key = key_of(arguments);
+  Segment segment = open_to_write(arguments);
+  const bool changed = segment.set_override(arguments.text(Arg::policy), key, limit);
+  (void)tell(arguments, changed,
+             fmt::format("{} has an override: {}", escape(key), limit.to_string()),
+             fmt::format("{} had that override before", escape(key)));
+  return 0;
+}
+
+int override_unset(const Arguments& arguments) {
+  const std::string key = key_of(arguments);
+  Segment segment = open_to_write(arguments);
+  return tell(arguments, segment.unset_override(arguments.text(Arg::policy), key),
+              fmt::format("{} is under the policy's limit again", escape(key)),
+              fmt::format("{} had no override", escape(key)));
+}
+
+int override_list(const Arguments& arguments) {
+  return list_of(arguments, Standing::override_);
+}
+
+int ban(const Arguments& arguments) {
+  const std::string key = key_of(arguments);
+  const std::chrono::nanoseconds length = length_of(arguments);
+  Segment segment = open_to_write(arguments);
+  const bool changed =
+      segment.ban(arguments.text(Arg::policy), key, length, arguments.text(Arg::reason));
+  const std::string how_long =
+      length == kNever ? "for ever" : fmt::format("for {}", human_duration(length));
+  (void)tell(arguments, changed, fmt::format("{} is banned {}", escape(key), how_long),
+             fmt::format("{} was banned for longer before", escape(key)));
+  return 0;
+}
+
+int unban(const Arguments& arguments) {
+  const std::string key = key_of(arguments);
+  Segment segment = open_to_write(arguments);
+  return tell(arguments, segment.unban(arguments.text(Arg::policy), key),
+              fmt::format("{} is not banned any more", escape(key)),
+              fmt::format("{} was not banned", escape(key)));
+}
+
+int bans(const Arguments& arguments) {
+  return list_of(arguments, Standing::ban);
+}
+
+int allow(const Arguments& arguments) {
+  const std::string key = key_of(arguments);
+  Segment segment = open_to_write(arguments);
+  const bool changed = segment.allow(arguments.text(Arg::policy), key, arguments.text(Arg::reason));
+  (void)tell(arguments, changed, fmt::format("{} passes whatever it does", escape(key)),
+             fmt::format("{} was allowed before", escape(key)));
+  return 0;
+}
+
+int disallow(const Arguments& arguments) {
+  const std::string key = key_of(arguments);
+  Segment segment = open_to_write(arguments);
+  return tell(arguments, segment.disallow(arguments.text(Arg::policy), key),
+              fmt::format("{} is limited again", escape(key)),
+              fmt::format("{} was not on the allow-list", escape(key)));
+}
+
+int allows(const Arguments& arguments) {
+  return list_of(arguments, Standing::allow);
+}
+
+int history(const Arguments& arguments) {
+  const std::vector<JournalInfo> journal = open_to_read(arguments).journal();
+  put_rows<ChangeRow>(
+      [&](const auto& visit) {
+        for (const JournalInfo& info : journal) visit({info});
+      },
+      arguments.has(Arg::json));
+  return 0;
+}
+
+}  // namespace rl::ctl
