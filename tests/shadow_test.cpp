@@ -18,7 +18,9 @@ constexpr const char* kLimits[] = {"1/s burst=3", "leaky 1/s queue=2 delay=2", "
 struct Watched {
   explicit Watched(const char* limit = "1/s burst=3")
       : api(segment->limiter("api", Limit::parse(limit).shadow(true))),
-        strict(segment->limiter("strict", Limit::parse(limit))) {}
+        strict(segment->limiter("strict", Limit::parse(limit))) {
+    segment->advance_clock(1h);
+  }
 
   /// Uses all that passes at once, of both.
   void exhaust() {
