@@ -26,10 +26,15 @@ bool is_of_the_limit(const Decision& denial) noexcept {
   return denial.reason == Reason::limited || denial.reason == Reason::never;
 }
 
+/// How much there is left of a limit: where none is in force, all that there can be.
+std::uint64_t left_of(const Decision& d) noexcept {
+  return d.reason == Reason::off ? std::numeric_limits<std::uint64_t>::max() : d.remaining;
+}
+
 /// Whether one is to be told rather than the other, which came before it.
 bool says_more(const Decision& d, const Decision& before) noexcept {
   if (d.allowed != before.allowed) return before.allowed;
-  return d.allowed ? d.remaining < before.remaining : length_of(d) > length_of(before);
+  return d.allowed ? left_of(d) < left_of(before) : length_of(d) > length_of(before);
 }
 
 }  // namespace

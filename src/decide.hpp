@@ -71,7 +71,10 @@ Decision decision_of(const CallRules<Time, Operation>& rules, std::uint64_t cost
   const Policy& policy = rules.policy();
   Decision d =
       decision_of(rules.verdict(), rules.decided_by(), policy.limit, rules.limit(), cost, clock);
-  if (policy.kind == shm::PolicyKind::removed) d.reason = Reason::off;
+  if (policy.kind == shm::PolicyKind::removed) {
+    d.reason = Reason::off;
+    d.limit = d.remaining = 0;
+  }
   return d;
 }
 
