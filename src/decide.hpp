@@ -75,6 +75,7 @@ Decision decision_of(const CallRules<Time, Operation>& rules, std::uint64_t cost
   switch (policy.kind) {
     case shm::PolicyKind::removed:
       d.reason = Reason::off;
+      d.limit = d.remaining = 0;  // there is none
       break;
     case shm::PolicyKind::override_:
       if (d.reason != Reason::shadow) d.reason = Reason::override_;

@@ -18,7 +18,9 @@ constexpr const char* kLimits[] = {"1/s burst=3", "leaky 1/s queue=2 delay=2", "
 struct Watched {
   explicit Watched(const char* limit = "1/s burst=3")
       : api(segment->limiter("api", Limit::parse(limit).shadow(true))),
-        strict(segment->limiter("strict", Limit::parse(limit))) {}
+        strict(segment->limiter("strict", Limit::parse(limit))) {
+    segment->advance_clock(1h);
+  }
 
   /// Uses all that passes at once, of both.
   void exhaust() {
@@ -176,6 +178,18 @@ TEST_CASE("a_key_without_room_passes_a_limit_in_shadow") {
   CHECK(without_room > 100);
 }
 
+TEST_CASE("of_a_list_that_was_made_shorter_what_is_in_force_is_told") {
+  Watched w;
+  Limiters list = w.segment->limiters("list", Limits::parse("1/s burst=2, 3/h"));
+  w.segment->set_policy("list", Limits::parse("1/s burst=2"));
+  const AllOf all = list.try_acquire("k");
+  CHECK(all.which == 0);
+  CHECK(all.decision.remaining == 1);
+  CHECK(all.each[1].reason == Reason::off);
+  CHECK(list.try_acquire("k"));
+  CHECK_FALSE(list.try_acquire("k"));
+}
+
 /// All ways to ask of a limit that does not decide: each passes, and charges nothing.
 void check_that_all_pass(Segment& segment, Limiter& api) {
   const auto passes = [](const Decision& d) {
@@ -184,6 +198,8 @@ void check_that_all_pass(Segment& segment, Limiter& api) {
     CHECK(d.charged == 0);
     CHECK(d.wait == 0ns);
     CHECK(d.retry_after == 0ns);
+    CHECK(d.limit == 0);
+    CHECK(d.remaining == 0);
   };
   passes(api.try_acquire("k", 9));
   passes(api.try_acquire("k", 9, Priority::low));

@@ -39,7 +39,8 @@ struct [[nodiscard]] Decision {
   /// The id of the policy that decided: see Segment::policies().
   std::uint16_t policy = 0;
   /// The most that may pass at once (Limit::burst); of a call of low priority, that less the floor;
-  /// 0 of a key that is banned or on the allow-list.
+  /// 0, as what is left, of a key that is banned or on the allow-list, and where no limit is in
+  /// force (Reason::off).
   std::uint64_t limit = 0;
   /// How much of that is left now, after this call.
   std::uint64_t remaining = 0;

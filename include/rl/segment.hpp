@@ -213,8 +213,8 @@ class RL_EXPORT Segment {
   /// Puts a limit on trial beside the one in force, in the place of another that is: from its next
   /// call on every process has both decide, and goes by the one in force. The candidate begins with
   /// idle keys, has a slot of its own for each, and decides as a limiter of that limit alone would
-  /// on the same calls. A change of the policy ends the trial. A process that dies in this leaves
-  /// the trial, or none.
+  /// on the same calls. A change of the policy ends the trial, and so does a segment that is made
+  /// anew under the name. A process that dies in this leaves the trial, or none.
   ///
   /// Compared are try_acquire (of any priority, at any time, in batches), hold, reserve with its
   /// deadline, and each try of acquire_for; of all_of and lists what no other limit denies. What

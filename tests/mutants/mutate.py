@@ -260,9 +260,10 @@ OF_RULES = [
     if (at.policy == nullptr) return shm::Standing::sticky;
 """),
     ("EVICT_ALWAYS", "A: evicts under a policy that says otherwise", """\
-    return binding_.policy.limit.when_full() == WhenFull::evict;
+    return binding_.policy.limit.when_full() == WhenFull::evict &&
 """, """\
-    return kMutant == Mutant::EVICT_ALWAYS || binding_.policy.limit.when_full() == WhenFull::evict;
+    if (kMutant == Mutant::EVICT_ALWAYS) return true;
+    return binding_.policy.limit.when_full() == WhenFull::evict &&
 """),
     ("EVICT_UNCOUNTED", "A: a debt is given away and nobody is told", """\
   void on_evicted() noexcept { count(health().evicted); }
