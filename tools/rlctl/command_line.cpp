@@ -29,6 +29,7 @@ constexpr std::array<Spec, kArgCount> kSpecs{{
      "such as 100/s, 1000/h burst=50, leaky 10/s queue=50, window 1000/h, sliding 100/m or "
      "concurrency 20 lease=30s; options for any rate: when_full=, floor=, shadow, ban_after= with "
      "ban="},
+    {"FILE", "", "a file of limits in TOML, as `rlctl export` writes it; - for standard input"},
     {"KEY", "", "who is limited; put -- before a key that begins with a dash"},
     {"--key-file", "FILE", "read the key's bytes from a file, - for standard input, whole"},
     {"--cost", "N", "how much the call costs (1)"},
@@ -47,6 +48,8 @@ constexpr std::array<Spec, kArgCount> kSpecs{{
     {"--force", "", "even while processes are attached"},
     {"--advance", "DURATION", "move a manual clock forward, such as 90s"},
     {"--any-owner", "", "trust a segment whose owner is neither this user nor root"},
+    {"--dry-run", "", "say what would change, and change nothing"},
+    {"--prune", "", "take away what the file does not name"},
     {"--seconds", "N", "how long to take, about (10)"},
     {"--seed", "N", "repeat the random choices of a run that printed this (a fresh one)"},
     {"--json", "", "print JSON, one object a line"},

@@ -21,9 +21,9 @@
 namespace rl::ctl {
 namespace {
 
-const std::array<Verb, 13>& verbs() {
+const std::array<Verb, 15>& verbs() {
   using enum Arg;
-  static const std::array<Verb, 13> table{{
+  static const std::array<Verb, 15> table{{
       {"create",
        "Make a segment",
        {segment},
@@ -36,6 +36,12 @@ const std::array<Verb, 13>& verbs() {
        {any_owner},
        policy_set},
       {"policy list", "List the limits", {segment}, {any_owner}, policy_list},
+      {"apply",
+       "Make a segment's limits what a file says; make the segment if there is none",
+       {segment, file},
+       {dry_run, prune, any_owner},
+       apply},
+      {"export", "Write a segment's limits as such a file", {segment}, {any_owner}, export_limits},
       {"acquire",
        "Charge a call to a key, if its limit allows it",
        {segment, policy},

@@ -18,6 +18,10 @@ int policy_set(const Arguments& arguments);
 int policy_list(const Arguments& arguments);
 int explain(const Arguments& arguments);
 
+// Files of limits: apply_verbs.cpp
+int apply(const Arguments& arguments);
+int export_limits(const Arguments& arguments);
+
 // Keys: key_verbs.cpp
 int acquire(const Arguments& arguments);
 int peek(const Arguments& arguments);
