@@ -14,6 +14,7 @@ RL_HEADERS='fmt/core.h libfmt-dev
 doctest/doctest.h doctest-dev
 CLI/CLI.hpp libcli11-dev
 nlohmann/json.hpp nlohmann-json3-dev
+toml++/toml.h libtomlplusplus-dev
 benchmark/benchmark.h libbenchmark-dev
 relacy/relacy.hpp relacy-dev
 boost/version.hpp boost'

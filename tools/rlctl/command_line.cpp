@@ -30,6 +30,7 @@ constexpr std::array<Spec, kArgCount> kSpecs{{
      "concurrency 20 lease=30s; options for any rate: when_full=, floor=, shadow, ban_after= with "
      "ban="},
     {"on|off", "", "on or off"},
+    {"FILE", "", "a file of limits in TOML, as `rlctl export` writes it; - for standard input"},
     {"KEY", "", "who is limited; put -- before a key that begins with a dash"},
     {"--key-file", "FILE", "read the key's bytes from a file, - for standard input, whole"},
     {"--cost", "N", "how much the call costs (1)"},
@@ -59,6 +60,8 @@ constexpr std::array<Spec, kArgCount> kSpecs{{
     {"--any-owner", "", "trust a segment whose owner is neither this user nor root"},
     {"--for", "DURATION", "how long the ban lasts, such as 10m; or: ever"},
     {"--reason", "TEXT", "why, for whoever looks later"},
+    {"--dry-run", "", "say what would change, and change nothing"},
+    {"--prune", "", "take away what the file does not name"},
     {"--seconds", "N", "how long to take, about (10)"},
     {"--seed", "N", "repeat the random choices of a run that printed this (a fresh one)"},
     {"--json", "", "print JSON, one object a line"},

@@ -1,45 +1,18 @@
-#include <fcntl.h>
 #include <fnmatch.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <map>
 #include <set>
 #include <tuple>
 
 #include "shm/labels.hpp"
-#include "shm/os.hpp"
 #include "tools/rlctl/common.hpp"
+#include "tools/rlctl/input.hpp"
 #include "tools/rlctl/report.hpp"
 #include "tools/rlctl/verbs.hpp"
 
 namespace rl::ctl {
 namespace {
-
-/// Reads a file, or standard input for "-", to its end.
-std::string read_whole(const std::string& file) {
-  constexpr std::size_t kMost = std::size_t{1} << 30;
-  const auto failed = [&](const std::string& why) {
-    return Error(Errc::bad_option,
-                 fmt::format("--key-file {}: {}; give a file that can be read, or - for standard "
-                             "input",
-                             file, why));
-  };
-  const shm::Fd opened =
-      file == "-" ? shm::Fd(::dup(STDIN_FILENO)) : shm::open_file(file.c_str(), O_RDONLY);
-  if (!opened) throw failed(shm::errno_text(errno));
-  std::string bytes;
-  for (;;) {  // ends with the file, or at kMost
-    char buffer[65'536];
-    const ssize_t got = ::read(opened.get(), buffer, sizeof buffer);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw failed(shm::errno_text(errno));
-    if (got == 0) return bytes;
-    bytes.append(buffer, static_cast<std::size_t>(got));
-    if (bytes.size() > kMost) throw failed("longer than 1 GiB");
-  }
-}
 
 /// Prints what `policy` decided, which is named as `by` where it is one of several. Returns the
 /// exit code.
@@ -244,8 +217,8 @@ std::string key_of(const Arguments& arguments) {
                 from_file ? "both a KEY and --key-file are given; keep one"
                           : "no key is given; give KEY, or --key-file FILE (- for standard input)");
   }
-  std::string key =
-      from_file ? read_whole(arguments.text(Arg::key_file)) : arguments.text(Arg::key);
+  std::string key = from_file ? read_whole("--key-file", arguments.text(Arg::key_file))
+                              : arguments.text(Arg::key);
   if (key.empty()) {
     throw Error(Errc::bad_option, from_file ? fmt::format("--key-file {}: it is empty; a key has "
                                                           "at least one byte",

@@ -26,6 +26,9 @@ int explain(const Arguments& arguments);
 int policy_trial(const Arguments& arguments);
 int policy_compare(const Arguments& arguments);
 int policy_promote(const Arguments& arguments);
+// Files of limits: apply_verbs.cpp
+int apply(const Arguments& arguments);
+int export_limits(const Arguments& arguments);
 
 // Keys: key_verbs.cpp
 int acquire(const Arguments& arguments);

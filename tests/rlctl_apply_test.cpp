@@ -1,0 +1,207 @@
+// rlctl apply and export: a file of limits and a segment become one another.
+#include <fstream>
+
+#include "tests/rlctl.hpp"
+
+namespace rl::test {
+namespace {
+
+constexpr std::string_view kFile = R"([segment]
+keys = 100
+clock = "manual"
+
+[policy.api]
+limit = "100/s burst=200"
+
+[policy.api.override]
+"user:vip" = "1000/s"
+
+[policy.api.allow]
+"10.0.0.1" = "monitoring"
+
+[policy.api.ban]
+"203.0.113.9" = { reason = "scraper" }
+"203.0.113.10" = { until = 2125-12-01T03:00:00Z, reason = "for a while" }
+
+[policy.search]
+limit = "5/s burst=10, 1000/d"
+)";
+
+constexpr std::string_view kAllChanges =
+    "+ policy api: 100/s burst=200\n"
+    "+ override api user:vip: 1k/s\n"
+    "+ allow api 10.0.0.1: monitoring\n"
+    "+ ban api 203.0.113.9: for ever (scraper)\n"
+    "+ ban api 203.0.113.10: until 2125-12-01T03:00:00Z (for a while)\n"
+    "+ policy search: 5/s burst=10\n"
+    "+ policy search#2: 1k/d\n";
+
+/// A segment's name that is free, and removed at the end.
+struct Name {
+  std::string text = unique_name();
+  RemoveAtEnd end{text};
+};
+
+Ran apply(const std::string& segment, std::string_view file, Words more = {}) {
+  Words words{"apply", segment, "-"};
+  words.insert(words.end(), more.begin(), more.end());
+  return rlctl(words, file);
+}
+
+std::string exported(const std::string& segment) {
+  const Ran ran = rlctl({"export", segment});
+  REQUIRE(ran.exit_code == 0);
+  return ran.out;
+}
+
+TEST_CASE("apply_makes_what_the_file_says_and_a_second_time_changes_nothing") {
+  const Name name;
+  check_answer(apply(name.text, kFile), 0,
+               "+ segment " + name.text + "\n" + std::string(kAllChanges) + "8 changes\n");
+  check_answer(apply(name.text, kFile), 0, "nothing to change\n");
+  check_answer(apply(name.text, kFile, {"--json"}), 0,
+               "{\"created\":false,\"applied\":true,\"changes\":[]}\n");
+  CHECK(rlctl({"acquire", name.text, "api", "203.0.113.9"}).exit_code == 1);
+  CHECK(rlctl({"acquire", name.text, "api", "203.0.113.10"}).exit_code == 1);
+  CHECK(rlctl({"acquire", name.text, "api", "10.0.0.1", "--cost", "5000"}).exit_code == 0);
+  CHECK(rlctl({"acquire", name.text, "api", "user:vip", "--cost", "999"}).exit_code == 0);
+  CHECK(rlctl({"acquire", name.text, "search", "a", "--cost", "11"}).exit_code == 1);
+}
+
+TEST_CASE("apply_tells_the_difference_and_makes_none_of_it_when_asked_so") {
+  const Name name;
+  check_answer(apply(name.text, kFile, {"--dry-run"}), 0,
+               "+ segment " + name.text + "\n" + std::string(kAllChanges) +
+                   "8 changes, none of them made\n");
+  check_error(rlctl({"info", name.text}), "no such segment");
+}
+
+TEST_CASE("apply_changes_a_limit_while_it_is_in_use") {
+  const Name name;
+  REQUIRE(apply(name.text, "[segment]\nclock = \"manual\"\n[policy.api]\nlimit = \"10/h\"\n")
+              .exit_code == 0);
+  REQUIRE(rlctl({"acquire", name.text, "api", "k", "--cost", "4"}).exit_code == 0);
+  check_answer(apply(name.text, "[policy.api]\nlimit = \"20/h\"\nspent = \"scale\"\n"), 0,
+               "~ policy api: 10/h -> 20/h\n1 change\n");
+  check_answer(rlctl({"peek", name.text, "api", "k", "--cost", "12"}), 0,
+               rlctl({"peek", name.text, "api", "k", "--cost", "12"}).out);
+  CHECK(rlctl({"peek", name.text, "api", "k", "--cost", "13"}).exit_code == 1);
+}
+
+TEST_CASE("what_is_exported_is_applied_again_as_no_change_here_and_as_the_same_there") {
+  const Name name;
+  const Name other;
+  REQUIRE(apply(name.text, kFile).exit_code == 0);
+  const std::string file = exported(name.text);
+  check_answer(apply(name.text, file), 0, "nothing to change\n");
+  REQUIRE(apply(other.text, file).exit_code == 0);
+  CHECK(exported(other.text) == file);
+}
+
+TEST_CASE("prune_takes_away_what_the_file_does_not_name") {
+  const Name name;
+  REQUIRE(apply(name.text, kFile).exit_code == 0);
+  const std::string_view less = "[policy.api]\nlimit = \"100/s burst=200\"\n";
+  check_answer(apply(name.text, less), 0, "nothing to change\n");
+  const Ran ran = apply(name.text, less, {"--prune"});
+  CHECK(ran.exit_code == 0);
+  CHECK(ran.err == "");
+  for (const char* part :
+       {"- allow api 10.0.0.1", "- ban api 203.0.113.9", "- ban api 203.0.113.10",
+        "- override api user:vip: 1k/s", "- policy search: 5/s burst=10", "- policy search#2: 1k/d",
+        "6 changes"}) {
+    CAPTURE(ran.out);
+    CHECK(ran.out.find(part) != ran.out.npos);
+  }
+  CHECK(exported(name.text).ends_with("[policy.\"api\"]\nlimit = \"100/s burst=200\"\n"));
+  check_answer(apply(name.text, less, {"--prune"}), 0, "nothing to change\n");
+}
+
+TEST_CASE("an_error_in_any_line_is_named_and_nothing_is_changed") {
+  struct {
+    std::string_view file;
+    std::string_view says;
+  } const wrong[] = {
+      {"[policy.api]\nlimit = \"100/s\n", ":2: "},
+      {"[policy.api]\nlimit = \"100/parsec\"\n", ":2: "},
+      {"[policy.api]\nlimit = 100\n", ":2: limit has to be a text in quotes"},
+      {"[policy.api]\nlimits = \"100/s\"\n", ":2: \"limits\" is not known here; there are limit,"},
+      {"[policy.api]\nspent = \"keep\"\n", ":1: policy api has no limit"},
+      {"[policy.api]\nlimit = \"1/s\"\nspent = \"some\"\n",
+       ":3: spent \"some\": give one of keep, scale, reset"},
+      {"[policies.api]\nlimit = \"1/s\"\n", ":1: \"policies\" is not known here"},
+      {"policy = 3\n", ":1: policy has to be a table"},
+      {"[segment]\nkeys = 0\n", ":2: keys has to be a whole number"},
+      {"[segment]\nmode = \"rw\"\n", ":2: mode"},
+      {"[segment]\nlabels = \"yes\"\n", ":2: labels has to be true or false"},
+      {"[segment]\nclock = \"sun\"\n", ":2: clock \"sun\": give one of auto, tsc"},
+      {"[segment]\npolicies = 70000\n", ":2: policies is at most 65535"},
+      {"[policy.\"a b\"]\nlimit = \"1/s\"\n", ":1: the policy's name has a space"},
+      {"[policy.api]\nlimit = \"1/s\"\n[policy.api.override]\n\"\" = \"1/s\"\n",
+       ":4: the key is empty"},
+      {"[policy.api]\nlimit = \"1/s\"\n[policy.api.override]\na = \"concurrency 2\"\n",
+       ":4: an override of calls cannot be"},
+      {"[policy.up]\nlimit = \"concurrency 2\"\n[policy.up.allow]\na = \"why\"\n",
+       ":4: a concurrency limit has no overrides"},
+      {"[policy.api]\nlimit = \"1/s\"\n[policy.api.ban]\na = \"why\"\n",
+       ":4: a ban has to be a table"},
+      {"[policy.api]\nlimit = \"1/s\"\n[policy.api.ban]\na = { until = 2125-01-01 }\n",
+       ":4: until has to be a time with its offset"},
+      {"[policy.api]\nlimit = \"1/s\"\n[policy.api.ban]\na = { for = \"1h\" }\n",
+       ":4: \"for\" is not known here; there are until, reason"},
+      {"[policy.api]\nlimit = \"1/s\"\n[policy.api.allow]\na = \"\"\n[policy.api.ban]\na = {}\n",
+       ":6: key \"a\" is both allowed and banned"},
+      {"[policy.api]\nlimit = \"1/s, 5/h\"\n[policy.\"api#2\"]\nlimit = \"1/s\"\n",
+       ":3: policy api#2 is made by line 1, too"},
+  };
+  const Name name;
+  REQUIRE(apply(name.text, kFile).exit_code == 0);
+  const std::string before = exported(name.text);
+  for (const auto& [file, says] : wrong) {
+    CAPTURE(file);
+    // A change that is right stands before it.
+    const std::string whole = "[policy.first]\nlimit = \"7/h\"\n";
+    check_error(apply(name.text, file), says);
+    check_error(apply(name.text, file), "nothing was changed");
+    check_error(apply(name.text, std::string(file) + whole), "nothing was changed");
+  }
+  CHECK(exported(name.text) == before);
+}
+
+TEST_CASE("what_the_segment_refuses_is_refused_before_anything_is_changed") {
+  const Name name;
+  REQUIRE(apply(name.text, "[segment]\npolicies = 4\n[policy.api]\nlimit = \"1/s\"\n").exit_code ==
+          0);
+  const std::string before = exported(name.text);
+  check_error(apply(name.text,
+                    "[policy.first]\nlimit = \"1/s\"\n[policy.api]\nlimit = \"concurrency 2\"\n"),
+              "-:3: policy api is 1/s in the segment, and calls do not become permits");
+  check_error(
+      apply(name.text,
+            "[policy.a]\nlimit = \"1/s\"\n[policy.b]\nlimit = \"1/s\"\n"
+            "[policy.c]\nlimit = \"1/s\"\n[policy.d]\nlimit = \"1/s\"\n"),
+      "4 changes may take as many policy entries, and 3 are left of 4; nothing was changed");
+  CHECK(exported(name.text) == before);
+  check_error(rlctl({"apply", name.text, "/no/such/file"}), "FILE /no/such/file: No such file");
+  check_error(rlctl({"apply", name.text}), "FILE");
+  check_error(rlctl({"export", "no-such-segment"}), "no such segment");
+}
+
+TEST_CASE("keys_of_any_text_survive_and_others_are_left_out_loudly") {
+  const Name name;
+  REQUIRE(apply(name.text,
+                "[segment]\nclock = \"manual\"\n[policy.api]\nlimit = \"1/h\"\n"
+                "[policy.api.override]\n\"a \\\"quoted\\\" \\\\ \\u0007 \\u00e9\" = \"2/h\"\n")
+              .exit_code == 0);
+  const std::string file = exported(name.text);
+  check_answer(apply(name.text, file), 0, "nothing to change\n");
+  const std::string longer(40, 'x');
+  REQUIRE(rlctl({"override", "set", name.text, "api", longer, "3/h"}).exit_code == 0);
+  const Ran ran = rlctl({"export", name.text});
+  CHECK(ran.exit_code == 0);
+  CHECK(ran.out.find("# left out, as its text is not known or no UTF-8: xxxx") != ran.out.npos);
+  CHECK(ran.err == "rlctl: 1 thing was left out, as comments say; `rlctl dump` keeps them\n");
+}
+
+}  // namespace
+}  // namespace rl::test
