@@ -52,12 +52,16 @@ std::vector<PolicyInfo> Segment::policies() const {
   const View& view = core_->view();
   std::vector<PolicyInfo> all;
   std::vector<bool> listed(std::size_t{view.policies.capacity()} + 1);
+  std::vector<bool> shown(listed.size());
   view.policies.walk([&](std::uint16_t id) {
     if (listed[id]) return true;  // a list that bytes gone wrong made a ring
     listed[id] = true;
     const auto constants = view.policies.read(id);
     if (constants && constants->kind != shm::PolicyKind::limit) return false;
-    PolicyInfo info = describe(view, view.policies.in_force(id));
+    const std::uint16_t in_force = view.policies.in_force(id);
+    if (shown[in_force]) return false;  // or chains that lead to one
+    shown[in_force] = true;
+    PolicyInfo info = describe(view, in_force);
     if (!info.removed) all.push_back(std::move(info));
     return false;
   });
