@@ -6,7 +6,8 @@
 /// names. The compare-and-swap that counts the last of them also begins the next count, so it is
 /// one caller's and no other's: that one bans the key. Killed in between, it leaves a key that is
 /// not banned for those denials. A count never takes the room of a key that owes something: where
-/// there is none, the denial is not counted.
+/// there is none, the denial is not counted. That one caller looks through the policies and may
+/// allocate, once for each ban.
 #pragma once
 
 #include <cstdint>

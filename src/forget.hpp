@@ -13,6 +13,20 @@
 
 namespace rl {
 
+/// Returns the state of a key that stands apart once what it owes is forgotten.
+inline std::uint64_t without_debt(const Followed& at) noexcept {
+  if (at.policy->kind == shm::PolicyKind::override_)
+    return idle_state(at.policy->parameters, at.now_ns);
+  return with_remaining(Ban{}, at.state, at.now_ns, 0);
+}
+
+/// Whether a slot is a permit that is out, as far as one can tell.
+inline bool is_permit_out(const Followed& at, bool has_time) noexcept {
+  const auto* const permits =
+      at.policy != nullptr ? std::get_if<Concurrency>(&at.policy->parameters) : nullptr;
+  return permits != nullptr && (!has_time || !is_idle(*permits, at.state, at.now_ns));
+}
+
 /// Forgets what a slot holds, if it is a member: of this identity, or of any for 0. Returns whether
 /// there was anything to forget. Allocates nothing. Progress: at most kTriesMax tries; each but the
 /// first is another's success.
@@ -29,23 +43,17 @@ inline bool forget(const View& view, std::uint64_t index, std::uint64_t identity
     const bool has_time = now != shm::Clock::kNoTime;
     const Followed at =
         follower.follow(shm::policy_of(seen.tag), seen.state, has_time ? now : 0, 0);
-    const auto* const permits =
-        at.policy != nullptr ? std::get_if<Concurrency>(&at.policy->parameters) : nullptr;
-    if (permits != nullptr && (!has_time || !is_idle(*permits, at.state, now))) return false;
+    if (is_permit_out(at, has_time)) return false;
     if (at.policy == nullptr || !is_standing(at.policy->kind)) {
       if (table.free_if(index, [&](shm::SlotWords words) { return words == seen; })) return true;
       continue;
     }
-    BanWord word = BanWord::of(at.state);
-    word.owed = {};
-    const std::uint64_t after = at.policy->kind != shm::PolicyKind::override_ ? word.state()
-                                : has_time ? idle_state(at.policy->parameters, now)
-                                           : at.state;
+    // Without a time nobody can say what is idle.
+    const std::uint64_t after = has_time ? without_debt(at) : at.state;
     if (after == at.state && !at.has_moved) return false;
     const auto step = [&](std::uint16_t, std::uint64_t state) noexcept {
-      const bool is_same = state == seen.state;
-      return shm::Transition{is_same ? shm::Transition::store : shm::Transition::pass, at.id,
-                             after};
+      const auto kind = state == seen.state ? shm::Transition::store : shm::Transition::pass;
+      return shm::Transition{kind, at.id, after};
     };
     if (table.try_step(index, seen.tag, step)) return true;
   }

@@ -26,8 +26,8 @@ enum class Errc {
   wrong_version,   ///< another layout version or fingerprint
   wrong_host,      ///< made under another boot or time namespace
   corrupt,         ///< truncated, grown, or with fields that contradict each other
-  no_space,        ///< the tmpfs has no room for the table
-  too_many,        ///< the segment has no free policy entry
+  no_space,        ///< the tmpfs has no room for the table, or the table none for a key
+  too_many,        ///< the segment has no free policy entry, or no place for one more that stays
   unknown_policy,  ///< no policy of that name
   read_only,       ///< the segment was opened for reading
   unsupported,     ///< this CPU or kernel lacks something the segment needs

@@ -209,7 +209,8 @@ class RL_EXPORT Limiter {
   bool set_remaining(std::string_view key, std::uint64_t tokens) noexcept;
 
   /// Forgets what the key has consumed. Returns whether there was anything to forget: never of a
-  /// concurrency limit, whose permits are out until they are given back.
+  /// concurrency limit, whose permits are out until they are given back. An override, a ban and an
+  /// allowed key stay so.
   bool reset(std::string_view key) noexcept;
 
   /// Returns the limit in force, which is the segment's: an operator's word stands above the

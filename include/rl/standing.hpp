@@ -1,6 +1,21 @@
 /// \file
 /// Keys that stand apart from their policy: overrides, bans, the allow-list; and the journal of who
 /// changed what by hand. Changed and listed by a Segment (rl/segment.hpp).
+///
+/// What a key is told that is banned, or on the allow-list; under an override all is as under any
+/// limit, and Decision::reason says Reason::override_ where it would be ok, limited or never:
+///
+///                             banned                              on the allow-list
+///     try_acquire, hold,      denied (Reason::banned); try again  pass (Reason::override_), and
+///     reserve, acquire_for,   after retry_after, kNever of one    nothing is counted
+///     batch, all_of           for ever; nobody waits for it
+///     peek                    the same                            the same
+///     charge                  counted: owed when it is over       passes, nothing is counted
+///     settle                  the difference, where it is more    nothing is counted
+///     refund                  gives nothing back                  gives nothing back
+///     set_remaining           what is owed is forgotten           nothing changes
+///     reset, reset_all        what is owed is forgotten           what is owed is forgotten
+///     permit                  permits have no standings
 #ifndef RL_STANDING_HPP
 #define RL_STANDING_HPP
 
