@@ -21,14 +21,9 @@ std::chrono::nanoseconds length_of(const Decision& denial) noexcept {
   return may_ask ? denial.retry_after : kNever;
 }
 
-/// What is left, where something is counted.
-std::uint64_t left_of(const Decision& allowed) noexcept {
-  return allowed.limit != 0 ? allowed.remaining : std::numeric_limits<std::uint64_t>::max();
-}
-
 /// How much there is left of a limit: where none is in force, all that there can be.
 std::uint64_t left_of(const Decision& d) noexcept {
-  return d.reason == Reason::off ? std::numeric_limits<std::uint64_t>::max() : d.remaining;
+  return d.limit == 0 ? std::numeric_limits<std::uint64_t>::max() : d.remaining;
 }
 
 /// Whether one is to be told rather than the other, which came before it.

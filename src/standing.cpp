@@ -321,7 +321,7 @@ bool change_standing(View& view, const std::string& path, const StandingKey& who
     if (update.outcome != shm::Update::decided) refuse_for_room(path, update.outcome);
     switch (changer.outcome()) {
       case Changer::Outcome::done:
-        view.labels.write(update.slot_index, hash.identity, who.key);
+        view.labels.write(update.slot_index, hash, who.key);
         note(view, who, change, changer.was(), reason);
         return true;
       case Changer::Outcome::nothing:

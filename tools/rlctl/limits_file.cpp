@@ -44,6 +44,16 @@ class Reader {
     throw file_.error_at(line_of(node), what);
   }
 
+  /// Does what throws Error, and adds the place to it.
+  template <class What>
+  auto checked(const toml::node& node, What&& what) const {
+    try {
+      return what();
+    } catch (const Error& e) {
+      fail(node, e.what());
+    }
+  }
+
   const toml::table& table(const toml::node& node, std::string_view name) const {
     if (const toml::table* found = node.as_table()) return *found;
     fail(node, fmt::format("{} has to be a table", escape(name)));
@@ -173,16 +183,6 @@ class Reader {
     }
     fail(node,
          fmt::format("{} \"{}\": give one of {}", what, escape(word), fmt::join(words, ", ")));
-  }
-
-  /// Does what throws Error, and adds the place to it.
-  template <class What>
-  auto checked(const toml::node& node, What&& what) const {
-    try {
-      return what();
-    } catch (const Error& e) {
-      fail(node, e.what());
-    }
   }
 
   /// A list takes the names NAME#2 and so on.

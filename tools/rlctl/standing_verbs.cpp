@@ -158,7 +158,7 @@ int list_of(const Arguments& arguments, Standing standing) {
     return std::tie(a.info.policy, a.info.key) < std::tie(b.info.policy, b.info.key);
   });
   put_rows<StandingRow>([&](const auto& visit) { std::for_each(rows.begin(), rows.end(), visit); },
-                        arguments.has(Arg::json));
+                        arguments.has(Arg::json), segment.info());
   return 0;
 }
 
@@ -234,12 +234,13 @@ int allows(const Arguments& arguments) {
 }
 
 int history(const Arguments& arguments) {
-  const std::vector<JournalInfo> journal = open_to_read(arguments).journal();
+  const Segment segment = open_to_read(arguments);
+  const std::vector<JournalInfo> journal = segment.journal();
   put_rows<ChangeRow>(
       [&](const auto& visit) {
         for (const JournalInfo& info : journal) visit({info});
       },
-      arguments.has(Arg::json));
+      arguments.has(Arg::json), segment.info());
   return 0;
 }
 
