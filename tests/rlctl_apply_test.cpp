@@ -42,7 +42,7 @@ struct Name {
   RemoveAtEnd end{text};
 };
 
-Ran apply(const std::string& segment, std::string_view file, Words more = {}) {
+Ran apply_file(const std::string& segment, std::string_view file, Words more = {}) {
   Words words{"apply", segment, "-"};
   words.insert(words.end(), more.begin(), more.end());
   return rlctl(words, file);
@@ -56,10 +56,10 @@ std::string exported(const std::string& segment) {
 
 TEST_CASE("apply_makes_what_the_file_says_and_a_second_time_changes_nothing") {
   const Name name;
-  check_answer(apply(name.text, kFile), 0,
+  check_answer(apply_file(name.text, kFile), 0,
                "+ segment " + name.text + "\n" + std::string(kAllChanges) + "8 changes\n");
-  check_answer(apply(name.text, kFile), 0, "nothing to change\n");
-  check_answer(apply(name.text, kFile, {"--json"}), 0,
+  check_answer(apply_file(name.text, kFile), 0, "nothing to change\n");
+  check_answer(apply_file(name.text, kFile, {"--json"}), 0,
                "{\"created\":false,\"applied\":true,\"changes\":[]}\n");
   CHECK(rlctl({"acquire", name.text, "api", "203.0.113.9"}).exit_code == 1);
   CHECK(rlctl({"acquire", name.text, "api", "203.0.113.10"}).exit_code == 1);
@@ -70,7 +70,7 @@ TEST_CASE("apply_makes_what_the_file_says_and_a_second_time_changes_nothing") {
 
 TEST_CASE("apply_tells_the_difference_and_makes_none_of_it_when_asked_so") {
   const Name name;
-  check_answer(apply(name.text, kFile, {"--dry-run"}), 0,
+  check_answer(apply_file(name.text, kFile, {"--dry-run"}), 0,
                "+ segment " + name.text + "\n" + std::string(kAllChanges) +
                    "8 changes, none of them made\n");
   check_error(rlctl({"info", name.text}), "no such segment");
@@ -78,10 +78,10 @@ TEST_CASE("apply_tells_the_difference_and_makes_none_of_it_when_asked_so") {
 
 TEST_CASE("apply_changes_a_limit_while_it_is_in_use") {
   const Name name;
-  REQUIRE(apply(name.text, "[segment]\nclock = \"manual\"\n[policy.api]\nlimit = \"10/h\"\n")
+  REQUIRE(apply_file(name.text, "[segment]\nclock = \"manual\"\n[policy.api]\nlimit = \"10/h\"\n")
               .exit_code == 0);
   REQUIRE(rlctl({"acquire", name.text, "api", "k", "--cost", "4"}).exit_code == 0);
-  check_answer(apply(name.text, "[policy.api]\nlimit = \"20/h\"\nspent = \"scale\"\n"), 0,
+  check_answer(apply_file(name.text, "[policy.api]\nlimit = \"20/h\"\nspent = \"scale\"\n"), 0,
                "~ policy api: 10/h -> 20/h\n1 change\n");
   check_answer(rlctl({"peek", name.text, "api", "k", "--cost", "12"}), 0,
                rlctl({"peek", name.text, "api", "k", "--cost", "12"}).out);
@@ -91,19 +91,19 @@ TEST_CASE("apply_changes_a_limit_while_it_is_in_use") {
 TEST_CASE("what_is_exported_is_applied_again_as_no_change_here_and_as_the_same_there") {
   const Name name;
   const Name other;
-  REQUIRE(apply(name.text, kFile).exit_code == 0);
+  REQUIRE(apply_file(name.text, kFile).exit_code == 0);
   const std::string file = exported(name.text);
-  check_answer(apply(name.text, file), 0, "nothing to change\n");
-  REQUIRE(apply(other.text, file).exit_code == 0);
+  check_answer(apply_file(name.text, file), 0, "nothing to change\n");
+  REQUIRE(apply_file(other.text, file).exit_code == 0);
   CHECK(exported(other.text) == file);
 }
 
 TEST_CASE("prune_takes_away_what_the_file_does_not_name") {
   const Name name;
-  REQUIRE(apply(name.text, kFile).exit_code == 0);
+  REQUIRE(apply_file(name.text, kFile).exit_code == 0);
   const std::string_view less = "[policy.api]\nlimit = \"100/s burst=200\"\n";
-  check_answer(apply(name.text, less), 0, "nothing to change\n");
-  const Ran ran = apply(name.text, less, {"--prune"});
+  check_answer(apply_file(name.text, less), 0, "nothing to change\n");
+  const Ran ran = apply_file(name.text, less, {"--prune"});
   CHECK(ran.exit_code == 0);
   CHECK(ran.err == "");
   for (const char* part :
@@ -114,7 +114,7 @@ TEST_CASE("prune_takes_away_what_the_file_does_not_name") {
     CHECK(ran.out.find(part) != ran.out.npos);
   }
   CHECK(exported(name.text).ends_with("[policy.\"api\"]\nlimit = \"100/s burst=200\"\n"));
-  check_answer(apply(name.text, less, {"--prune"}), 0, "nothing to change\n");
+  check_answer(apply_file(name.text, less, {"--prune"}), 0, "nothing to change\n");
 }
 
 TEST_CASE("an_error_in_any_line_is_named_and_nothing_is_changed") {
@@ -155,31 +155,33 @@ TEST_CASE("an_error_in_any_line_is_named_and_nothing_is_changed") {
        ":3: policy api#2 is made by line 1, too"},
   };
   const Name name;
-  REQUIRE(apply(name.text, kFile).exit_code == 0);
+  REQUIRE(apply_file(name.text, kFile).exit_code == 0);
   const std::string before = exported(name.text);
   for (const auto& [file, says] : wrong) {
     CAPTURE(file);
     // A change that is right stands before it.
     const std::string whole = "[policy.first]\nlimit = \"7/h\"\n";
-    check_error(apply(name.text, file), says);
-    check_error(apply(name.text, file), "nothing was changed");
-    check_error(apply(name.text, std::string(file) + whole), "nothing was changed");
+    check_error(apply_file(name.text, file), says);
+    check_error(apply_file(name.text, file), "nothing was changed");
+    check_error(apply_file(name.text, std::string(file) + whole), "nothing was changed");
   }
   CHECK(exported(name.text) == before);
 }
 
 TEST_CASE("what_the_segment_refuses_is_refused_before_anything_is_changed") {
   const Name name;
-  REQUIRE(apply(name.text, "[segment]\npolicies = 4\n[policy.api]\nlimit = \"1/s\"\n").exit_code ==
-          0);
+  REQUIRE(
+      apply_file(name.text, "[segment]\npolicies = 4\n[policy.api]\nlimit = \"1/s\"\n").exit_code ==
+      0);
   const std::string before = exported(name.text);
-  check_error(apply(name.text,
-                    "[policy.first]\nlimit = \"1/s\"\n[policy.api]\nlimit = \"concurrency 2\"\n"),
-              "-:3: policy api is 1/s in the segment, and calls do not become permits");
   check_error(
-      apply(name.text,
-            "[policy.a]\nlimit = \"1/s\"\n[policy.b]\nlimit = \"1/s\"\n"
-            "[policy.c]\nlimit = \"1/s\"\n[policy.d]\nlimit = \"1/s\"\n"),
+      apply_file(name.text,
+                 "[policy.first]\nlimit = \"1/s\"\n[policy.api]\nlimit = \"concurrency 2\"\n"),
+      "-:3: policy api is 1/s in the segment, and calls do not become permits");
+  check_error(
+      apply_file(name.text,
+                 "[policy.a]\nlimit = \"1/s\"\n[policy.b]\nlimit = \"1/s\"\n"
+                 "[policy.c]\nlimit = \"1/s\"\n[policy.d]\nlimit = \"1/s\"\n"),
       "4 changes may take as many policy entries, and 3 are left of 4; nothing was changed");
   CHECK(exported(name.text) == before);
   check_error(rlctl({"apply", name.text, "/no/such/file"}), "FILE /no/such/file: No such file");
@@ -189,12 +191,12 @@ TEST_CASE("what_the_segment_refuses_is_refused_before_anything_is_changed") {
 
 TEST_CASE("keys_of_any_text_survive_and_others_are_left_out_loudly") {
   const Name name;
-  REQUIRE(apply(name.text,
-                "[segment]\nclock = \"manual\"\n[policy.api]\nlimit = \"1/h\"\n"
-                "[policy.api.override]\n\"a \\\"quoted\\\" \\\\ \\u0007 \\u00e9\" = \"2/h\"\n")
+  REQUIRE(apply_file(name.text,
+                     "[segment]\nclock = \"manual\"\n[policy.api]\nlimit = \"1/h\"\n"
+                     "[policy.api.override]\n\"a \\\"quoted\\\" \\\\ \\u0007 \\u00e9\" = \"2/h\"\n")
               .exit_code == 0);
   const std::string file = exported(name.text);
-  check_answer(apply(name.text, file), 0, "nothing to change\n");
+  check_answer(apply_file(name.text, file), 0, "nothing to change\n");
   const std::string longer(40, 'x');
   REQUIRE(rlctl({"override", "set", name.text, "api", longer, "3/h"}).exit_code == 0);
   const Ran ran = rlctl({"export", name.text});
