@@ -163,6 +163,7 @@ std::uint16_t PolicyTable::succeed(std::uint16_t root, std::string_view name, Ma
     if (ours == 0) ours = claim_id();
     fill(ours, *constants, name);
     std::uint64_t seen = links(last);
+    if (successor_in(seen) != 0 && !is_id(successor_in(seen))) refuse_damage();
     if (successor_in(seen) != 0) continue;
     // release: whoever reads this link sees the whole entry. A candidate ends with what it was tried
     // beside.

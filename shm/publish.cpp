@@ -328,7 +328,8 @@ std::uint32_t Mapping::copy_policies(const Mapping& old, std::vector<bool>& copi
 }
 
 /// Others may still be deciding on `old`, so the copy is not an instant's: what they charge after
-/// we passed is lost, and the move says so (SegmentCore::move_over). But it is a valid segment:
+/// we passed is lost, and so is what they move under a policy that is hung up after policies were
+/// copied; the move says so (SegmentCore::move_over). But it is a valid segment:
 /// policies are those on the published list, whole; every slot is read until two readings agree,
 /// belongs to one of these policies, and is its key's only one. (A key is its identity here: of two
 /// keys with the same 48 bits, one pair in 56,000 segments of 100,000 keys, one is forgotten.) All
@@ -376,11 +377,12 @@ void Mapping::copy_from(const Contents& contents) {
   header().clock_anchor.compare_exchange(header().clock_anchor.words(), anchor);
   header().manual_ns.store(old.header().manual_ns.load(relaxed), relaxed);
   header().off_unix_ns.store(old.header().off_unix_ns.load(relaxed), relaxed);
-  for (std::uint64_t i = 0; i < kJournalRecords; ++i) {
+  const std::uint64_t records = old.header().journal_next.load(relaxed);
+  for (std::uint64_t i = 0; i < std::min(records, kJournalRecords); ++i) {
     for (std::size_t word = 0; word < std::size(journal()[i].words); ++word)
       journal()[i].words[word].store(old.journal()[i].words[word].load(relaxed), relaxed);
   }
-  header().journal_next.store(old.header().journal_next.load(relaxed), relaxed);
+  header().journal_next.store(records, relaxed);
   header().boottime_offset_ns.store(old.header().boottime_offset_ns.load(relaxed), relaxed);
 }
 

@@ -21,9 +21,11 @@ std::chrono::nanoseconds length_of(const Decision& denial) noexcept {
   return may_ask ? denial.retry_after : kNever;
 }
 
-/// How much there is left of a limit: where none is in force, all that there can be.
+/// How much there is left of a limit: where none is in force, all that there can be; nothing where
+/// nobody can know.
 std::uint64_t left_of(const Decision& d) noexcept {
-  return d.limit == 0 ? std::numeric_limits<std::uint64_t>::max() : d.remaining;
+  const bool is_unlimited = d.limit == 0 && d.reason != Reason::unavailable;
+  return is_unlimited ? std::numeric_limits<std::uint64_t>::max() : d.remaining;
 }
 
 /// Whether one is to be told rather than the other, which came before it.
@@ -103,9 +105,11 @@ Decision AskedTogether::look(const Charge& charge) noexcept {
 /// Counts what a look denies beside the key's slot, as a call does; also what a limit that only
 /// watches would have denied.
 void AskedTogether::count_denial(const Charge& charge, const Decision& told) noexcept {
-  if (!is_by_a_limit(told) && told.reason != Reason::shadow) return;
+  const bool is_denied = !told.allowed && is_by_a_limit(told);
+  if (!is_denied && told.reason != Reason::shadow) return;
   const Binding& binding = binding_of(*charge.limiter);
   const View& view = *binding.view;
+  if (!view.policies.have_one_name(told.policy, binding.id)) return;  // of a segment that we left
   const std::uint64_t index = view.table.find(charge.place.key);
   if (index != view.table.kNowhere) count(view, index, charge.place.key.identity, false);
   std::optional<Policy> spare;

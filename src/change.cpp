@@ -207,4 +207,11 @@ void note_asked(const Place& place, std::string_view name, const Limit& limit) {
   (void)publish_beside(place, name, limit, shm::PolicyKind::asked, 0);
 }
 
+std::uint16_t publish_override(const Place& place, std::string_view name, const Limit& limit) {
+  const std::uint16_t conduct = publish_conduct(place, name, limit);
+  const std::uint16_t id = publish_beside(place, name, limit, shm::PolicyKind::override_, conduct);
+  if (conduct != 0) (void)publish_standing(place, name, shm::PolicyKind::ban, id);
+  return id;
+}
+
 }  // namespace rl

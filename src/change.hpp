@@ -57,6 +57,10 @@ void date_changes(const View& view, std::uint16_t root) noexcept;
 std::uint16_t publish_beside(const Place& place, std::string_view name, const Limit& limit,
                              shm::PolicyKind kind, std::uint16_t parent);
 
+/// Publishes the entry of an override, and what a policy that bans for denials needs beside it.
+/// Errors: as make_policy.
+std::uint16_t publish_override(const Place& place, std::string_view name, const Limit& limit);
+
 /// Publishes the entry of a ban or an allow of keys that come back under `parent`, unless there is
 /// one. Errors: as make_policy.
 std::uint16_t publish_standing(const Place& place, std::string_view name, shm::PolicyKind kind,

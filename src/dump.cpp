@@ -54,8 +54,7 @@ class Dumping {
     Policy policy;
   };
 
-  /// Writes those in force. Other kinds than limits would have their lines here, too. Bytes gone
-  /// wrong may list one twice, or two of one name, or of none: such a dump could not be read.
+  /// Writes those in force; what is for single keys has lines with them. Bytes gone wrong may list one twice, or two of one name, or of none: such a dump could not be read.
   void write_policies() {
     view_.policies.walk([&](std::uint16_t root) {
       const auto constants = view_.policies.read(root);
@@ -92,8 +91,7 @@ class Dumping {
     const auto [at, is_new] = by_id_.try_emplace(id, nullptr);
     const auto constants = is_new ? view_.policies.read(id) : std::nullopt;
     if (!constants) return at->second;
-    const bool limits =
-        constants->kind == shm::PolicyKind::limit || constants->kind == shm::PolicyKind::override_;
+    const bool limits = constants->kind == shm::PolicyKind::limit || is_standing(constants->kind);
     const auto named = by_name_.find(std::string(shm::name_of(*constants)));
     if (limits && named != by_name_.end()) at->second = &named->second;
     return at->second;
@@ -104,7 +102,14 @@ class Dumping {
     if (!shm::is_member(words.tag)) return;
     // The clock after the slot, and the links after the clock, as for every decision.
     const std::uint16_t id = shm::policy_of(words.tag);
-    const Followed at = follower_.follow(id, words.state, now(), id);
+    Followed at = follower_.follow(id, words.state, now(), id);
+    if (at.policy != nullptr && (at.policy->kind == shm::PolicyKind::candidate ||
+                                 at.policy->kind == shm::PolicyKind::conduct))
+      return;
+    if (at.policy != nullptr && is_standing(at.policy->kind)) {
+      at = write_standing(index, words, at);
+      if (at.policy == nullptr) return;
+    }
     if (at.policy != nullptr && is_idle(at.policy->parameters, at.state, at.now_ns)) {
       ++report_.idle;
       return;
@@ -114,6 +119,8 @@ class Dumping {
       ++report_.unreadable;
     } else if (std::holds_alternative<Concurrency>(at.policy->parameters)) {
       report_.permits += kind_of(at.state) == WordKind::permit ? 1U : 0U;
+    } else if (std::holds_alternative<Concurrency>(as->policy.parameters)) {
+      ++report_.unreadable;  // bytes gone wrong: permits have no calls
     } else {
       // One that was changed since its line was written, or is for single keys: as many tokens.
       const std::uint64_t state =
@@ -124,6 +131,42 @@ class Dumping {
       out_.write(key, as->policy.limit.algorithm());
       ++report_.keys;
     }
+  }
+
+  /// Writes how a key stands apart, and returns where it stands besides, with a debt that is not in
+  /// what was written; nothing more where all was.
+  Followed write_standing(std::uint64_t index, shm::SlotWords words, const Followed& at) {
+    const shm::PolicyKind kind = at.policy->kind;
+    const BanWord word = BanWord::of(at.state);
+    const Dumped* const as = dumped_as(at.id);
+    if (as == nullptr || std::holds_alternative<Concurrency>(as->policy.parameters)) {
+      ++report_.unreadable;
+      return {};
+    }
+    DumpedStanding standing{
+        key_at(index, shm::identity_of(words.tag)), Standing::override_, {}, {}, 0};
+    standing.where.policy = as->id;
+    Followed under = kind == shm::PolicyKind::override_ ? at : follower_.lifted(at);
+    if (under.policy != nullptr && under.policy->kind == shm::PolicyKind::override_) {
+      standing.limit = under.policy->limit;
+      write(standing);
+      standing.limit.reset();
+    }
+    if (kind == shm::PolicyKind::override_) return under;
+    standing.standing = kind == shm::PolicyKind::ban ? Standing::ban : Standing::allow;
+    if (kind == shm::PolicyKind::ban) {
+      const std::uint64_t until = word.until_ns();
+      if (!word.is_for_ever()) standing.left_ns = until > at.now_ns ? until - at.now_ns : 0;
+      standing.owed = word.owed.tokens();
+      under = {};
+    }
+    write(standing);
+    return under;
+  }
+
+  void write(const DumpedStanding& standing) {
+    out_.write(standing);
+    ++report_.standings;
   }
 
   [[nodiscard]] DumpedKey key_at(std::uint64_t index, std::uint64_t identity) const {

@@ -171,7 +171,6 @@ Limit limit_in(const Members& line) {
   }
 }
 
-/// A policy of kind "limit". Other kinds are read here.
 DumpedPolicy policy_in(const Members& line) {
   if (line.text("kind") != "limit") throw line.bad("kind", "is of a later version of librl");
   DumpedPolicy policy{policy_id_in(line), line.bytes("name", shm::kPolicyNameMax), limit_in(line)};
@@ -214,9 +213,8 @@ void set_identity(DumpedKey& key, const Members& line) {
   if (key.hash.identity == 0) throw line.bad("identity", "is 0, which no key has");
 }
 
-/// `slots`: how many the dumped segment had.
-DumpedKey key_in(const Members& line, std::uint16_t policy, Algorithm algorithm,
-                 std::uint64_t slots) {
+/// Whose line it is. `slots`: how many the dumped segment had.
+DumpedKey whose(const Members& line, std::uint16_t policy, std::uint64_t slots) {
   DumpedKey key;
   key.policy = policy;
   if (line.has("key")) {
@@ -233,10 +231,35 @@ DumpedKey key_in(const Members& line, std::uint16_t policy, Algorithm algorithm,
     key.slot_index = line.number("slot", slots - 1);
     set_identity(key, line);
   }
+  return key;
+}
+
+DumpedKey key_in(const Members& line, std::uint16_t policy, Algorithm algorithm,
+                 std::uint64_t slots) {
+  DumpedKey key = whose(line, policy, slots);
   key.owed = owed_in_line(line, algorithm);
   key.allowed_count = line.number("allowed", kNumberMax);
   key.denied_count = line.number("denied", kNumberMax);
   return key;
+}
+
+DumpedStanding standing_in(const Members& line, std::uint16_t policy, std::uint64_t slots) {
+  DumpedStanding standing{whose(line, policy, slots), Standing::none, {}, {}, 0};
+  const std::string& word = line.text("standing");
+  for (const Standing known : {Standing::override_, Standing::allow, Standing::ban})
+    if (word == to_string(known)) standing.standing = known;
+  if (standing.standing == Standing::none)
+    throw line.bad("standing", "is of a later version of librl");
+  if (standing.standing == Standing::override_) {
+    standing.limit = limit_in(line);
+    if (gives_permits(standing.limit->algorithm()))
+      throw line.bad("limit", "gives permits, which no key has of its own");
+  }
+  if (standing.standing == Standing::ban) {
+    if (line.has("left_ns")) standing.left_ns = line.number("left_ns", kTimesMax);
+    standing.owed = line.number("owed", kNumberMax);
+  }
+  return standing;
 }
 
 /// Reads lines, checks their sums, and gathers what they say.
@@ -333,7 +356,14 @@ class Reader {
     const std::uint16_t id = policy_id_in(line);
     const auto at = algorithms_.find(id);
     if (at == algorithms_.end()) throw line.bad("policy", "is none of the lines before");
-    contents_.keys.push_back(key_in(line, id, at->second, contents_.segment.pairs * 8));
+    const std::uint64_t slots = contents_.segment.pairs * 8;
+    if (!line.has("standing")) {
+      contents_.keys.push_back(key_in(line, id, at->second, slots));
+    } else if (gives_permits(at->second)) {
+      throw line.bad("policy", "gives permits, of which no key stands apart");
+    } else {
+      contents_.standings.push_back(standing_in(line, id, slots));
+    }
   }
 
   Lines lines_;

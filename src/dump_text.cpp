@@ -83,7 +83,8 @@ void DumpWriter::write(const DumpedPolicy& policy) {
   end_line();
 }
 
-void DumpWriter::write(const DumpedKey& key, Algorithm algorithm) {
+/// Says whose it is.
+void DumpWriter::begin_key_line(const DumpedKey& key) {
   fmt::format_to(end_of(buffer_), "{{\"policy\":{}", key.policy);
   switch (key.known) {
     case KeyKnown::text:
@@ -102,6 +103,21 @@ void DumpWriter::write(const DumpedKey& key, Algorithm algorithm) {
   }
   if (key.known != KeyKnown::text)
     fmt::format_to(end_of(buffer_), ",\"identity\":\"{:012x}\"", key.hash.identity);
+}
+
+void DumpWriter::write(const DumpedStanding& standing) {
+  begin_key_line(standing.where);
+  fmt::format_to(end_of(buffer_), ",\"standing\":\"{}\"", to_string(standing.standing));
+  if (standing.limit)
+    fmt::format_to(end_of(buffer_), ",\"limit\":\"{}\"", standing.limit->to_string());
+  if (standing.left_ns) fmt::format_to(end_of(buffer_), ",\"left_ns\":{}", *standing.left_ns);
+  if (standing.standing == Standing::ban)
+    fmt::format_to(end_of(buffer_), ",\"owed\":{}", standing.owed);
+  end_line();
+}
+
+void DumpWriter::write(const DumpedKey& key, Algorithm algorithm) {
+  begin_key_line(key);
   put_owed(buffer_, key.owed, algorithm);
   fmt::format_to(end_of(buffer_), ",\"allowed\":{},\"denied\":{}", key.allowed_count,
                  key.denied_count);

@@ -4,6 +4,7 @@
 ///     {"librl_dump":1,...,"sum":"c5f1..."}                              what the segment was
 ///     {"policy":1,"name":"api","kind":"limit","limit":"100/s",...}      its policies, in order
 ///     {"policy":1,"key":"user:42","debt_ns":3000000000,...}             its keys, in any order
+///     {"policy":1,"key":"user:42","standing":"ban","until_ns":...,...}  and those that stand apart
 ///     {"lines":4,...}                                                   how many lines there are
 ///
 /// A byte string is a JSON string with one character, U+0000 to U+00FF, for each byte. 128-bit and
@@ -15,6 +16,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -22,6 +24,7 @@
 
 #include <rl/dump.hpp>
 #include <rl/limit.hpp>
+#include <rl/standing.hpp>
 
 #include "shm/clock.hpp"
 #include "shm/labels.hpp"
@@ -72,11 +75,23 @@ struct DumpedKey {
   [[nodiscard]] std::string_view view() const noexcept { return {text, size}; }
 };
 
+/// How a key stands to its policy. One that is banned or allowed over an override has a line for
+/// that before. What a key owes that is banned stands here, and not on a line of its own: it is
+/// as of the end of the ban.
+struct DumpedStanding {
+  DumpedKey where;  ///< no debt and no counts
+  Standing standing = Standing::none;
+  std::optional<Limit> limit;            ///< of an override
+  std::optional<std::uint64_t> left_ns;  ///< of a ban; none: for ever
+  std::uint64_t owed = 0;                ///< of a ban: tokens
+};
+
 /// All that a dump says. Keys are of policies that are in it.
 struct DumpContents {
   DumpedSegment segment;
   std::vector<DumpedPolicy> policies;
   std::vector<DumpedKey> keys;
+  std::vector<DumpedStanding> standings;
 };
 
 /// Writes a dump, line by line, through a buffer.
@@ -90,10 +105,12 @@ class DumpWriter {
   void write(const DumpedPolicy& policy);
   /// Under a limit of this algorithm: it says which numbers of the debt mean something.
   void write(const DumpedKey& key, Algorithm algorithm);
+  void write(const DumpedStanding& standing);
   /// Writes the last line; returns how many there are.
   std::uint64_t finish();
 
  private:
+  void begin_key_line(const DumpedKey& key);
   /// Ends the line that stands at the end of the buffer, without its brace, with its sum.
   void end_line();
 

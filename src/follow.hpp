@@ -121,14 +121,20 @@ class Follower {
 
   void hop(Followed& at, std::uint16_t next, const Policy& to) noexcept {
     const std::uint64_t changed_ns = date_of(at.id, at.now_ns);
-    const bool keeps = to.spent == Spent::keep && counts_evenly(at.policy->limit.algorithm()) &&
-                       counts_evenly(to.limit.algorithm());
+    const bool keeps = to.spent == Spent::keep && count_alike(at.policy->limit, to.limit);
     at.state = converted(at.policy->parameters, at.state, to.parameters, to.spent, changed_ns);
     at.is_as_charged = at.is_as_charged && keeps;
     at.policy = &to;
     at.id = next;
     at.now_ns = std::max(at.now_ns, changed_ns);
     at.has_moved = true;
+  }
+
+  /// Whether a token that was charged under one limit is a token under the other: in buckets, and in
+  /// windows that are the same.
+  static bool count_alike(const Limit& a, const Limit& b) noexcept {
+    if (counts_evenly(a.algorithm())) return counts_evenly(b.algorithm());
+    return a.algorithm() == b.algorithm() && a.period() == b.period();
   }
 
   /// Returns the instant at which an entry was replaced: no later than the clock's now, so that

@@ -81,16 +81,17 @@ void Segment::add_rest(std::string_view policy, std::vector<Limiter>& all) {
 
 void Segment::set_policy(std::string_view policy, const Limits& limits, Spent spent) {
   check_list(policy, limits);
+  core_->look_at_once();
   const Place place{core_->view(), path()};
   for (std::size_t i = 0; i < limits.size(); ++i)
     check_can_become(place, Limiters::policy(policy, i), limits[i]);
   for (std::size_t i = 0; i < limits.size(); ++i)
-    (void)change_policy(place, Limiters::policy(policy, i), limits[i], spent);
+    set_policy(Limiters::policy(policy, i), limits[i], spent);
   if (is_of_permits(limits[0])) return;  // no list, and what is named like a part is none
   std::size_t size = limits.size();
   while (size < Limits::kMax && is_part(place, Limiters::policy(policy, size))) ++size;
   // From the end, so that a list never has a hole.
-  while (size > limits.size()) (void)rl::remove_policy(place, Limiters::policy(policy, --size));
+  while (size > limits.size()) (void)remove_policy(Limiters::policy(policy, --size));
 }
 
 AllOf Limiters::try_acquire(std::string_view key, std::uint64_t cost) noexcept {

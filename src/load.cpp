@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <unordered_set>
 
 #include <rl/dump.hpp>
@@ -11,6 +12,7 @@
 #include "src/change.hpp"
 #include "src/dump_text.hpp"
 #include "src/rules.hpp"
+#include "src/standing.hpp"
 
 namespace rl {
 namespace {
@@ -26,11 +28,14 @@ class Loading {
   LoadReport run(LoadOptions options) {
     check(options);
     for (const DumpedPolicy& policy : dump_.policies) bind(policy);
-    // Those that have to be where they were come first, so that nobody else is there.
+    // A key with a limit of its own owes what it owes under that. Those that have to be where they
+    // were come before others, so that nobody else is there.
+    put_apart([](const DumpedStanding& s) { return s.standing == Standing::override_; });
     load_by_slot();
     for (const DumpedKey& key : dump_.keys) {
       if (key.known != KeyKnown::slot && can_place(key)) load(key);
     }
+    put_apart([](const DumpedStanding& s) { return s.standing != Standing::override_; });
     return report_;
   }
 
@@ -56,8 +61,11 @@ class Loading {
     check_policies();
     const auto unknown = std::count_if(dump_.keys.begin(), dump_.keys.end(),
                                        [&](const DumpedKey& key) { return !can_place(key); });
-    report_.unknown = static_cast<std::uint64_t>(unknown);
-    if (unknown != 0 && !options.partial) throw cannot_place();
+    const auto unknown_apart =
+        std::count_if(dump_.standings.begin(), dump_.standings.end(),
+                      [&](const DumpedStanding& s) { return !can_place_apart(s); });
+    report_.unknown = static_cast<std::uint64_t>(unknown + unknown_apart);
+    if (report_.unknown != 0 && !options.partial) throw cannot_place();
   }
 
   void check_policies() const {
@@ -68,12 +76,32 @@ class Loading {
       if (id == 0) ++missing;
       if (id != 0) check_same_kind(policy, must_read(place(), policy.name, id).limit);
     }
+    missing += entries_of_standings();
     const std::uint64_t room = view_.policies.capacity() - view_.policies.used();
     if (missing <= room) return;
     throw Error(Errc::too_many,
-                fmt::format("{}: {} policies of the dump are not there, and it has room for {}; "
+                fmt::format("{}: the dump may take {} policy entries, and there is room for {}; "
                             "load into a segment with more (--create --policies)",
                             path_, missing, room));
+  }
+
+  /// An entry for each limit that single keys have, and for bans and allows over each.
+  [[nodiscard]] std::uint64_t entries_of_standings() const {
+    std::set<std::string> entries;
+    for (const DumpedStanding& s : dump_.standings) {
+      entries.insert(fmt::format("{} {} {}", s.where.policy, to_string(s.standing),
+                                 s.limit ? s.limit->to_string() : ""));
+      // What bans for denials has two more.
+      if (s.limit && s.limit->ban_after() != 0)
+        entries.insert({fmt::format("{} {} conduct", s.where.policy, s.limit->to_string()),
+                        fmt::format("{} {} ban", s.where.policy, s.limit->to_string())});
+    }
+    return entries.size();
+  }
+
+  /// A key's standing is made by the whole protocol of the table.
+  [[nodiscard]] bool can_place_apart(const DumpedStanding& standing) const noexcept {
+    return standing.where.known != KeyKnown::slot && can_place(standing.where);
   }
 
   void check_same_kind(const DumpedPolicy& policy, const Limit& here) const {
@@ -163,6 +191,54 @@ class Loading {
     count(rules, update.outcome == shm::Update::decided);
     if (!update.has_slot) return;
     describe(update.slot_index, hash, key);
+  }
+
+  template <class Takes>
+  void put_apart(Takes&& takes) {
+    for (const DumpedStanding& standing : dump_.standings)
+      if (takes(standing) && can_place_apart(standing)) put_apart(standing);
+  }
+
+  void put_apart(const DumpedStanding& standing) {
+    const auto policy = std::find_if(dump_.policies.begin(), dump_.policies.end(),
+                                     [&](const auto& p) { return p.id == standing.where.policy; });
+    StandingKey who{view_.policies.find(policy->name), policy->name, standing.where.view()};
+    if (standing.where.known == KeyKnown::hash) who.hash = standing.where.hash;
+    try {
+      const std::uint64_t left_ns = standing.left_ns.value_or(0);
+      if (standing.standing == Standing::ban && standing.left_ns && left_ns == 0) return;
+      (void)change_standing(view_, path_, who, change_to(standing, policy->name), "from a dump");
+      if (standing.standing == Standing::ban) owe_after_ban(who, standing);
+      ++report_.standings;
+    } catch (const Error&) {
+      ++report_.no_room;
+    }
+  }
+
+  [[nodiscard]] StandingChange change_to(const DumpedStanding& standing, std::string_view name) {
+    switch (standing.standing) {
+      case Standing::override_:
+        return {.act = StandingAct::set_override,
+                .override_id = publish_override(place(), name, *standing.limit)};
+      case Standing::allow:
+        return {.act = StandingAct::allow};
+      default:
+        return {.act = StandingAct::ban,
+                .length_ns = standing.left_ns.value_or(0),
+                .is_for_ever = !standing.left_ns};
+    }
+  }
+
+  /// What a key owes when its ban is over, as it was in the dump, whatever it was here.
+  void owe_after_ban(const StandingKey& who, const DumpedStanding& standing) {
+    const Bound& bound = bound_.at(standing.where.policy);
+    const std::uint64_t now = view_.clock.now();
+    const std::uint64_t state = charge(bound.from, idle_state(bound.from, now), now, standing.owed);
+    const auto hash =
+        who.hash.value_or(shm::KeyHash::from(bound.binding.hasher(who.key.data(), who.key.size())));
+    Loads rules(bound.binding, OwnTime{&view_.clock},
+                SetOwed{bound.from, owed_in(bound.from, state, now)});
+    (void)view_.table.update(hash, rules);
   }
 
   /// Where they were. Of two slots of one key, which had moved while it was dumped, the later one

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "src/carried_debt.hpp"
 #include "src/owed.hpp"
 #include "src/parameters.hpp"
 
@@ -111,8 +112,16 @@ struct SetOwed {
   [[nodiscard]] constexpr Verdict act(const Parameters& parameters, std::uint64_t state,
                                       std::uint64_t now_ns) noexcept {
     Verdict verdict{};
-    verdict.state =
-        converted(from, state_owing(from, owed, now_ns), parameters, Spent::keep, now_ns);
+    const std::uint64_t owing = state_owing(from, owed, now_ns);
+    if (std::holds_alternative<Ban>(parameters)) {  // the ban stays: it is owed at its end
+      BanWord word = BanWord::of(state);
+      word.owed = RoundedTokens::up(all_owed(from, owing, now_ns));
+      is_any = true;
+      verdict.allowed = true;
+      verdict.state = word.state();
+      return verdict;
+    }
+    verdict.state = converted(from, owing, parameters, Spent::keep, now_ns);
     is_any = !is_idle(parameters, verdict.state, now_ns);
     verdict.allowed = is_any || !is_idle(parameters, state, now_ns);
     if (!verdict.allowed) verdict.state = state;

@@ -142,13 +142,13 @@ class CallRules {
   [[nodiscard]] shm::Standing judge(std::uint16_t policy, std::uint64_t state) noexcept {
     if (judged_at_ == shm::Clock::kNoTime) return shm::Standing::sticky;
     if (policy == binding_.id && binding_.stands_alone())
-      return standing(binding_.policy.parameters, state);
+      return standing(binding_.policy.parameters, state, judged_at_);
     const Followed at = follower_.follow(policy, state, judged_at_, 0);
     // Damaged: nobody can read this debt. Of a newer library: not ours to judge.
     if (at.id == 0) return shm::Standing::idle;
     if (at.policy == nullptr) return shm::Standing::sticky;
     if (is_standing(at.policy->kind)) return shm::Standing::sticky;
-    return standing(at.policy->parameters, at.state);
+    return standing(at.policy->parameters, at.state, at.now_ns);
   }
 
   /// In the units in force.
@@ -181,9 +181,9 @@ class CallRules {
   [[nodiscard]] const Time& time() const noexcept { return time_; }
 
  private:
-  [[nodiscard]] shm::Standing standing(const Parameters& parameters,
-                                       std::uint64_t state) const noexcept {
-    if (is_idle(parameters, state, judged_at_)) return shm::Standing::idle;
+  [[nodiscard]] shm::Standing standing(const Parameters& parameters, std::uint64_t state,
+                                       std::uint64_t now_ns) const noexcept {
+    if (is_idle(parameters, state, now_ns)) return shm::Standing::idle;
     if (!std::holds_alternative<Concurrency>(parameters)) return shm::Standing::owing;
     // What is out stays where it is: a permit that is taken twice is worse than a call without
     // room. But not for a holder that is known to be dead.
@@ -208,6 +208,11 @@ class CallRules {
       at_ = follower_.follow(policy, state, now, binding_.id);
       if (at_.policy == nullptr) return false;
       if (at_.id != policy && policy == binding_.id) binding_.note_outdated();
+      // A key's conduct goes by the limit that it is under now; its word says the same under each.
+      const bool is_conduct = at_.policy->kind == shm::PolicyKind::conduct &&
+                              binding_.policy.kind == shm::PolicyKind::conduct;
+      if (is_conduct && at_.id != binding_.id)
+        at_ = {&binding_.policy, binding_.id, at_.state, at_.now_ns, true};
     }
     if (is_beyond_horizon(parameters(), at_.state, at_.now_ns)) [[unlikely]]
       at_.state = heal(parameters(), at_.state, at_.now_ns);

@@ -99,6 +99,7 @@ KeyInfo describe(const View& view, PolicyNames& names, std::uint64_t index, shm:
     row.remaining = verdict.remaining;
     row.reset_after = to_shown(verdict.reset_after_ns);
     row.idle = verdict.reset_after_ns == 0;
+    if (std::holds_alternative<Unlimited>(parameters)) row.limit = row.remaining = 0;
     if (std::holds_alternative<Concurrency>(parameters)) describe_part(view, at.state, row);
     if (at.policy->kind == shm::PolicyKind::candidate) row.part = SlotPart::candidate;
     if (std::holds_alternative<Conduct>(parameters)) row.part = SlotPart::conduct;

@@ -106,6 +106,7 @@ std::vector<PolicyInfo> Segment::history() const {
 }
 
 void Segment::set_policy(std::string_view policy, const Limit& limit, Spent spent) {
+  core_->look_at_once();
   const View& view = core_->view();
   const std::string before = limit_in_force(view, policy);
   const std::uint16_t was = policy_in_force(view, policy);
@@ -115,6 +116,7 @@ void Segment::set_policy(std::string_view policy, const Limit& limit, Spent spen
 
 bool Segment::remove_policy(std::string_view policy) {
   shm::PolicyTable::check_name(policy);
+  core_->look_at_once();
   const View& view = core_->view();
   const std::string before = limit_in_force(view, policy);
   if (!rl::remove_policy({view, path()}, policy)) return false;
@@ -123,6 +125,7 @@ bool Segment::remove_policy(std::string_view policy) {
 }
 
 bool Segment::switch_limits(bool on) {
+  core_->look_at_once();
   const View& view = core_->view();
   check_writable({view, path()});
   // release, for nothing but the word: it takes effect at the next call that reads it.

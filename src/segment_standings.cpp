@@ -138,6 +138,7 @@ std::string_view to_string(Change change) noexcept {
 
 bool Segment::change_standing_of(std::string_view policy, std::string_view key,
                                  const StandingChange& change, std::string_view reason) {
+  core_->look_at_once();  // a change must not go into a segment that was left
   View& view = core_->view();
   const Place place{view, path()};
   check_writable(place);
@@ -147,6 +148,7 @@ bool Segment::change_standing_of(std::string_view policy, std::string_view key,
 }
 
 bool Segment::set_override(std::string_view policy, std::string_view key, const Limit& limit) {
+  core_->look_at_once();
   const Place place{core_->view(), path()};
   check_writable(place);
   check_key(place, key);
@@ -157,10 +159,7 @@ bool Segment::set_override(std::string_view policy, std::string_view key, const 
                             "calls",
                             path(), limit.to_string(), policy));
   }
-  const std::uint16_t conduct = publish_conduct(place, policy, limit);
-  const std::uint16_t id =
-      publish_beside(place, policy, limit, shm::PolicyKind::override_, conduct);
-  if (conduct != 0) (void)publish_standing(place, policy, shm::PolicyKind::ban, id);
+  const std::uint16_t id = publish_override(place, policy, limit);
   return change_standing_of(policy, key, {.act = StandingAct::set_override, .override_id = id}, {});
 }
 

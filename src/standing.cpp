@@ -267,10 +267,13 @@ std::string text_of(const View& view, const StandingChange& change) {
 
 /// Notes a change that was made. That there is no memory for its text does not undo it.
 void note(const View& view, const StandingKey& who, const StandingChange& change,
-          const Changer::Was& was, std::string_view reason) {
-  const std::string before = text_of(was);
-  const std::string after = text_of(view, change);
-  note_change(view, {change_of(change.act), who.name, who.key, before, after, reason});
+          const Changer::Was& was, std::string_view reason) noexcept {
+  try {
+    const std::string before = text_of(was);
+    const std::string after = text_of(view, change);
+    note_change(view, {change_of(change.act), who.name, who.key, before, after, reason});
+  } catch (const std::exception&) {
+  }
 }
 
 [[noreturn]] void refuse(const std::string& path, Changer::Outcome outcome) {
@@ -308,7 +311,7 @@ bool change_standing(View& view, const std::string& path, const StandingKey& who
   const Place place{view, path};
   check_writable(place);
   const shm::Hasher keys = hasher_for(view.mapping, who.name);
-  const auto hash = shm::KeyHash::from(keys(who.key.data(), who.key.size()));
+  const auto hash = who.hash.value_or(shm::KeyHash::from(keys(who.key.data(), who.key.size())));
   KnownEntry entry;
   // Each try but two means that somebody else has changed where the key stands.
   for (int tries = 0; tries < kStandingTriesMax; ++tries) {
@@ -321,7 +324,11 @@ bool change_standing(View& view, const std::string& path, const StandingKey& who
     if (update.outcome != shm::Update::decided) refuse_for_room(path, update.outcome);
     switch (changer.outcome()) {
       case Changer::Outcome::done:
-        view.labels.write(update.slot_index, hash, who.key);
+        if (who.hash) {
+          view.labels.write_beginning(update.slot_index, hash, who.key);
+        } else {
+          view.labels.write(update.slot_index, hash, who.key);
+        }
         note(view, who, change, changer.was(), reason);
         return true;
       case Changer::Outcome::nothing:

@@ -27,6 +27,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "src/change.hpp"
@@ -55,6 +56,7 @@ struct StandingKey {
   std::uint16_t root;     ///< of its policy
   std::string_view name;  ///< of its policy
   std::string_view key;
+  std::optional<shm::KeyHash> hash = {};  ///< of a key whose text is known in part only
 };
 
 /// Makes the change, and notes it in the journal. Returns whether there was anything to change.

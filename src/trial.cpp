@@ -62,6 +62,7 @@ void Segment::set_candidate(std::string_view policy, const Limit& limit) {
 }
 
 bool Segment::clear_candidate(std::string_view policy) {
+  core_->look_at_once();
   const Place place{core_->view(), path()};
   check_writable(place);
   const std::uint16_t live = policy_in_force(place.view, policy);
@@ -70,6 +71,7 @@ bool Segment::clear_candidate(std::string_view policy) {
 }
 
 void Segment::promote_candidate(std::string_view policy, Spent spent) {
+  core_->look_at_once();
   const Place place{core_->view(), path()};
   check_writable(place);
   const std::uint16_t id = candidate_of(place.view, policy_in_force(place.view, policy));
@@ -80,7 +82,7 @@ void Segment::promote_candidate(std::string_view policy, Spent spent) {
                     "{} LIMIT`",
                     path(), policy, name(), policy));
   }
-  (void)change_policy(place, policy, must_read(place, policy, id).limit, spent);
+  set_policy(policy, must_read(place, policy, id).limit, spent);
   end_trial(place.view, policy, id);  // where it was in force already
 }
 

@@ -60,6 +60,48 @@ std::map<std::string, std::string> debts_in(const std::string& dump) {
   return debts;
 }
 
+TEST_CASE("A_overrides_bans_and_allowed_keys_come_along_with_what_they_owe") {
+  for (const std::uint64_t keys : {200U, 5'000U}) {
+    Scratch old(by_hand());
+    old->advance_clock(90s);
+    Limiter api = old->limiter("api", Limit::parse("6/h burst=10"));
+    old->set_override("api", "vip", Limit::parse("60/h burst=50"));
+    REQUIRE(api.try_acquire("vip", 20));
+    old->set_override("api", kLongKey, Limit::parse("1/h burst=3"));
+    REQUIRE(api.try_acquire("bot", 8));
+    old->ban("api", "bot", 10min, "scraping");
+    old->set_override("api", "both", Limit::parse("60/h burst=50"));
+    old->ban("api", "both", kNever);
+    REQUIRE(api.try_acquire("probe", 4));
+    old->allow("api", "probe");
+    old->advance_clock(1min);  // of the ban, nine minutes are left
+
+    DumpReport written;
+    const Dump dump = read(dumped(*old, &written));
+    CHECK(written.standings == 6);  // of both, the override and the ban
+    CHECK(written.unreadable == 0);
+    Loaded fresh(dump, by_hand(keys));
+    CHECK(fresh.report().standings == 6);
+    CHECK(fresh.report().is_whole());
+    Limiter again = fresh->limiter("api");
+    CHECK(again.peek("vip").limit == 50);
+    CHECK(again.peek("vip").remaining == 31);
+    CHECK(again.peek(kLongKey).limit == 3);
+    CHECK(again.try_acquire("probe", 1'000).reason == Reason::override_);
+    const Decision bot = again.try_acquire("bot");
+    CHECK(bot.reason == Reason::banned);
+    CHECK(bot.retry_after > 9min - 1s);
+    CHECK(bot.retry_after < 9min + 1s);
+    CHECK(again.try_acquire("both").retry_after == kNever);
+    CHECK(fresh->unban("api", "both"));
+    CHECK(again.peek("both").limit == 50);
+    CHECK(fresh->disallow("api", "probe"));
+    CHECK(again.peek("probe").remaining == 6);
+    fresh->advance_clock(9min + 1s);
+    CHECK(again.peek("bot").remaining == 3);  // eight were used, and ten minutes give one back
+  }
+}
+
 TEST_CASE("under_every_algorithm_a_key_owes_the_same_in_a_segment_of_another_size") {
   for (const std::uint64_t keys : {40U, 1'000U, 30'000U}) {
     Scratch old(by_hand());

@@ -172,6 +172,15 @@ TEST_CASE("A_a_refund_is_converted_where_tokens_stay_tokens_and_refused_where_th
                        {"5/h burst=10", Spent::scale, false},
                        {"5/h burst=10", Spent::reset, false},
                        {"window 10/h", Spent::keep, false}};
+  {
+    test::Scratch segment(by_hand());
+    Limiter api = segment->limiter("api", Limit::parse("window 10/h"));
+    Decision d = api.try_acquire("k", 4);
+    segment->set_policy("api", Limit::parse("window 8/h"));
+    CHECK(api.peek("k").remaining == 4);
+    CHECK(api.refund("k", d));
+    CHECK(api.peek("k").remaining == 8);
+  }
   for (const auto& change : changes) {
     INFO(change.to << " " << static_cast<int>(change.spent));
     test::Scratch segment(by_hand());

@@ -21,7 +21,7 @@ limit = "100/s burst=200"
 
 [policy.api.ban]
 "203.0.113.9" = { reason = "scraper" }
-"203.0.113.10" = { until = 2125-12-01T03:00:00Z, reason = "for a while" }
+"203.0.113.10" = { until = 2085-12-01T03:00:00Z, reason = "for a while" }
 
 [policy.search]
 limit = "5/s burst=10, 1000/d"
@@ -32,7 +32,7 @@ constexpr std::string_view kAllChanges =
     "+ override api user:vip: 1k/s\n"
     "+ allow api 10.0.0.1: monitoring\n"
     "+ ban api 203.0.113.9: for ever (scraper)\n"
-    "+ ban api 203.0.113.10: until 2125-12-01T03:00:00Z (for a while)\n"
+    "+ ban api 203.0.113.10: until 2085-12-01T03:00:00Z (for a while)\n"
     "+ policy search: 5/s burst=10\n"
     "+ policy search#2: 1k/d\n";
 
@@ -147,6 +147,8 @@ TEST_CASE("an_error_in_any_line_is_named_and_nothing_is_changed") {
        ":4: a ban has to be a table"},
       {"[policy.api]\nlimit = \"1/s\"\n[policy.api.ban]\na = { until = 2125-01-01 }\n",
        ":4: until has to be a time with its offset"},
+      {"[policy.api]\nlimit = \"1/s\"\n[policy.api.ban]\na = { until = 2225-01-01T00:00:00Z }\n",
+       ":4: a ban lasts no longer than 73 years"},
       {"[policy.api]\nlimit = \"1/s\"\n[policy.api.ban]\na = { for = \"1h\" }\n",
        ":4: \"for\" is not known here; there are until, reason"},
       {"[policy.api]\nlimit = \"1/s\"\n[policy.api.allow]\na = \"\"\n[policy.api.ban]\na = {}\n",

@@ -95,10 +95,11 @@ TEST_CASE("dump_into_a_file_leaves_it_whole_or_as_it_was_and_to_its_owner_alone"
   struct stat st {};
   REQUIRE(::stat(file.c_str(), &st) == 0);
   CHECK((st.st_mode & 0777U) == 0600U);
-  check_answer(rlctl({"dump", segment.name(), "--output", file, "--json"}), 0,
-               R"({"file":")" + file +
-                   R"(","lines":6,"policies":2,"keys":2,"idle":1,"permits":0,"unreadable":0})"
-                   "\n");
+  check_answer(
+      rlctl({"dump", segment.name(), "--output", file, "--json"}), 0,
+      R"({"file":")" + file +
+          R"(","lines":6,"policies":2,"keys":2,"standings":0,"idle":1,"permits":0,"unreadable":0})"
+          "\n");
   const std::string whole = contents(file);
   CHECK(whole.ends_with("\"}\n"));
 
@@ -141,11 +142,12 @@ TEST_CASE("load_replaces_in_place_what_the_dump_names_and_reports_in_json") {
   const Folder folder;
   write_to(folder.at("dump"), text);
   REQUIRE(rlctl({"clock", segment.name(), "--advance", "1d"}).exit_code == 0);
-  check_answer(rlctl({"load", segment.name(), "--input", folder.at("dump"), "--json"}), 0,
-               R"({"name":")" + segment.name() +
-                   R"(","policies_made":0,"policies_differing":0,"keys":2,"idle":0,"no_room":0,)"
-                   R"("unknown":0})"
-                   "\n");
+  check_answer(
+      rlctl({"load", segment.name(), "--input", folder.at("dump"), "--json"}), 0,
+      R"({"name":")" + segment.name() +
+          R"(","policies_made":0,"policies_differing":0,"keys":2,"standings":0,"idle":0,"no_room":0,)"
+          R"("unknown":0})"
+          "\n");
   check_answer(rlctl({"peek", segment.name(), "api", "user:42"}), 0,
                "would be allowed: 3 of 10 left, full in 7 s\n");
   const Made other;

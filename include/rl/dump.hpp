@@ -20,7 +20,12 @@
 /// nobody knows whether the clocks of the two may be compared. Counts of a window count in the
 /// window of the load. So nobody gets more than the limit says; some wait longer than they had to.
 ///
-/// Permits are not in it: who held them is gone, or still holds them in the segment that was
+/// Overrides, bans and allowed keys come along; a ban goes on for as long as was left of it. Of a key
+/// that stands apart the text has to be known whole, or the secret to be the same. Who made them and
+/// why is in the journal of the segment that was dumped only.
+///
+/// Candidates on trial are not in it, nor how often keys were denied or banned for that so far, nor
+/// that limits are off. Permits are not in it, either: who held them is gone, or still holds them in the segment that was
 /// dumped. Nor are keys that owe nothing, which are as good as never seen.
 ///
 /// A dump has the keys as text and the segment's secret: keep it as private as the segment. With
@@ -48,9 +53,10 @@ struct DumpContents;
 struct DumpReport {
   std::uint64_t lines = 0;
   std::uint64_t policies = 0;
-  std::uint64_t keys = 0;     ///< that owe something
-  std::uint64_t idle = 0;     ///< left out: they owe nothing
-  std::uint64_t permits = 0;  ///< left out: permits that are out
+  std::uint64_t keys = 0;       ///< that owe something
+  std::uint64_t idle = 0;       ///< left out: they owe nothing
+  std::uint64_t standings = 0;  ///< overrides, bans and allowed keys
+  std::uint64_t permits = 0;    ///< left out: permits that are out
   std::uint64_t unreadable =
       0;  ///< left out: of policies that are damaged, or that this library does not know
 };
@@ -60,9 +66,11 @@ struct LoadReport {
   std::uint64_t policies = 0;   ///< made; those that the segment had stand
   std::uint64_t differing = 0;  ///< of those that stand: with another limit than in the dump
   std::uint64_t keys = 0;       ///< loaded
+  std::uint64_t standings = 0;  ///< overrides, bans and allowed keys, loaded
   std::uint64_t idle = 0;       ///< owe nothing under the limit of the segment
-  std::uint64_t no_room = 0;    ///< lost: their lists are full, and a load evicts nobody
-  std::uint64_t unknown = 0;    ///< left out: see LoadOptions::partial
+  /// Lost: their lists are full, and a load evicts nobody; or have too many that stand apart.
+  std::uint64_t no_room = 0;
+  std::uint64_t unknown = 0;  ///< left out: see LoadOptions::partial
   /// Returns whether every debt of the dump is in the segment.
   [[nodiscard]] bool is_whole() const noexcept { return no_room == 0 && unknown == 0; }
 };

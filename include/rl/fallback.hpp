@@ -33,7 +33,7 @@
 /// seconds, a look makes the segment, as open_or_create would. (Processes that still have it, if
 /// there are any, have brought it back by then, with what was used.) When it is there all limiters
 /// go over to it with what was asked for, undivided; nothing that was used meanwhile comes along,
-/// and permits that were taken meanwhile are lost. A limiter whose policy the segment does not take
+/// and permits that this process gave itself are lost; what stands for none goes on so. A limiter whose policy the segment does not take
 /// goes on as before, and tries again each second.
 ///
 /// What is kept is the handle's and its copies': who opens the same name twice keeps limits twice. A

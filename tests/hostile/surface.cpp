@@ -231,7 +231,11 @@ void use_policies(Segment& segment) {
 void dump(const Segment& segment) {
   std::string text;
   if (attempt([&] { text = test::dumped(segment); })) return;
-  demand(!attempt([&] { (void)test::read(text); }), "a dump that its own reader refuses");
+  try {
+    (void)test::read(text);
+  } catch (const Error& e) {
+    demand(false, std::string("a dump that its own reader refuses: ") + e.what());
+  }
 }
 
 void look(const Segment& segment) {

@@ -244,18 +244,18 @@ OF_RULES = [
   }
 """),
     ("OWING_IS_IDLE", "A: a debt of less than a token is not a debt", """\
-    if (is_idle(parameters, state, judged_at_)) return shm::Standing::idle;
+    if (is_idle(parameters, state, now_ns)) return shm::Standing::idle;
 """, """\
     const auto* const bucket = std::get_if<TokenBucket>(&parameters);
     const bool spares = kMutant == Mutant::OWING_IS_IDLE && bucket != nullptr;
-    const std::uint64_t at_ns = judged_at_ + (spares ? bucket->interval_ns - 1 : 0);
+    const std::uint64_t at_ns = now_ns + (spares ? bucket->interval_ns - 1 : 0);
     if (is_idle(parameters, state, at_ns)) return shm::Standing::idle;
 """),
     ("JUDGE_A_NEWER_LIBRARYS", "A: a policy that is not understood is judged all the same", """\
     if (at.policy == nullptr) return shm::Standing::sticky;
 """, """\
     if (kMutant == Mutant::JUDGE_A_NEWER_LIBRARYS && at.policy == nullptr) {
-      return standing(binding_.policy.parameters, state);
+      return standing(binding_.policy.parameters, state, judged_at_);
     }
     if (at.policy == nullptr) return shm::Standing::sticky;
 """),
@@ -284,14 +284,14 @@ OF_RULES = [
       (kMutant != Mutant::FIRST_LOOK_WITHOUT_LINKS && !binding.stands_alone())) {
 """),
     ("JUDGE_IN_OLD_UNITS", "A: a debt is over by the limit of before the change", """\
-    return standing(at.policy->parameters, at.state);
+    return standing(at.policy->parameters, at.state, at.now_ns);
 """, """\
     if (kMutant == Mutant::JUDGE_IN_OLD_UNITS) {
       std::optional<Policy> spare;
       const KnownPolicy before = binding_.view->known.find(policy, spare);
-      if (before.policy != nullptr) return standing(before.policy->parameters, state);
+      if (before.policy != nullptr) return standing(before.policy->parameters, state, judged_at_);
     }
-    return standing(at.policy->parameters, at.state);
+    return standing(at.policy->parameters, at.state, at.now_ns);
 """),
     ("DENY_BY_AN_OLD_READING", "A: what came after the reading of a batch denies it", """\
   constexpr auto kDenied = Time::kMayDeny ? shm::Transition::keep : shm::Transition::pass;

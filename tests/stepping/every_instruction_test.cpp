@@ -386,7 +386,7 @@ const std::vector<RivalScript>& scripts() {
       {"the same policy", {{Step::publish, 'b'}, {Step::acquire}}},
       {"two policies", {{Step::publish, 'c'}, {Step::publish, 'b'}}},
       {"a change", {{Step::change}, {Step::acquire}}},
-      {"two changes", {{Step::change}, {Step::acquire, 'l'}, {Step::change}, {Step::acquire}}},
+      {"two changes", {{Step::change}, {Step::acquire}, {Step::change}, {Step::acquire, 'k', 2}}},
       {"a crowd", crowd(1) + Script{{Step::acquire}}},
   };
   return kScripts;

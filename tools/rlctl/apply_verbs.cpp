@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <set>
+#include <tuple>
 
 #include "tools/rlctl/common.hpp"
 #include "tools/rlctl/input.hpp"
@@ -37,7 +38,7 @@ Json json_of(const Step& step) {
 /// before anything is changed.
 class Plan {
  public:
-  Plan(const LimitsFile& file, Segment* segment, bool prunes) : file_(file) {
+  Plan(const LimitsFile& file, Segment* segment, bool prunes) : file_(file), segment_(segment) {
     if (segment != nullptr) look_at(*segment);
     for (const WantedPolicy& wanted : file.policies) compare(wanted);
     if (prunes) prune();
@@ -46,14 +47,18 @@ class Plan {
   [[nodiscard]] const std::vector<Step>& steps() const { return steps_; }
 
  private:
-  using Key = std::pair<std::string, std::string>;  // policy and key
+  using Key = std::tuple<std::string, std::string, Standing>;  // policy, key, and how it stands
 
   void look_at(Segment& segment) {
     for (PolicyInfo& policy : segment.policies())
       if (policy.limit) policies_.emplace(policy.name, *policy.limit);
-    for (StandingInfo& info : segment.standings())
-      if (info.key && !info.key_truncated) standings_.emplace(Key(info.policy, *info.key), info);
     now_ = segment.now();
+  }
+
+  /// Returns where a key stands; found by its hash, so its text need not be known.
+  [[nodiscard]] KeyInfo now_of(const std::string& policy, const std::string& key) const {
+    const auto found = segment_ != nullptr ? segment_->find(policy, key) : std::nullopt;
+    return found ? *found : KeyInfo{};
   }
 
   void compare(const WantedPolicy& wanted) {
@@ -88,10 +93,8 @@ class Plan {
   }
 
   void compare_standing(const WantedPolicy& policy, const WantedStanding& wanted) {
-    const Key key(policy.name, wanted.key);
-    named_keys_.insert(key);
-    const auto at = standings_.find(key);
-    const StandingInfo* const is = at != standings_.end() ? &at->second : nullptr;
+    named_keys_.emplace(policy.name, wanted.key, wanted.standing);
+    const KeyInfo is = now_of(policy.name, wanted.key);
     const std::string name = policy.name;
     const auto add = [&](std::string_view kind, std::string before, std::string after, auto make) {
       steps_.push_back({fmt::format("{} {} {}", kind, escape(name), escape(wanted.key)),
@@ -100,14 +103,14 @@ class Plan {
     };
     switch (wanted.standing) {
       case Standing::override_:
-        if (is != nullptr && is->limit == wanted.limit) return;
-        add("override", is != nullptr && is->limit ? is->limit->to_string() : "",
-            wanted.limit->to_string(), [=, key = wanted.key, limit = *wanted.limit](Segment& s) {
+        if (is.own_limit == wanted.limit) return;
+        add("override", is.own_limit ? is.own_limit->to_string() : "", wanted.limit->to_string(),
+            [=, key = wanted.key, limit = *wanted.limit](Segment& s) {
               s.set_override(name, key, limit);
             });
         return;
       case Standing::allow:
-        if (is != nullptr && is->standing == Standing::allow) return;
+        if (is.standing == Standing::allow) return;
         add("allow", "", wanted.reason.empty() ? "always" : wanted.reason,
             [=, key = wanted.key, reason = wanted.reason](Segment& s) {
               s.allow(name, key, reason);
@@ -123,22 +126,25 @@ class Plan {
 
   /// A ban ends at an instant of wall time, so that it ends no later when the file is applied again.
   template <class Add>
-  void compare_ban(const WantedStanding& wanted, const StandingInfo* is, Add&& add) {
+  void compare_ban(const WantedStanding& wanted, const KeyInfo& is, Add&& add) {
     using std::chrono::nanoseconds;
     // A file has whole seconds, and a ban ends at a tick of the segment's clock.
     constexpr auto kSlack = std::chrono::seconds(2);
-    const bool is_banned = is != nullptr && is->standing == Standing::ban;
-    if (is != nullptr && is->standing == Standing::allow) {
+    const bool is_banned = is.standing == Standing::ban;
+    if (is.standing == Standing::allow) {
       throw file_.error_at(wanted.line, fmt::format("key \"{}\" is on the allow-list of the "
                                                     "segment; disallow it first",
                                                     escape(wanted.key)));
     }
-    if (is_banned && is->until == Instant::max()) return;
+    if (is_banned && is.until == Instant::max()) return;
     nanoseconds length = kNever;
     if (wanted.until) {
       length = *wanted.until - system_clock::now();
       if (length <= nanoseconds(0)) return;  // it would be over
-      if (is_banned && is->until - now_ + kSlack >= length) return;
+      if (length > std::chrono::hours(24 * 365 * 73))
+        throw file_.error_at(wanted.line,
+                             "a ban lasts no longer than 73 years; or leave until out");
+      if (is_banned && is.until - now_ + kSlack >= length) return;
     }
     const std::string until = wanted.until ? "until " + iso_time(*wanted.until) : "for ever";
     add("ban", is_banned ? "a shorter one" : "",
@@ -164,23 +170,35 @@ class Plan {
     policies_.erase(at);
   }
 
-  /// Takes away what the file does not name.
+  /// Takes away what the file does not name. (Keys whose text nobody knows stay: the file could not
+  /// name them.)
   void prune() {
-    for (const auto& [key, info] : standings_) {
-      if (named_keys_.count(key) != 0) continue;
-      const std::string what =
-          fmt::format("{} {} {}", to_string(info.standing), escape(key.first), escape(key.second));
-      const std::string before = info.limit ? info.limit->to_string() : "set";
-      steps_.push_back({what, before, "", [key = key, standing = info.standing](Segment& segment) {
-                          if (standing == Standing::ban) segment.unban(key.first, key.second);
-                          if (standing == Standing::allow) segment.disallow(key.first, key.second);
-                          segment.unset_override(key.first, key.second);
-                        }});
+    if (segment_ != nullptr) {
+      for (const StandingInfo& info : segment_->standings()) prune(info);
     }
     std::vector<std::string> unnamed;
     for (const auto& [name, limit] : policies_)
       if (named_.count(name) == 0) unnamed.push_back(name);
     for (const std::string& name : unnamed) remove_policy(name);
+  }
+
+  void prune(const StandingInfo& info) {
+    if (!info.key || info.key_truncated) return;
+    const std::string name = info.policy;
+    const std::string key = *info.key;
+    const auto is_named = [&](Standing standing) {
+      return named_keys_.count({name, key, standing}) != 0;
+    };
+    const auto take = [&](std::string_view kind, std::string before, auto make) {
+      steps_.push_back(
+          {fmt::format("{} {} {}", kind, escape(name), escape(key)), std::move(before), "", make});
+    };
+    if (info.standing == Standing::ban && !is_named(Standing::ban))
+      take("ban", "set", [=](Segment& s) { s.unban(name, key); });
+    if (info.standing == Standing::allow && !is_named(Standing::allow))
+      take("allow", "set", [=](Segment& s) { s.disallow(name, key); });
+    if (info.limit && !is_named(Standing::override_))
+      take("override", info.limit->to_string(), [=](Segment& s) { s.unset_override(name, key); });
   }
 
   /// An id is never used twice: what would run out of them half-way is not begun.
@@ -197,8 +215,8 @@ class Plan {
   }
 
   const LimitsFile& file_;
+  Segment* segment_;
   std::map<std::string, Limit> policies_;
-  std::map<Key, StandingInfo> standings_;
   Instant now_{};
   std::set<std::string> named_;
   std::set<Key> named_keys_;
@@ -225,6 +243,18 @@ void say_what_cannot_change(const LimitsFile& file, const Segment& segment) {
                     "change while it lives: move it with `rlctl dump` and `rlctl load --create`",
                     segment.path(), info.keys, info.labels ? "with" : "without", file.segment->keys,
                     file.segment->labels ? "with" : "without"));
+  }
+}
+
+/// What can be foreseen was refused before; a table without room, say, cannot.
+void make_all(const std::vector<Step>& steps, Segment& segment) {
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    try {
+      steps[i].make(segment);
+    } catch (const Error& e) {
+      throw Error(e.code(), fmt::format("{}; {} of {} changes were made, up to this one: {}",
+                                        e.what(), i, steps.size(), steps[i].what));
+    }
   }
 }
 
@@ -260,7 +290,7 @@ int apply(const Arguments& arguments) {
     if (!segment)
       segment =
           Segment::create(arguments.text(Arg::segment), file.segment.value_or(SegmentOptions{}));
-    for (const Step& step : plan.steps()) step.make(*segment);
+    make_all(plan.steps(), *segment);
   }
   report(arguments, plan.steps(), !tries, creates);
   return 0;

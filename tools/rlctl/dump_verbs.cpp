@@ -42,13 +42,18 @@ void put_report(const Arguments& arguments, const DumpReport& report) {
                   {"lines", report.lines},
                   {"policies", report.policies},
                   {"keys", report.keys},
+                  {"standings", report.standings},
                   {"idle", report.idle},
                   {"permits", report.permits},
                   {"unreadable", report.unreadable}});
     return;
   }
-  put(fmt::format("dumped {} of {} to {}; {} that owe{} nothing left out\n", keys(report.keys),
-                  policies(report.policies), escape(file), report.idle,
+  const std::string apart =
+      report.standings == 0
+          ? ""
+          : "; " + counted(report.standings, "that stands apart", "that stand apart");
+  put(fmt::format("dumped {} of {} to {}{}; {} that owe{} nothing left out\n", keys(report.keys),
+                  policies(report.policies), escape(file), apart, report.idle,
                   report.idle == 1 ? "s" : ""));
 }
 
@@ -99,6 +104,7 @@ void put_report(const Arguments& arguments, const LoadReport& report) {
                   {"policies_made", report.policies},
                   {"policies_differing", report.differing},
                   {"keys", report.keys},
+                  {"standings", report.standings},
                   {"idle", report.idle},
                   {"no_room", report.no_room},
                   {"unknown", report.unknown}});
@@ -110,6 +116,8 @@ void put_report(const Arguments& arguments, const LoadReport& report) {
     text += fmt::format("; {} with another limit here, under which debts are as many tokens",
                         policies(report.differing));
   }
+  if (report.standings != 0)
+    text += "; " + counted(report.standings, "that stands apart", "that stand apart");
   if (report.idle != 0) text += fmt::format("; {} that owe nothing here", keys(report.idle));
   put(text + '\n');
 }

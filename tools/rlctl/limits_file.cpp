@@ -44,7 +44,7 @@ class Reader {
     throw file_.error_at(line_of(node), what);
   }
 
-  /// Does what throws Error, and adds the place to it.
+  /// Does what throws Error of its own, and adds the place to it.
   template <class What>
   auto checked(const toml::node& node, What&& what) const {
     try {
@@ -84,7 +84,8 @@ class Reader {
     SegmentOptions options;
     if (const toml::node* keys = table.get("keys")) options.keys = count(*keys, "keys");
     if (const toml::node* mode = table.get("mode")) {
-      options.mode = checked(*mode, [&] { return parse_mode("mode", text(*mode, "mode")); });
+      options.mode =
+          checked(*mode, [&, word = text(*mode, "mode")] { return parse_mode("mode", word); });
     }
     if (const toml::node* labels = table.get("labels")) {
       const auto value = labels->value_exact<bool>();
@@ -110,11 +111,12 @@ class Reader {
     const toml::node* const limit = table.get("limit");
     if (limit == nullptr) fail(table, fmt::format("policy {} has no limit", escape(name)));
     checked(table, [&] { shm::PolicyTable::check_name(name); });
-    WantedPolicy wanted{std::move(name),
-                        checked(*limit, [&] { return Limits::parse(text(*limit, "limit")); }),
-                        Spent::keep,
-                        {},
-                        line_of(table)};
+    WantedPolicy wanted{
+        std::move(name),
+        checked(*limit, [&, word = text(*limit, "limit")] { return Limits::parse(word); }),
+        Spent::keep,
+        {},
+        line_of(table)};
     if (const toml::node* spent = table.get("spent"))
       wanted.spent =
           choice<Spent>(*spent, "spent",
@@ -122,6 +124,8 @@ class Reader {
     for (const auto& [word, standing] : kStandings) {
       if (const toml::node* keys = table.get(word)) add_standings(wanted, standing, *keys, word);
     }
+    std::sort(wanted.standings.begin(), wanted.standings.end(),
+              [](const auto& a, const auto& b) { return a.line < b.line; });
     return wanted;
   }
 
@@ -147,7 +151,8 @@ class Reader {
   WantedStanding wanted(Standing standing, std::string key, const toml::node& node) const {
     WantedStanding wanted{standing, std::move(key), {}, {}, {}, line_of(node)};
     if (standing == Standing::override_) {
-      wanted.limit = checked(node, [&] { return Limit::parse(text(node, "an override's limit")); });
+      wanted.limit = checked(
+          node, [&, word = text(node, "an override's limit")] { return Limit::parse(word); });
       if (gives_permits(wanted.limit->algorithm()))
         fail(node, "an override of calls cannot be a concurrency limit");
     } else if (standing == Standing::allow) {
