@@ -156,7 +156,9 @@ class Dumping {
     standing.standing = kind == shm::PolicyKind::ban ? Standing::ban : Standing::allow;
     if (kind == shm::PolicyKind::ban) {
       const std::uint64_t until = word.until_ns();
-      if (!word.is_for_ever()) standing.left_ns = until > at.now_ns ? until - at.now_ns : 0;
+      // No longer than a ban can be made, whatever bytes gone wrong say.
+      const std::uint64_t left_ns = until > at.now_ns ? until - at.now_ns : 0;
+      if (!word.is_for_ever()) standing.left_ns = std::min(left_ns, TokenBucket::kToleranceMax);
       standing.owed = word.owed.tokens();
       under = {};
     }

@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::string_view kFile = R"([segment]
 keys = 100
-clock = "manual"
+clock = "auto"
 
 [policy.api]
 limit = "100/s burst=200"

@@ -145,12 +145,12 @@ TEST_CASE("history_says_who_changed_what") {
   CHECK(rlctl({"ban", name, "api", "vip", "--for", "1m", "--reason", "a\nb"}).exit_code == 0);
   const Ran json = rlctl({"history", name, "--json"});
   CHECK(plain(segment, json.out)
-            .find(R"({"number":1,"when":"TIME","uid":N,"pid":N,"change":"banned","policy":"api",)"
+            .find(R"({"number":2,"when":"TIME","uid":N,"pid":N,"change":"banned","policy":"api",)"
                   R"("key":"vip","before":"50/s","after":"for 1m","reason":"a\\x0ab"})"
                   "\n") != std::string::npos);
   const Ran table = rlctl({"history", name});
   CHECK(table.exit_code == 0);
-  CHECK(std::count(table.out.begin(), table.out.end(), '\n') == 3);
+  CHECK(std::count(table.out.begin(), table.out.end(), '\n') == 4);
   CHECK(narrow(table.out).find(" override set api vip 50/s\n") != std::string::npos);
 }
 

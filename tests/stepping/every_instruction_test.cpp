@@ -365,6 +365,7 @@ struct RivalScript {
   const char* name;
   Script steps;
   bool moves_time = false;
+  bool changes = false;  ///< the policy
 };
 
 const std::vector<RivalScript>& scripts() {
@@ -385,8 +386,11 @@ const std::vector<RivalScript>& scripts() {
       {"another's death at the last free slot", {{Step::die_inserting, 'k', 1}, {Step::acquire}}},
       {"the same policy", {{Step::publish, 'b'}, {Step::acquire}}},
       {"two policies", {{Step::publish, 'c'}, {Step::publish, 'b'}}},
-      {"a change", {{Step::change}, {Step::acquire}}},
-      {"two changes", {{Step::change}, {Step::acquire}, {Step::change}, {Step::acquire, 'k', 2}}},
+      {"a change", {{Step::change}, {Step::acquire}}, false, true},
+      {"two changes",
+       {{Step::change}, {Step::acquire}, {Step::change}, {Step::acquire, 'k', 2}},
+       false,
+       true},
       {"a crowd", crowd(1) + Script{{Step::acquire}}},
   };
   return kScripts;
@@ -550,7 +554,9 @@ class Ordeal final : private Walk {
     const char* const only = std::getenv("RL_SCRIPT");
     // A caller's time is of before; whoever moves the clock meanwhile makes it one of long ago.
     const bool may_move = operation_.clock == kManual && operation_.step.kind != Step::acquire_at;
-    return (may_move || !script.moves_time) &&
+    // A step that asks more than once may bind to a policy that is undone with the script.
+    const bool may_change = operation_.step.kind != Step::all_of;
+    return (may_move || !script.moves_time) && (may_change || !script.changes) &&
            (only == nullptr || std::string_view(only) == script.name);
   }
   [[nodiscard]] shm::Health& health() const { return witness_.mapping().header().health; }

@@ -177,7 +177,7 @@ TEST_CASE(
 }
 
 TEST_CASE("a_name_that_is_removed_again_and_again_does_not_fill_the_tmpfs") {
-  CHECK(is_well(on_tmpfs("size=2m", [](const std::string& folder) {
+  CHECK(is_well(on_tmpfs("size=2300k", [](const std::string& folder) {
     const std::string path = folder + "/limits";
     Segment segment = Segment::create(path, {.keys = 3'000});
     Limiter api = segment.limiter("api", Limit::per_day(100));

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <initializer_list>
 #include <map>
+#include <tuple>
 
 #include "shm/policies.hpp"
 #include "tools/rlctl/text.hpp"
@@ -262,7 +263,12 @@ class StandingsWriter {
       : all_(segment.standings()),
         now_(segment.now()),
         wall_now_(system_clock::now()),
-        left_out_(left_out) {}
+        left_out_(left_out) {
+    // The table has them in an order of its own.
+    std::sort(all_.begin(), all_.end(), [](const StandingInfo& a, const StandingInfo& b) {
+      return std::tie(a.policy, a.key) < std::tie(b.policy, b.key);
+    });
+  }
 
   std::string of(const std::string& policy, const std::string& quoted_policy) {
     std::string text;
@@ -298,10 +304,10 @@ class StandingsWriter {
     return fmt::format("{} = {{ {}reason = {} }}\n", *key, until, reason);
   }
 
-  /// Rounded up to the second.
+  /// To the nearest second: what a ban was rounded up to when it was made does not add up.
   [[nodiscard]] system_clock::time_point wall(Instant until) const {
     using namespace std::chrono;
-    return ceil<seconds>(wall_now_ + ceil<system_clock::duration>(until - now_));
+    return round<seconds>(wall_now_ + ceil<system_clock::duration>(until - now_));
   }
 
   std::vector<StandingInfo> all_;
