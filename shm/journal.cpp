@@ -20,7 +20,7 @@ void lay_out(JournalImage& image,
     const std::size_t left = sizeof image.text - used;
     const std::size_t room = i == 0 ? kPolicyNameMax : left / (kJournalTexts - i);
     const std::size_t size = std::min(texts[i].size(), room);
-    std::memcpy(image.text + used, texts[i].data(), size);
+    (void)texts[i].copy(image.text + used, size);  // also of none, which is at no address
     image.lengths[i] = static_cast<std::uint8_t>(size);
     if (size < texts[i].size()) image.cut = static_cast<std::uint8_t>(image.cut | 1U << i);
     used += size;
