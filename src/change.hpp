@@ -52,6 +52,7 @@ void note_asked(const Place& place, std::string_view name, const Limit& limit);
 /// Dates what hangs behind `root` and has no date yet, as of now: before the last of it is taken for
 /// the policy in force. What it is charged must not lie before a date that somebody gives it later.
 void date_changes(const View& view, std::uint16_t root) noexcept;
+
 /// Publishes an entry that is no root (an override, a ban, what was asked for), unless there is an
 /// equal one, whose id is returned. Errors: as make_policy.
 std::uint16_t publish_beside(const Place& place, std::string_view name, const Limit& limit,

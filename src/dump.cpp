@@ -103,18 +103,19 @@ class Dumping {
     // The clock after the slot, and the links after the clock, as for every decision.
     const std::uint16_t id = shm::policy_of(words.tag);
     Followed at = follower_.follow(id, words.state, now(), id);
-    if (at.policy != nullptr && (at.policy->kind == shm::PolicyKind::candidate ||
-                                 at.policy->kind == shm::PolicyKind::conduct))
+    if (at.policy == nullptr) {
+      ++report_.unreadable;
       return;
-    if (at.policy != nullptr && is_standing(at.policy->kind)) {
-      at = write_standing(index, words, at);
-      if (at.policy == nullptr) return;
     }
-    if (at.policy != nullptr && is_idle(at.policy->parameters, at.state, at.now_ns)) {
+    const shm::PolicyKind kind = at.policy->kind;
+    if (kind == shm::PolicyKind::candidate || kind == shm::PolicyKind::conduct) return;
+    if (is_standing(kind)) at = write_standing(index, words, at);
+    if (at.policy == nullptr) return;
+    if (is_idle(at.policy->parameters, at.state, at.now_ns)) {
       ++report_.idle;
       return;
     }
-    const Dumped* const as = at.policy != nullptr ? dumped_as(at.id) : nullptr;
+    const Dumped* const as = dumped_as(at.id);
     if (as == nullptr) {
       ++report_.unreadable;
     } else if (std::holds_alternative<Concurrency>(at.policy->parameters)) {

@@ -44,6 +44,7 @@ class Loading {
   struct Bound {
     Binding binding;
     Parameters from;
+    std::string_view name;  ///< in the dump
   };
 
   // --- before anything is changed -----------------------------------------------------------------
@@ -163,7 +164,8 @@ class Loading {
     if (!gives_permits(here.limit.algorithm())) here.limit = here.limit.when_full(WhenFull::deny);
     bound_.emplace(policy.id, Bound{{&view_, id, hasher_for(view_.mapping, policy.name), here,
                                      nullptr, &view_.policies.links_word(id)},
-                                    parameters_in_dump(policy.limit)});
+                                    parameters_in_dump(policy.limit),
+                                    policy.name});
   }
 
   /// With windows that lie as those of this segment do.
@@ -176,17 +178,22 @@ class Loading {
 
   using Loads = CallRules<OwnTime, SetOwed>;
 
-  [[nodiscard]] static Loads rules_for(const Bound& bound, const DumpedKey& key) noexcept {
-    return Loads(bound.binding, OwnTime{&bound.binding.view->clock}, SetOwed{bound.from, key.owed});
+  [[nodiscard]] static Loads rules_for(const Bound& bound, const Owed& owed) noexcept {
+    return Loads(bound.binding, OwnTime{&bound.binding.view->clock}, SetOwed{bound.from, owed});
+  }
+
+  /// Of a key whose text is known, or its hash under the same secret.
+  [[nodiscard]] static shm::KeyHash hash_of(const Bound& bound, const DumpedKey& key) noexcept {
+    return key.known == KeyKnown::hash
+               ? key.hash
+               : shm::KeyHash::from(bound.binding.hasher(key.text, key.size));
   }
 
   /// By the whole protocol of the table.
   void load(const DumpedKey& key) {
     const Bound& bound = bound_.at(key.policy);
-    const shm::KeyHash hash = key.known == KeyKnown::hash
-                                  ? key.hash
-                                  : shm::KeyHash::from(bound.binding.hasher(key.text, key.size));
-    Loads rules = rules_for(bound, key);
+    const shm::KeyHash hash = hash_of(bound, key);
+    Loads rules = rules_for(bound, key.owed);
     const shm::Update update = view_.table.update(hash, rules);
     count(rules, update.outcome == shm::Update::decided);
     if (!update.has_slot) return;
@@ -200,15 +207,14 @@ class Loading {
   }
 
   void put_apart(const DumpedStanding& standing) {
-    const auto policy = std::find_if(dump_.policies.begin(), dump_.policies.end(),
-                                     [&](const auto& p) { return p.id == standing.where.policy; });
-    StandingKey who{view_.policies.find(policy->name), policy->name, standing.where.view()};
+    const bool is_ban = standing.standing == Standing::ban;
+    if (is_ban && standing.left_ns == 0) return;
+    const Bound& bound = bound_.at(standing.where.policy);
+    StandingKey who{view_.policies.find(bound.name), bound.name, standing.where.view()};
     if (standing.where.known == KeyKnown::hash) who.hash = standing.where.hash;
     try {
-      const std::uint64_t left_ns = standing.left_ns.value_or(0);
-      if (standing.standing == Standing::ban && standing.left_ns && left_ns == 0) return;
-      (void)change_standing(view_, path_, who, change_to(standing, policy->name), "from a dump");
-      if (standing.standing == Standing::ban) owe_after_ban(who, standing);
+      (void)change_standing(view_, path_, who, change_to(standing, bound.name), "from a dump");
+      if (is_ban) owe_after_ban(bound, standing);
       ++report_.standings;
     } catch (const Error&) {
       ++report_.no_room;
@@ -230,15 +236,11 @@ class Loading {
   }
 
   /// What a key owes when its ban is over, as it was in the dump, whatever it was here.
-  void owe_after_ban(const StandingKey& who, const DumpedStanding& standing) {
-    const Bound& bound = bound_.at(standing.where.policy);
+  void owe_after_ban(const Bound& bound, const DumpedStanding& standing) {
     const std::uint64_t now = view_.clock.now();
     const std::uint64_t state = charge(bound.from, idle_state(bound.from, now), now, standing.owed);
-    const auto hash =
-        who.hash.value_or(shm::KeyHash::from(bound.binding.hasher(who.key.data(), who.key.size())));
-    Loads rules(bound.binding, OwnTime{&view_.clock},
-                SetOwed{bound.from, owed_in(bound.from, state, now)});
-    (void)view_.table.update(hash, rules);
+    Loads rules = rules_for(bound, owed_in(bound.from, state, now));
+    (void)view_.table.update(hash_of(bound, standing.where), rules);
   }
 
   /// Where they were. Of two slots of one key, which had moved while it was dumped, the later one
@@ -248,7 +250,7 @@ class Loading {
     for (auto key = dump_.keys.rbegin(); key != dump_.keys.rend(); ++key) {
       if (key->known != KeyKnown::slot || !can_place(*key)) continue;
       if (!loaded.insert(key->hash.identity).second) continue;
-      Loads rules = rules_for(bound_.at(key->policy), *key);
+      Loads rules = rules_for(bound_.at(key->policy), key->owed);
       const bool is_done = seen_ == Seen::by_nobody ? put(*key, rules) : set(*key, rules);
       count(rules, is_done);
       if (is_done) describe(key->slot_index, key->hash, *key);

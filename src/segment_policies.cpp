@@ -51,9 +51,9 @@ void add_what_was_asked(const View& view, std::vector<PolicyInfo>& all) {
   });
 }
 
-/// Returns the text of the limit in force under a name; empty when there is none.
-std::string limit_in_force(const View& view, std::string_view name) {
-  const PolicyInfo info = describe(view, policy_in_force(view, name));
+/// Returns the text of a policy's limit; empty when there is none.
+std::string limit_text(const View& view, std::uint16_t id) {
+  const PolicyInfo info = describe(view, id);
   return info.limit ? info.limit->to_string() : "";
 }
 
@@ -108,8 +108,8 @@ std::vector<PolicyInfo> Segment::history() const {
 void Segment::set_policy(std::string_view policy, const Limit& limit, Spent spent) {
   core_->look_at_once();
   const View& view = core_->view();
-  const std::string before = limit_in_force(view, policy);
   const std::uint16_t was = policy_in_force(view, policy);
+  const std::string before = limit_text(view, was);
   if (change_policy({view, path()}, policy, limit, spent) == was) return;
   note_change(view, {Change::policy_set, policy, {}, before, limit.to_string(), {}});
 }
@@ -118,7 +118,7 @@ bool Segment::remove_policy(std::string_view policy) {
   shm::PolicyTable::check_name(policy);
   core_->look_at_once();
   const View& view = core_->view();
-  const std::string before = limit_in_force(view, policy);
+  const std::string before = limit_text(view, policy_in_force(view, policy));
   if (!rl::remove_policy({view, path()}, policy)) return false;
   note_change(view, {.change = Change::policy_removed, .policy = policy, .before = before});
   return true;

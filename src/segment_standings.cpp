@@ -149,10 +149,11 @@ bool Segment::change_standing_of(std::string_view policy, std::string_view key,
 
 bool Segment::set_override(std::string_view policy, std::string_view key, const Limit& limit) {
   core_->look_at_once();
-  const Place place{core_->view(), path()};
+  View& view = core_->view();
+  const Place place{view, path()};
   check_writable(place);
   check_key(place, key);
-  (void)root_for_standings(place, policy);
+  const std::uint16_t root = root_for_standings(place, policy);
   if (gives_permits(limit.algorithm())) {
     throw Error(Errc::bad_limit,
                 fmt::format("{}: {} gives permits, and policy \"{}\" limits calls; give a limit of "
@@ -160,7 +161,8 @@ bool Segment::set_override(std::string_view policy, std::string_view key, const 
                             path(), limit.to_string(), policy));
   }
   const std::uint16_t id = publish_override(place, policy, limit);
-  return change_standing_of(policy, key, {.act = StandingAct::set_override, .override_id = id}, {});
+  return change_standing(view, path(), {root, policy, key},
+                         {.act = StandingAct::set_override, .override_id = id}, {});
 }
 
 bool Segment::unset_override(std::string_view policy, std::string_view key) {

@@ -39,20 +39,20 @@ Json json_of(const Step& step) {
 class Plan {
  public:
   Plan(const LimitsFile& file, Segment* segment, bool prunes) : file_(file), segment_(segment) {
-    if (segment != nullptr) look_at(*segment);
+    if (segment != nullptr) look();
     for (const WantedPolicy& wanted : file.policies) compare(wanted);
     if (prunes) prune();
-    check_room(segment);
+    check_room();
   }
   [[nodiscard]] const std::vector<Step>& steps() const { return steps_; }
 
  private:
   using Key = std::tuple<std::string, std::string, Standing>;  // policy, key, and how it stands
 
-  void look_at(Segment& segment) {
-    for (PolicyInfo& policy : segment.policies())
+  void look() {
+    for (const PolicyInfo& policy : segment_->policies())
       if (policy.limit) policies_.emplace(policy.name, *policy.limit);
-    now_ = segment.now();
+    now_ = segment_->now();
   }
 
   /// Returns where a key stands; found by its hash, so its text need not be known.
@@ -65,11 +65,12 @@ class Plan {
     for (std::size_t i = 0; i < wanted.limits.size(); ++i)
       compare_limit(wanted, Limiters::policy(wanted.name, i), wanted.limits[i]);
     // What was a longer list.
-    for (std::size_t i = std::max<std::size_t>(wanted.limits.size(), 1); i < Limits::kMax; ++i) {
+    const bool is_list = wanted.limits.size() > 1;
+    for (std::size_t i = wanted.limits.size(); is_list && i < Limits::kMax; ++i) {
       const std::string name = Limiters::policy(wanted.name, i);
       const bool is_named = std::any_of(file_.policies.begin(), file_.policies.end(),
                                         [&](const auto& other) { return other.name == name; });
-      if (wanted.limits.size() > 1 && !is_named) remove_policy(name);
+      if (!is_named) remove_policy(name);
     }
     for (const WantedStanding& standing : wanted.standings) compare_standing(wanted, standing);
   }
@@ -117,7 +118,7 @@ class Plan {
             });
         return;
       case Standing::ban:
-        compare_ban(wanted, is, add);
+        compare_ban(name, wanted, is, add);
         return;
       case Standing::none:
         return;
@@ -126,7 +127,8 @@ class Plan {
 
   /// A ban ends at an instant of wall time, so that it ends no later when the file is applied again.
   template <class Add>
-  void compare_ban(const WantedStanding& wanted, const KeyInfo& is, Add&& add) {
+  void compare_ban(const std::string& name, const WantedStanding& wanted, const KeyInfo& is,
+                   Add&& add) {
     using std::chrono::nanoseconds;
     // A file has whole seconds, and a ban ends at a tick of the segment's clock.
     constexpr auto kSlack = std::chrono::seconds(2);
@@ -149,16 +151,9 @@ class Plan {
     const std::string until = wanted.until ? "until " + iso_time(*wanted.until) : "for ever";
     add("ban", is_banned ? "a shorter one" : "",
         wanted.reason.empty() ? until : fmt::format("{} ({})", until, wanted.reason),
-        [length, name = policy_of(wanted), key = wanted.key, reason = wanted.reason](Segment& s) {
+        [length, name, key = wanted.key, reason = wanted.reason](Segment& s) {
           s.ban(name, key, length, reason);
         });
-  }
-
-  [[nodiscard]] std::string policy_of(const WantedStanding& wanted) const {
-    for (const WantedPolicy& policy : file_.policies)
-      for (const WantedStanding& standing : policy.standings)
-        if (&standing == &wanted) return policy.name;
-    return {};
   }
 
   void remove_policy(const std::string& name) {
@@ -202,16 +197,17 @@ class Plan {
   }
 
   /// An id is never used twice: what would run out of them half-way is not begun.
-  void check_room(const Segment* segment) const {
-    if (segment == nullptr) return;
-    const SegmentInfo info = segment->info();
+  void check_room() const {
+    if (segment_ == nullptr) return;
+    const SegmentInfo info = segment_->info();
     if (entries_ <= info.policy_room - info.policies) return;
     throw Error(
         Errc::too_many,
         fmt::format("{}: {} changes may take as many policy entries, and {} are left of {}; "
                     "nothing was changed; move it into a segment with more (rlctl dump, "
                     "load --create --policies)",
-                    segment->path(), entries_, info.policy_room - info.policies, info.policy_room));
+                    segment_->path(), entries_, info.policy_room - info.policies,
+                    info.policy_room));
   }
 
   const LimitsFile& file_;
@@ -235,8 +231,8 @@ std::optional<Segment> open_if_there(const Arguments& arguments, bool reads) {
 
 /// What a segment is made with stays; the file may say otherwise.
 void say_what_cannot_change(const LimitsFile& file, const Segment& segment) {
-  const SegmentInfo info = segment.info();
   if (!file.segment) return;
+  const SegmentInfo info = segment.info();
   if (file.segment->keys != info.keys || file.segment->labels != info.labels) {
     complain(
         fmt::format("{}: has room for {} keys, {} labels; the file says {}, {}, which cannot "
@@ -271,7 +267,7 @@ void report(const Arguments& arguments, const std::vector<Step>& steps, bool mad
   if (count == 0) {
     put("nothing to change\n");
   } else {
-    put(fmt::format("{} {}{}\n", count, count == 1 ? "change" : "changes",
+    put(fmt::format("{}{}\n", counted(count, "change", "changes"),
                     made ? "" : ", none of them made"));
   }
 }
@@ -302,8 +298,8 @@ int export_limits(const Arguments& arguments) {
   const std::string text = limits_file_of(segment, left_out);
   put(text);
   if (left_out != 0) {
-    complain(fmt::format("{} {} left out, as comments say; `rlctl dump` keeps them", left_out,
-                         left_out == 1 ? "thing was" : "things were"));
+    complain(fmt::format("{} left out, as comments say; `rlctl dump` keeps them",
+                         counted(left_out, "thing was", "things were")));
   }
   return 0;
 }

@@ -30,9 +30,13 @@ SegmentOptions creation_options(const Arguments& arguments, SegmentOptions other
 /// Returns the key, given as KEY or in a file. Errors: Error (bad_option).
 std::string key_of(const Arguments& arguments);
 
+/// Returns "1 key", or "2 keys".
+inline std::string counted(std::uint64_t count, std::string_view one, std::string_view many) {
+  return fmt::format("{} {}", count, count == 1 ? one : many);
+}
 /// Returns "2 processes are".
 inline std::string processes_are(std::uint32_t count) {
-  return fmt::format("{} process{}", count, count == 1 ? " is" : "es are");
+  return counted(count, "process is", "processes are");
 }
 
 /// Returns what a word of the command line stands for. Errors: Error (bad_option) that names all

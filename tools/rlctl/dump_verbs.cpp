@@ -11,14 +11,15 @@
 namespace rl::ctl {
 namespace {
 
-std::string counted(std::uint64_t count, std::string_view one, std::string_view many) {
-  return fmt::format("{} {}", count, count == 1 ? one : many);
-}
 std::string keys(std::uint64_t count) {
   return counted(count, "key", "keys");
 }
 std::string policies(std::uint64_t count) {
   return counted(count, "policy", "policies");
+}
+/// Said behind the keys, if there are any.
+std::string standings(std::uint64_t count) {
+  return count == 0 ? "" : "; " + counted(count, "that stands apart", "that stand apart");
 }
 
 /// What a dump does not have and somebody may miss.
@@ -48,12 +49,8 @@ void put_report(const Arguments& arguments, const DumpReport& report) {
                   {"unreadable", report.unreadable}});
     return;
   }
-  const std::string apart =
-      report.standings == 0
-          ? ""
-          : "; " + counted(report.standings, "that stands apart", "that stand apart");
   put(fmt::format("dumped {} of {} to {}{}; {} that owe{} nothing left out\n", keys(report.keys),
-                  policies(report.policies), escape(file), apart, report.idle,
+                  policies(report.policies), escape(file), standings(report.standings), report.idle,
                   report.idle == 1 ? "s" : ""));
 }
 
@@ -116,8 +113,7 @@ void put_report(const Arguments& arguments, const LoadReport& report) {
     text += fmt::format("; {} with another limit here, under which debts are as many tokens",
                         policies(report.differing));
   }
-  if (report.standings != 0)
-    text += "; " + counted(report.standings, "that stands apart", "that stand apart");
+  text += standings(report.standings);
   if (report.idle != 0) text += fmt::format("; {} that owe nothing here", keys(report.idle));
   put(text + '\n');
 }

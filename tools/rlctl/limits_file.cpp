@@ -230,20 +230,6 @@ std::optional<std::string> quoted(std::string_view text) {
   }
 }
 
-std::string_view name_of(ClockSource clock) {
-  switch (clock) {
-    case ClockSource::tsc:
-      return "tsc";
-    case ClockSource::boottime:
-      return "boottime";
-    case ClockSource::manual:
-      return "manual";
-    case ClockSource::automatic:
-      break;
-  }
-  return "auto";
-}
-
 std::string segment_of(const Segment& segment) {
   const SegmentInfo info = segment.info();
   struct stat st {};
@@ -252,8 +238,7 @@ std::string segment_of(const Segment& segment) {
   const bool is_manual = info.clock == ClockSource::manual;
   return fmt::format(
       "[segment]\nkeys = {}\nmode = \"{:04o}\"\nlabels = {}\nclock = \"{}\"\npolicies = {}\n",
-      info.keys, mode, info.labels, name_of(is_manual ? info.clock : ClockSource::automatic),
-      info.policy_room);
+      info.keys, mode, info.labels, is_manual ? "manual" : "auto", info.policy_room);
 }
 
 /// Writes the standings of a policy, kind by kind.
