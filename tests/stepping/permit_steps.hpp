@@ -21,6 +21,7 @@ inline constexpr std::uint64_t kPermits = 2;
 /// No script goes higher; and so many words are looked at.
 inline constexpr std::uint64_t kPermitsMost = kPermits + 4;
 inline constexpr std::chrono::seconds kStepLease{30};
+inline constexpr std::chrono::seconds kStepPass{20};
 
 struct PermitStep {
   enum Kind : std::uint8_t {
@@ -30,7 +31,7 @@ struct PermitStep {
     give_all,     ///< back
     give_within,  ///< back those that the limit in force has
     fence,        ///< draws a number
-    pass,         ///< moves the clock on by half a lease
+    pass,         ///< moves the clock on by most of a lease; two of them end it
     advance,      ///< the clock past all leases
     lower,        ///< the limit by one, but not to none
     raise,        ///< the limit by one
@@ -126,7 +127,7 @@ class PermitActor {
         outcome.done = outcome.fence != 0;
         break;
       case PermitStep::pass:
-        segment_.advance_clock(kStepLease / 2);
+        segment_.advance_clock(kStepPass);
         break;
       case PermitStep::advance:
         segment_.advance_clock(kStepLease + std::chrono::seconds(10));

@@ -65,7 +65,8 @@ const RivalScripts& changes() {
       {"the limit lowered", {{lower}}},
       {"the limit lowered, and one taken", {{lower}, {take}}},
       {"one given back, the limit lowered, and one taken", {{give}, {lower}, {take}}},
-      {"the limit lowered, and half a lease passed", {{lower}, {pass}}},
+      {"the limit lowered, and most of a lease passed", {{lower}, {pass}}},
+      {"most of a lease passed, the limit lowered, and one taken", {{pass}, {lower}, {take}}},
       {"all leases over, the limit lowered, and one taken", {{advance}, {lower}, {take}}},
       {"the limit raised, and one taken", {{raise}, {take}}},
   };
@@ -114,7 +115,7 @@ const std::vector<PermitOperation>& operations() {
       {"take of a free permit beside a change", PermitOperation::take, {}, true, changes},
       {"take of the last permit beside a change", PermitOperation::take, {{take}}, false, changes},
       {"renew beside a change", PermitOperation::renew, {{take}}, false, changes, 0},
-      {"renew the last beside a change", PermitOperation::renew, {{take}}, false, changes, 1},
+      {"renew late beside a change", PermitOperation::renew, {{take}, {pass}}, false, changes, 1},
       {"give back beside a change", PermitOperation::release, {{take}}, false, changes, 1},
       // It was changed before.
       {"take under a lowered limit", PermitOperation::take, {{lower}}, true, calls_after, 0},
@@ -310,7 +311,8 @@ class PermitOrdeal final : private Walk {
 
   void judge() {
     const std::uint64_t ours = permit_.holds() ? 1 : 0;
-    const bool is_same_time = !seen_.leases_end && !is_lost_before();
+    const bool is_same_time =
+        !seen_.leases_end && !(seen_.passes && comes_before(PermitStep::pass)) && !is_lost_before();
     const std::uint64_t out = now_.out + ours;
     // One that is just taken is of before if it was in its slot when the limit was lowered.
     const bool is_of_before = !is_take() || (is_in_slot_ && seen_.lowers);
@@ -411,10 +413,12 @@ class PermitOrdeal final : private Walk {
   [[nodiscard]] bool is_take() const { return operation_.kind == PermitOperation::take; }
   /// Whether the permit that the victim has is none any more before it is asked about.
   [[nodiscard]] bool is_lost_before() const {
+    return !is_take() && comes_before(PermitStep::advance);
+  }
+  [[nodiscard]] bool comes_before(PermitStep::Kind kind) const {
     const PermitScript& before = operation_.rivals_before;
-    return !is_take() && std::any_of(before.begin(), before.end(), [](const PermitStep& step) {
-      return step.kind == PermitStep::advance;
-    });
+    return std::any_of(before.begin(), before.end(),
+                       [kind](const PermitStep& step) { return step.kind == kind; });
   }
   [[nodiscard]] const RivalScripts& scripts() const { return operation_.scripts(); }
   [[nodiscard]] static bool is_wanted(const RivalScript& script) {
@@ -431,6 +435,7 @@ class PermitOrdeal final : private Walk {
     bool all_out;  ///< the rival had as many permits as the limit, or more
     bool lowers = false;
     bool leases_end = false;
+    bool passes = false;
     nanoseconds since_lowered{};
 
     void add(const PermitOutcome& outcome, PermitStep::Kind kind) {
@@ -439,7 +444,8 @@ class PermitOrdeal final : private Walk {
       all_out = all_out || outcome.out >= outcome.limit;
       lowers = lowers || (kind == PermitStep::lower && outcome.done);
       leases_end = leases_end || kind == PermitStep::advance;
-      if (lowers && kind == PermitStep::pass) since_lowered += kStepLease / 2;
+      passes = passes || kind == PermitStep::pass;
+      if (lowers && kind == PermitStep::pass) since_lowered += kStepPass;
     }
   };
 
