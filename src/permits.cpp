@@ -37,7 +37,8 @@
 /// again. Two that count each other's may both give back, but cannot both stay: of those that
 /// stayed, and those from before, the one that was taken last has counted all the others. So none is
 /// had while m are out, and never are more out than m, or than were out when it was lowered and are
-/// not back yet. The hint speaks of m among w then; why it is true stays the same.
+/// not back yet. The hint speaks of m among w then; why it is true stays the same, as the links are
+/// read again before it is said: a count may have met what a limit that was raised meanwhile gave.
 #include "src/held_permit.hpp"
 #include "src/permit_taker.hpp"
 
@@ -220,8 +221,12 @@ bool PermitTaker::is_still_out(std::uint32_t index) noexcept {
   return seen.out != 0;
 }
 
+/// Only by a count of the limit in force: what a limit that was raised meanwhile has given may be in
+/// it, while never all were out. The links are read after the permits' words (acquire: slot.hpp), and
+/// a permit is given under a limit only after that is in force; so then we see that it is.
 PermitTaker::Seen PermitTaker::deny(const PermitsSeen& seen, const HintWord& mark,
                                     std::uint64_t began_ns) noexcept {
+  if (!is_in_force()) return Seen::again;
   verdict_ = {};
   verdict_.retry_after_ns = seen.wait_ns(permits_.limit);
   verdict_.reset_after_ns = seen.last_left_ns;
