@@ -102,7 +102,8 @@ constexpr ConductWord word_of(const Conduct& conduct, const Remembered& what,
       std::min<std::uint64_t>(what.denials, most - std::min<std::uint64_t>(most, 1)));
   const std::uint64_t reach =
       denials != 0 ? conduct.within_ns : 2 * std::min(conduct.memory_ns(), kTimeMax / 2);
-  const std::uint64_t left = std::min({what.left_ns, reach, kTimeMax});
+  // With slack, as an end is rounded up, and nothing is to be forgotten by that.
+  const std::uint64_t left = std::min({what.left_ns, reach + kHealSlackNs, kTimeMax});
   return {tick_not_before(std::min(now_ns, kTimeMax) + left), denials,
           std::min(what.level, Conduct::kLevelMax)};
 }
