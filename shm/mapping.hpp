@@ -1,6 +1,6 @@
 /// \file
-/// Creating and publishing (publish.cpp), attaching to and checking (mapping.cpp) the file of a
-/// segment.
+/// Creating and publishing (publish.cpp), copying (copy.cpp), attaching to and checking (mapping.cpp)
+/// the file of a segment.
 ///
 /// A segment is created whole, then published: an unnamed file (O_TMPFILE) is reserved, filled and
 /// only then linked to its name. No process ever sees half a segment, of two rival creators exactly

@@ -67,6 +67,10 @@ std::uint16_t publish_override(const Place& place, std::string_view name, const 
 std::uint16_t publish_standing(const Place& place, std::string_view name, shm::PolicyKind kind,
                                std::uint16_t parent);
 
+/// Returns a limit of which nothing counts but how it bans: as that of limits that ban alike.
+/// Requires one that bans.
+[[nodiscard]] Limit conduct_limit(const Limit& limit);
+
 /// Returns the entry that the conduct of a limit's keys is kept under: published if there is none; 0
 /// for a limit that bans nobody. Errors: as make_policy.
 std::uint16_t publish_conduct(const Place& place, std::string_view name, const Limit& limit);

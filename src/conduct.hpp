@@ -74,6 +74,40 @@ constexpr std::uint32_t level_at(const Conduct& conduct, const ConductWord& word
   return now_ns < std::min(word.end_ns(), kTimeMax) + kept_ns ? word.level : 0;
 }
 
+/// What is remembered of a key, told without a clock (as src/owed.hpp does it): for so long yet.
+struct Remembered {
+  std::uint32_t denials = 0;  ///< that are being counted; 0: of the level alone
+  std::uint32_t level = 0;
+  std::uint64_t left_ns = 0;
+  friend bool operator==(const Remembered&, const Remembered&) = default;
+};
+
+/// A count that is over is told as what it leaves: the level, for the rest of its memory.
+constexpr Remembered remembered_in(const Conduct& conduct, const ConductWord& word,
+                                   std::uint64_t now_ns) noexcept {
+  const std::uint64_t now = std::min(now_ns, kTimeMax);
+  const std::uint32_t denials = denials_at(word, now);
+  const std::uint32_t level = level_at(conduct, word, now);
+  if (denials == 0 && level == 0) return {};
+  const std::uint64_t kept_ns = word.denials != 0 && denials == 0 ? conduct.memory_ns() : 0;
+  return {denials, level, std::min(word.end_ns(), kTimeMax) + kept_ns - now};
+}
+
+/// The word that says as much as of now: for as long, or up to a tick more. Every number is input:
+/// what no key can have is cut, and the denial that would ban is still to come.
+constexpr ConductWord word_of(const Conduct& conduct, const Remembered& what,
+                              std::uint64_t now_ns) noexcept {
+  const std::uint64_t most = std::min<std::uint64_t>(conduct.denials, ConductWord::kDenialsMask);
+  const auto denials = static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(what.denials, most - std::min<std::uint64_t>(most, 1)));
+  const std::uint64_t reach =
+      denials != 0 ? conduct.within_ns : 2 * std::min(conduct.memory_ns(), kTimeMax / 2);
+  // With slack, as an end is rounded up, and nothing is to be forgotten by that.
+  const std::uint64_t left = std::min({what.left_ns, reach + kHealSlackNs, kTimeMax});
+  return {tick_not_before(std::min(now_ns, kTimeMax) + left), denials,
+          std::min(what.level, Conduct::kLevelMax)};
+}
+
 /// What a denial makes of a word.
 struct ConductStep {
   ConductWord word;

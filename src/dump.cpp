@@ -9,9 +9,11 @@
 #include <optional>
 
 #include "shm/counts.hpp"
+#include "src/change.hpp"
 #include "src/core.hpp"
 #include "src/dump_text.hpp"
 #include "src/follow.hpp"
+#include "src/trial.hpp"
 
 namespace rl {
 namespace {
@@ -25,13 +27,18 @@ class Dumping {
   DumpReport write() {
     const shm::HeaderConstants& c = view_.mapping.constants();
     const shm::Geometry& g = view_.mapping.geometry();
+    // relaxed: it stands for itself.
+    const std::uint64_t off_unix_ns =
+        view_.mapping.header().off_unix_ns.load(std::memory_order_relaxed);
     out_.write({.keys = g.keys,
                 .pairs = g.pair_count,
                 .policies = g.policy_capacity,
                 .labels = view_.labels.kept(),
                 .clock = view_.clock.kind(),
-                .secret = c.secret},
+                .secret = c.secret,
+                .off_unix_ns = off_unix_ns},
                {core_.name(), shm::read_unix_ns(), now()});
+    report_.off = off_unix_ns != 0;
     write_policies();
     for (std::uint64_t i = 0; i < view_.table.slot_count(); ++i) write_slot(i);
     report_.lines = out_.finish();
@@ -54,7 +61,8 @@ class Dumping {
     Policy policy;
   };
 
-  /// Writes those in force; what is for single keys has lines with them. Bytes gone wrong may list one twice, or two of one name, or of none: such a dump could not be read.
+  /// Writes those in force; what is for single keys has lines with them. Bytes gone wrong may list
+  /// one twice, or two of one name, or of none: such a dump could not be read.
   void write_policies() {
     view_.policies.walk([&](std::uint16_t root) {
       const auto constants = view_.policies.read(root);
@@ -65,10 +73,20 @@ class Dumping {
       const std::string name(shm::name_of(*constants));
       if (by_id_.contains(id) || by_name_.contains(name) || !is_name(name)) return false;
       by_id_[id] = &by_name_.emplace(name, Dumped{id, *policy}).first->second;
-      out_.write(DumpedPolicy{id, name, policy->limit});
+      const std::optional<Limit> trial = trial_beside(id, *policy);
+      out_.write(DumpedPolicy{id, name, policy->limit, trial});
       ++report_.policies;
+      report_.trials += trial ? 1U : 0U;
       return false;
     });
+  }
+
+  [[nodiscard]] std::optional<Limit> trial_beside(std::uint16_t id, const Policy& live) const {
+    const auto trial = policy_of(candidate_of(view_, id));
+    const bool is_one = trial && trial->kind == shm::PolicyKind::candidate &&
+                        !gives_permits(trial->limit.algorithm()) &&
+                        !gives_permits(live.limit.algorithm());
+    return is_one ? std::optional(trial->limit) : std::nullopt;
   }
 
   static bool is_name(std::string_view name) {
@@ -86,12 +104,14 @@ class Dumping {
   }
 
   /// Returns the policy of the dump with the name that this one has; none: it is not dumped. A key
-  /// that has a limit of its own comes under that of all keys: it owes as many tokens there.
+  /// that has a limit of its own comes under that of all keys: it owes as many tokens there. What is
+  /// remembered of a key comes under its policy, too.
   const Dumped* dumped_as(std::uint16_t id) {
     const auto [at, is_new] = by_id_.try_emplace(id, nullptr);
     const auto constants = is_new ? view_.policies.read(id) : std::nullopt;
     if (!constants) return at->second;
-    const bool limits = constants->kind == shm::PolicyKind::limit || is_standing(constants->kind);
+    const bool limits = constants->kind == shm::PolicyKind::limit ||
+                        constants->kind == shm::PolicyKind::conduct || is_standing(constants->kind);
     const auto named = by_name_.find(std::string(shm::name_of(*constants)));
     if (limits && named != by_name_.end()) at->second = &named->second;
     return at->second;
@@ -108,7 +128,8 @@ class Dumping {
       return;
     }
     const shm::PolicyKind kind = at.policy->kind;
-    if (kind == shm::PolicyKind::candidate || kind == shm::PolicyKind::conduct) return;
+    if (kind == shm::PolicyKind::candidate) return;
+    if (kind == shm::PolicyKind::conduct) return write_conduct(index, words, at);
     if (is_standing(kind)) at = write_standing(index, words, at);
     if (at.policy == nullptr) return;
     if (is_idle(at.policy->parameters, at.state, at.now_ns)) {
@@ -134,6 +155,25 @@ class Dumping {
     }
   }
 
+  void write_conduct(std::uint64_t index, shm::SlotWords words, const Followed& at) {
+    const auto* const conduct = std::get_if<Conduct>(&at.policy->parameters);
+    const Dumped* const as = dumped_as(at.id);
+    const bool can_be_read = conduct != nullptr && conduct->denials != 0 && as != nullptr &&
+                             !std::holds_alternative<Concurrency>(as->policy.parameters);
+    if (!can_be_read) {
+      // Of a limit that was removed nothing is remembered. All else is bytes gone wrong.
+      report_.unreadable += conduct == nullptr || conduct->denials == 0 ? 1U : 0U;
+      return;
+    }
+    const std::uint64_t state = cut(*conduct, at.state, at.now_ns);
+    if (is_idle(*conduct, state, at.now_ns)) return;
+    DumpedConduct line{key_at(index, shm::identity_of(words.tag)), conduct_limit(at.policy->limit),
+                       remembered_in(*conduct, ConductWord::of(state), at.now_ns)};
+    line.where.policy = as->id;
+    out_.write(line);
+    ++report_.conducts;
+  }
+
   /// Writes how a key stands apart, and returns where it stands besides, with a debt that is not in
   /// what was written; nothing more where all was.
   Followed write_standing(std::uint64_t index, shm::SlotWords words, const Followed& at) {
@@ -145,7 +185,7 @@ class Dumping {
       return {};
     }
     DumpedStanding standing{
-        key_at(index, shm::identity_of(words.tag)), Standing::override_, {}, {}, 0};
+        key_at(index, shm::identity_of(words.tag)), Standing::override_, {}, {}, 0, 0};
     standing.where.policy = as->id;
     Followed under = kind == shm::PolicyKind::override_ ? at : follower_.lifted(at);
     if (under.policy != nullptr && under.policy->kind == shm::PolicyKind::override_) {
@@ -161,6 +201,7 @@ class Dumping {
       const std::uint64_t left_ns = until > at.now_ns ? until - at.now_ns : 0;
       if (!word.is_for_ever()) standing.left_ns = std::min(left_ns, TokenBucket::kToleranceMax);
       standing.owed = word.owed.tokens();
+      standing.level = word.level;
       under = {};
     }
     write(standing);

@@ -1,8 +1,6 @@
 // Reads the text of a dump. Every byte of it is input: of any length, and no JSON, perhaps.
 #include <fmt/format.h>
 
-#include <array>
-#include <charconv>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -11,6 +9,7 @@
 #include <utility>
 
 #include "shm/policies.hpp"
+#include "src/dump_lines.hpp"
 #include "src/dump_text.hpp"
 
 namespace rl {
@@ -18,128 +17,11 @@ namespace {
 
 using nlohmann::json;
 
-/// No line that a dump has is longer.
-constexpr std::size_t kLineMax = 1U << 16;
 /// A debt of one key, or a window: 73 years, as the longest that a limit can have.
 constexpr std::uint64_t kTimesMax = TokenBucket::kToleranceMax;
 constexpr std::uint64_t kNumberMax = ~std::uint64_t{0};
-
-Error refused(std::uint64_t line, const std::string& why) {
-  return {Errc::corrupt, fmt::format("line {} of the dump: {}; nothing is loaded of it, take the "
-                                     "dump anew",
-                                     line, why)};
-}
-
-/// Gives the lines of a source, without their ends.
-class Lines {
- public:
-  explicit Lines(const Dump::Source& source) : source_(source) {}
-
-  /// Of the line that was given last; before the first, 0.
-  [[nodiscard]] std::uint64_t number() const noexcept { return number_; }
-
-  /// Returns the next line, which is good until the one after; nothing at the end.
-  std::optional<std::string_view> next() {
-    ++number_;
-    std::size_t end;
-    while ((end = buffer_.find('\n', at_)) == buffer_.npos) {  // ends: the source does, or the room
-      if (buffer_.size() - at_ > kLineMax)
-        throw refused(number_, fmt::format("longer than {} bytes", kLineMax));
-      if (!fill()) return rest();
-    }
-    const std::string_view line(buffer_.data() + at_, end - at_);
-    at_ = end + 1;
-    return line;
-  }
-
- private:
-  bool fill() {
-    buffer_.erase(0, std::exchange(at_, 0));
-    const std::size_t had = buffer_.size();
-    buffer_.resize(had + kLineMax);
-    const std::size_t got = source_(std::span(buffer_).subspan(had));
-    buffer_.resize(had + std::min(got, kLineMax));
-    return got != 0;
-  }
-  [[nodiscard]] std::optional<std::string_view> rest() const {
-    if (at_ != buffer_.size()) throw refused(number_, "its end is missing: the dump was cut short");
-    return std::nullopt;
-  }
-
-  const Dump::Source& source_;
-  std::string buffer_;
-  std::size_t at_ = 0;
-  std::uint64_t number_ = 0;
-};
-
-/// The members of a line's object, each checked as it is asked for.
-class Members {
- public:
-  Members(const json& object, std::uint64_t line) : object_(object), line_(line) {}
-
-  [[nodiscard]] bool has(const char* name) const { return object_.contains(name); }
-
-  [[nodiscard]] std::uint64_t number(const char* name, std::uint64_t most) const {
-    const json* const value = find(name);
-    if (value == nullptr || !value->is_number_unsigned() || value->get<std::uint64_t>() > most)
-      throw bad(name, fmt::format("is no number from 0 to {}", most));
-    return value->get<std::uint64_t>();
-  }
-  [[nodiscard]] std::uint64_t number(const char* name, std::uint64_t least,
-                                     std::uint64_t most) const {
-    const std::uint64_t value = number(name, most);
-    if (value < least) throw bad(name, fmt::format("is no number from {} to {}", least, most));
-    return value;
-  }
-  [[nodiscard]] bool flag(const char* name) const {
-    const json* const value = find(name);
-    if (value == nullptr || !value->is_boolean()) throw bad(name, "is neither true nor false");
-    return value->get<bool>();
-  }
-  [[nodiscard]] const std::string& text(const char* name) const {
-    const json* const value = find(name);
-    if (value == nullptr || !value->is_string()) throw bad(name, "is no text");
-    return value->get_ref<const std::string&>();
-  }
-  /// The bytes that a text has a character for each, U+0000 to U+00FF: in UTF-8 one byte or two.
-  [[nodiscard]] std::string bytes(const char* name, std::size_t most) const {
-    const std::string& utf8 = text(name);
-    std::string bytes;
-    for (std::size_t i = 0; i < utf8.size(); ++i) {
-      auto byte = static_cast<unsigned char>(utf8[i]);
-      if (byte >= 0xc4) throw bad(name, "has a character above U+00FF");
-      if (byte >= 0x80)  // the parser has seen that one byte follows
-        byte =
-            static_cast<unsigned char>(byte << 6 | (static_cast<unsigned char>(utf8[++i]) & 0x3f));
-      bytes += static_cast<char>(byte);
-    }
-    if (bytes.size() > most) throw bad(name, fmt::format("has more than {} bytes", most));
-    return bytes;
-  }
-  /// A word in hexadecimal, of just so many digits, that stands `from` a place in a text.
-  [[nodiscard]] std::uint64_t word(const char* name, std::size_t digits, std::size_t from = 0,
-                                   std::size_t all = 0) const {
-    const std::string& hex = text(name);
-    std::uint64_t value = 0;
-    const char* const begin = hex.data() + from;
-    const bool is_long = hex.size() == std::max(all, digits);
-    if (!is_long || std::from_chars(begin, begin + digits, value, 16).ptr != begin + digits)
-      throw bad(name, fmt::format("is no {} hexadecimal digits", std::max(all, digits)));
-    return value;
-  }
-  [[nodiscard]] Error bad(const char* name, const std::string& why) const {
-    return refused(line_, fmt::format("\"{}\" {}", name, why));
-  }
-
- private:
-  [[nodiscard]] const json* find(const char* name) const {
-    const auto at = object_.find(name);
-    return at == object_.end() ? nullptr : &*at;
-  }
-
-  const json& object_;
-  std::uint64_t line_;
-};
+/// What is remembered of a key that was banned: while the longest ban lasts, and as long again.
+constexpr std::uint64_t kConductMax = 2 * kTimeMax;
 
 shm::ClockKind clock_in(const Members& line) {
   const std::string& name = line.text("clock");
@@ -149,25 +31,26 @@ shm::ClockKind clock_in(const Members& line) {
   throw line.bad("clock", "is none of tsc, boottime, manual");
 }
 
-DumpedSegment segment_in(const Members& line) {
+DumpedSegment segment_in(const Members& line, std::uint64_t format) {
   return {.keys = line.number("keys", 1, shm::kKeysMax),
           .pairs = line.number("pairs", 1, shm::kKeysMax),
           .policies = static_cast<std::uint32_t>(line.number("policies", 1, shm::kPoliciesMax)),
           .labels = line.flag("labels"),
           .clock = clock_in(line),
-          .secret = {line.word("secret", 16, 16, 32), line.word("secret", 16, 0, 32)}};
+          .secret = {line.word("secret", 16, 16, 32), line.word("secret", 16, 0, 32)},
+          .off_unix_ns = format >= 2 ? line.number("off_unix_ns", kNumberMax) : 0};
 }
 
 std::uint16_t policy_id_in(const Members& line) {
   return static_cast<std::uint16_t>(line.number("policy", 1, shm::kPoliciesMax));
 }
 
-Limit limit_in(const Members& line) {
+Limit limit_in(const Members& line, const char* name = "limit") {
   try {
-    return Limit::parse(line.text("limit"));
+    return Limit::parse(line.text(name));
   } catch (const Error& e) {
     if (e.code() != Errc::bad_limit) throw;
-    throw line.bad("limit", fmt::format("is none that this library knows ({})", e.what()));
+    throw line.bad(name, fmt::format("is no limit that this library knows ({})", e.what()));
   }
 }
 
@@ -182,6 +65,10 @@ DumpedPolicy policy_in(const Members& line) {
   const auto interval_ns = static_cast<std::uint64_t>(policy.limit.interval().count());
   if (line.number("interval_ns", kNumberMax) != interval_ns)
     throw line.bad("interval_ns", fmt::format("is not {}, as the limit's", interval_ns));
+  if (line.has("trial")) policy.trial = limit_in(line, "trial");
+  if (policy.trial &&
+      (gives_permits(policy.trial->algorithm()) || gives_permits(policy.limit.algorithm())))
+    throw line.bad("trial", "is of permits, which have none");
   return policy;
 }
 
@@ -243,7 +130,8 @@ DumpedKey key_in(const Members& line, std::uint16_t policy, Algorithm algorithm,
   return key;
 }
 
-DumpedStanding standing_in(const Members& line, std::uint16_t policy, std::uint64_t slots) {
+DumpedStanding standing_in(const Members& line, std::uint16_t policy, std::uint64_t slots,
+                           std::uint64_t format) {
   DumpedStanding standing{whose(line, policy, slots), Standing::none, {}, {}, 0};
   const std::string& word = line.text("standing");
   for (const Standing known : {Standing::override_, Standing::allow, Standing::ban})
@@ -258,8 +146,19 @@ DumpedStanding standing_in(const Members& line, std::uint16_t policy, std::uint6
   if (standing.standing == Standing::ban) {
     if (line.has("left_ns")) standing.left_ns = line.number("left_ns", kTimesMax);
     standing.owed = line.number("owed", kNumberMax);
+    if (format >= 2)
+      standing.level = static_cast<std::uint32_t>(line.number("level", BanWord::kLevelMax));
   }
   return standing;
+}
+
+DumpedConduct conduct_in(const Members& line, std::uint16_t policy, std::uint64_t slots) {
+  DumpedConduct conduct{whose(line, policy, slots), limit_in(line, "conduct"), {}};
+  if (conduct.bans.ban_after() == 0) throw line.bad("conduct", "bans nobody");
+  conduct.what = {static_cast<std::uint32_t>(line.number("denials", ConductWord::kDenialsMask)),
+                  static_cast<std::uint32_t>(line.number("level", Conduct::kLevelMax)),
+                  line.number("left_ns", kConductMax)};
+  return conduct;
 }
 
 /// Reads lines, checks their sums, and gathers what they say.
@@ -269,7 +168,7 @@ class Reader {
 
   DumpContents read() {
     const json first = parsed(required_line());
-    contents_.segment = segment_in(members(first));
+    contents_.segment = segment_in(members(first), format_);
     for (bool is_last = false; !is_last;) {  // ends: the lines do
       const json object = parsed(required_line());
       is_last = take(members(object));
@@ -306,16 +205,16 @@ class Reader {
   }
 
   /// Before the sum, as a later format may have another.
-  static void check_format(const json& first) {
+  void check_format(const json& first) {
     const bool is_ours = first.is_object() && first.contains("librl_dump") &&
                          first["librl_dump"].is_number_unsigned();
     if (!is_ours) throw refused(1, "it does not begin as a dump of librl does");
-    const auto format = first["librl_dump"].get<std::uint64_t>();
-    if (format == kDumpFormat) return;
+    format_ = first["librl_dump"].get<std::uint64_t>();
+    if (format_ >= kDumpFormatOldest && format_ <= kDumpFormat) return;
     throw Error(Errc::wrong_version,
-                fmt::format("the dump is of format {}, and this library reads {}; load it with the "
-                            "version of librl that wrote it, or a later one",
-                            format, kDumpFormat));
+                fmt::format("the dump is of format {}, and this library reads {} to {}; load it "
+                            "with the version of librl that wrote it, or a later one",
+                            format_, kDumpFormatOldest, kDumpFormat));
   }
 
   void check_sum(std::string_view line) {
@@ -357,16 +256,20 @@ class Reader {
     const auto at = algorithms_.find(id);
     if (at == algorithms_.end()) throw line.bad("policy", "is none of the lines before");
     const std::uint64_t slots = contents_.segment.pairs * 8;
-    if (!line.has("standing")) {
+    const bool is_conduct = line.has("conduct") && format_ >= 2;
+    if (!is_conduct && !line.has("standing")) {
       contents_.keys.push_back(key_in(line, id, at->second, slots));
     } else if (gives_permits(at->second)) {
       throw line.bad("policy", "gives permits, of which no key stands apart");
+    } else if (is_conduct) {
+      contents_.conducts.push_back(conduct_in(line, id, slots));
     } else {
-      contents_.standings.push_back(standing_in(line, id, slots));
+      contents_.standings.push_back(standing_in(line, id, slots, format_));
     }
   }
 
   Lines lines_;
+  std::uint64_t format_ = 0;
   shm::Hash128 chain_ = DumpWriter::kChainStart;
   DumpContents contents_;
   std::unordered_map<std::uint16_t, Algorithm> algorithms_;

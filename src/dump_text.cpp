@@ -68,9 +68,10 @@ void DumpWriter::write(const DumpedSegment& segment, const DumpedFacts& facts) {
   put_bytes(buffer_, facts.segment);
   fmt::format_to(end_of(buffer_),
                  ",\"unix_ns\":{},\"now_ns\":{},\"keys\":{},\"pairs\":{},\"policies\":{},"
-                 "\"labels\":{},\"clock\":\"{}\",\"secret\":\"{:016x}{:016x}\"",
+                 "\"labels\":{},\"clock\":\"{}\",\"secret\":\"{:016x}{:016x}\",\"off_unix_ns\":{}",
                  facts.unix_ns, facts.now_ns, segment.keys, segment.pairs, segment.policies,
-                 segment.labels, name_of(segment.clock), segment.secret.high, segment.secret.low);
+                 segment.labels, name_of(segment.clock), segment.secret.high, segment.secret.low,
+                 segment.off_unix_ns);
   end_line();
 }
 
@@ -80,6 +81,7 @@ void DumpWriter::write(const DumpedPolicy& policy) {
   // The interval is what a debt is counted in, rounded as this library does.
   fmt::format_to(end_of(buffer_), ",\"kind\":\"limit\",\"limit\":\"{}\",\"interval_ns\":{}",
                  policy.limit.to_string(), policy.limit.interval().count());
+  if (policy.trial) fmt::format_to(end_of(buffer_), ",\"trial\":\"{}\"", policy.trial->to_string());
   end_line();
 }
 
@@ -112,7 +114,15 @@ void DumpWriter::write(const DumpedStanding& standing) {
     fmt::format_to(end_of(buffer_), ",\"limit\":\"{}\"", standing.limit->to_string());
   if (standing.left_ns) fmt::format_to(end_of(buffer_), ",\"left_ns\":{}", *standing.left_ns);
   if (standing.standing == Standing::ban)
-    fmt::format_to(end_of(buffer_), ",\"owed\":{}", standing.owed);
+    fmt::format_to(end_of(buffer_), ",\"owed\":{},\"level\":{}", standing.owed, standing.level);
+  end_line();
+}
+
+void DumpWriter::write(const DumpedConduct& conduct) {
+  begin_key_line(conduct.where);
+  const Remembered& what = conduct.what;
+  fmt::format_to(end_of(buffer_), ",\"conduct\":\"{}\",\"denials\":{},\"level\":{},\"left_ns\":{}",
+                 conduct.bans.to_string(), what.denials, what.level, what.left_ns);
   end_line();
 }
 

@@ -1,10 +1,11 @@
 /// \file
 /// The text of a dump: lines, their checksums, and the JSON in them. Nothing else knows any of it.
 ///
-///     {"librl_dump":1,...,"sum":"c5f1..."}                              what the segment was
+///     {"librl_dump":2,...,"sum":"c5f1..."}                              what the segment was
 ///     {"policy":1,"name":"api","kind":"limit","limit":"100/s",...}      its policies, in order
 ///     {"policy":1,"key":"user:42","debt_ns":3000000000,...}             its keys, in any order
-///     {"policy":1,"key":"user:42","standing":"ban","until_ns":...,...}  and those that stand apart
+///     {"policy":1,"key":"user:42","standing":"banned","left_ns":...}    those that stand apart
+///     {"policy":1,"key":"user:42","conduct":"1/s ...","denials":2,...}  and what is remembered
 ///     {"lines":4,...}                                                   how many lines there are
 ///
 /// A byte string is a JSON string with one character, U+0000 to U+00FF, for each byte. 128-bit and
@@ -32,8 +33,11 @@
 
 namespace rl {
 
-/// Goes up when a reader of the one before would misread a line.
-inline constexpr std::uint64_t kDumpFormat = 1;
+/// Goes up when a reader of the one before would misread a line, or miss what it says.
+///
+///     2   limits that are off, limits on trial, conduct, and the level of a ban
+inline constexpr std::uint64_t kDumpFormat = 2;
+inline constexpr std::uint64_t kDumpFormatOldest = 1;  ///< that is still read
 
 /// What a dump says of its segment.
 struct DumpedSegment {
@@ -43,6 +47,7 @@ struct DumpedSegment {
   bool labels = false;
   shm::ClockKind clock = shm::ClockKind::boottime;
   shm::Hash128 secret{};
+  std::uint64_t off_unix_ns = 0;  ///< since when limits are off; 0: they are on
 };
 
 /// What is only written, for people.
@@ -56,6 +61,7 @@ struct DumpedPolicy {
   std::uint16_t id;
   std::string name;
   Limit limit;
+  std::optional<Limit> trial = {};  ///< what is on trial beside it
 };
 
 /// How much of a key is known: all of its text, its hash and how it begins, or where it was.
@@ -84,6 +90,15 @@ struct DumpedStanding {
   std::optional<Limit> limit;            ///< of an override
   std::optional<std::uint64_t> left_ns;  ///< of a ban; none: for ever
   std::uint64_t owed = 0;                ///< of a ban: tokens
+  std::uint32_t level = 0;               ///< of a ban
+};
+
+/// How often a key was denied and banned for it. Its slot is not the key's: what is known of the key
+/// by less than its text is known of that slot.
+struct DumpedConduct {
+  DumpedKey where;  ///< no debt
+  Limit bans;       ///< of it nothing counts but how it bans (conduct_limit)
+  Remembered what;
 };
 
 /// All that a dump says. Keys are of policies that are in it.
@@ -92,6 +107,7 @@ struct DumpContents {
   std::vector<DumpedPolicy> policies;
   std::vector<DumpedKey> keys;
   std::vector<DumpedStanding> standings;
+  std::vector<DumpedConduct> conducts;
 };
 
 /// Writes a dump, line by line, through a buffer.
@@ -106,6 +122,7 @@ class DumpWriter {
   /// Under a limit of this algorithm: it says which numbers of the debt mean something.
   void write(const DumpedKey& key, Algorithm algorithm);
   void write(const DumpedStanding& standing);
+  void write(const DumpedConduct& conduct);
   /// Writes the last line; returns how many there are.
   std::uint64_t finish();
 

@@ -28,10 +28,6 @@ struct NoteDenial {
   }
 };
 
-shm::KeyHash hash_of_conduct(const shm::Hasher& keys, std::string_view key) noexcept {
-  return hash_of_part(keys, keys(key.data(), key.size()), WordKind::conduct, 0);
-}
-
 Conduct conduct_of(const Limit& limit) noexcept {
   return {limit.ban_after(), static_cast<std::uint64_t>(limit.ban_within().count()),
           static_cast<std::uint64_t>(limit.ban().count())};
@@ -63,6 +59,10 @@ void escalate(const Binding& binding, const Policy& policy, std::uint16_t id, st
 }
 
 }  // namespace
+
+shm::KeyHash hash_of_conduct(const shm::Hasher& keys, std::string_view key) noexcept {
+  return hash_of_part(keys, keys(key.data(), key.size()), WordKind::conduct, 0);
+}
 
 void note_denial(const Binding& binding, const Policy& policy, std::uint16_t id,
                  std::string_view key) noexcept {

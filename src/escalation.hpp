@@ -27,6 +27,9 @@ namespace rl {
 [[gnu::cold]] void note_denial(const Binding& binding, const Policy& policy, std::uint16_t id,
                                std::string_view key) noexcept;
 
+/// Returns where a key's conduct is kept. `keys`: the hasher of its policy.
+[[nodiscard]] shm::KeyHash hash_of_conduct(const shm::Hasher& keys, std::string_view key) noexcept;
+
 /// Forgets how often a key was denied, and banned for it. `keys`: the hasher of its policy.
 void forget_conduct(const View& view, const shm::Hasher& keys, std::string_view key) noexcept;
 

@@ -11,19 +11,30 @@
 #include "shm/counts.hpp"
 #include "src/change.hpp"
 #include "src/dump_text.hpp"
+#include "src/escalation.hpp"
+#include "src/journal.hpp"
+#include "src/placing.hpp"
 #include "src/rules.hpp"
 #include "src/standing.hpp"
+#include "src/trial.hpp"
 
 namespace rl {
 namespace {
 
-/// Whether somebody else may be deciding on the segment.
-enum class Seen : bool { by_nobody, by_others };
+/// What the journal says of changes that a load makes.
+constexpr std::string_view kFromDump = "from a dump";
+
+const DumpedKey& where_of(const DumpedKey& key) noexcept {
+  return key;
+}
+const DumpedKey& where_of(const DumpedConduct& conduct) noexcept {
+  return conduct.where;
+}
 
 class Loading {
  public:
   Loading(View& view, const std::string& path, const DumpContents& dump, Seen seen)
-      : view_(view), path_(path), dump_(dump), seen_(seen) {}
+      : view_(view), path_(path), dump_(dump), placing_(view, dump.segment, seen) {}
 
   LoadReport run(LoadOptions options) {
     check(options);
@@ -31,11 +42,12 @@ class Loading {
     // A key with a limit of its own owes what it owes under that. Those that have to be where they
     // were come before others, so that nobody else is there.
     put_apart([](const DumpedStanding& s) { return s.standing == Standing::override_; });
-    load_by_slot();
-    for (const DumpedKey& key : dump_.keys) {
-      if (key.known != KeyKnown::slot && can_place(key)) load(key);
+    for (const bool by_slot : {true, false}) {
+      load_all(dump_.keys, by_slot);
+      load_all(dump_.conducts, by_slot);
     }
     put_apart([](const DumpedStanding& s) { return s.standing != Standing::override_; });
+    keep_off();
     return report_;
   }
 
@@ -60,24 +72,33 @@ class Loading {
                               path_));
     }
     check_policies();
-    const auto unknown = std::count_if(dump_.keys.begin(), dump_.keys.end(),
-                                       [&](const DumpedKey& key) { return !can_place(key); });
-    const auto unknown_apart =
-        std::count_if(dump_.standings.begin(), dump_.standings.end(),
-                      [&](const DumpedStanding& s) { return !can_place_apart(s); });
-    report_.unknown = static_cast<std::uint64_t>(unknown + unknown_apart);
-    if (report_.unknown != 0 && !options.partial) throw cannot_place();
+    const auto count_unknown = [&](const auto& all) {
+      for (const auto& one : all) report_.unknown += can_place(one) ? 0U : 1U;
+      return all.size();
+    };
+    const std::uint64_t all =
+        count_unknown(dump_.keys) + count_unknown(dump_.standings) + count_unknown(dump_.conducts);
+    if (report_.unknown != 0 && !options.partial)
+      throw placing_.cannot_place(path_, report_.unknown, all);
   }
 
   void check_policies() const {
-    std::uint64_t missing = 0;
+    std::set<std::string> entries;
+    std::set<std::string> have;
     for (const DumpedPolicy& policy : dump_.policies) {
       const std::uint16_t id = policy_in_force(view_, policy.name);
       check_room_for_permits(place(), policy.limit);
-      if (id == 0) ++missing;
-      if (id != 0) check_same_kind(policy, must_read(place(), policy.name, id).limit);
+      if (id != 0) {
+        const Limit here = must_read(place(), policy.name, id).limit;
+        check_same_kind(policy, here);
+        if (here.ban_after() != 0) have.insert(conduct_entry(policy.id, here));
+      } else {
+        add_entries_of(policy, entries);
+      }
     }
-    missing += entries_of_standings();
+    add_entries_of_keys(entries);
+    for (const std::string& entry : have) entries.erase(entry);
+    const std::uint64_t missing = entries.size();
     const std::uint64_t room = view_.policies.capacity() - view_.policies.used();
     if (missing <= room) return;
     throw Error(Errc::too_many,
@@ -86,23 +107,43 @@ class Loading {
                             path_, missing, room));
   }
 
-  /// An entry for each limit that single keys have, and for bans and allows over each.
-  [[nodiscard]] std::uint64_t entries_of_standings() const {
-    std::set<std::string> entries;
+  static std::string conduct_entry(std::uint16_t policy, const Limit& bans) {
+    return fmt::format("{} conduct {}", policy, conduct_limit(bans).to_string());
+  }
+
+  /// Of one that is made: its limit, what is on trial beside it, and two more for one that bans.
+  static void add_entries_of(const DumpedPolicy& policy, std::set<std::string>& entries) {
+    entries.insert(fmt::format("{}", policy.id));
+    if (policy.trial) entries.insert(fmt::format("{} trial", policy.id));
+    if (policy.limit.ban_after() == 0) return;
+    entries.insert(conduct_entry(policy.id, policy.limit));
+    entries.insert(fmt::format("{} {} ", policy.id, to_string(Standing::ban)));
+  }
+
+  /// An entry for each limit that single keys have, for bans and allows over each, and for each way
+  /// to ban.
+  void add_entries_of_keys(std::set<std::string>& entries) const {
     for (const DumpedStanding& s : dump_.standings) {
       entries.insert(fmt::format("{} {} {}", s.where.policy, to_string(s.standing),
                                  s.limit ? s.limit->to_string() : ""));
       // What bans for denials has two more.
       if (s.limit && s.limit->ban_after() != 0)
-        entries.insert({fmt::format("{} {} conduct", s.where.policy, s.limit->to_string()),
+        entries.insert({conduct_entry(s.where.policy, *s.limit),
                         fmt::format("{} {} ban", s.where.policy, s.limit->to_string())});
     }
-    return entries.size();
+    for (const DumpedConduct& c : dump_.conducts)
+      entries.insert(conduct_entry(c.where.policy, c.bans));
   }
 
+  [[nodiscard]] bool can_place(const DumpedKey& key) const noexcept {
+    return placing_.can_place(key);
+  }
+  [[nodiscard]] bool can_place(const DumpedConduct& conduct) const noexcept {
+    return placing_.can_place(conduct.where);
+  }
   /// A key's standing is made by the whole protocol of the table.
-  [[nodiscard]] bool can_place_apart(const DumpedStanding& standing) const noexcept {
-    return standing.where.known != KeyKnown::slot && can_place(standing.where);
+  [[nodiscard]] bool can_place(const DumpedStanding& standing) const noexcept {
+    return standing.where.known != KeyKnown::slot && placing_.can_place(standing.where);
   }
 
   void check_same_kind(const DumpedPolicy& policy, const Limit& here) const {
@@ -114,44 +155,6 @@ class Loading {
                     path_, policy.name, here.to_string(), policy.limit.to_string()));
   }
 
-  [[nodiscard]] bool has_same_secret() const noexcept {
-    return view_.mapping.constants().secret == dump_.segment.secret;
-  }
-  [[nodiscard]] bool has_same_slots() const noexcept {
-    return has_same_secret() && view_.mapping.geometry().pair_count == dump_.segment.pairs;
-  }
-
-  /// Where a key belongs is known from its text, from its hash under the same secret, or because it
-  /// was there. The last tells one of the 16 slots that it may be in: only while nobody else inserts
-  /// can it be put there, lest it has two.
-  [[nodiscard]] bool can_place(const DumpedKey& key) const noexcept {
-    switch (key.known) {
-      case KeyKnown::text:
-        return true;
-      case KeyKnown::hash:
-        return has_same_secret();
-      case KeyKnown::slot:
-        break;
-    }
-    if (!has_same_slots()) return false;
-    return seen_ == Seen::by_nobody ||
-           shm::is_member_of(view_.table.slot(key.slot_index).tag(), key.hash.identity);
-  }
-
-  [[nodiscard]] Error cannot_place() const {
-    const char* const why = !has_same_secret() ? "the segment has another secret"
-                            : !has_same_slots()
-                                ? "without their text they fit a segment of the same size only"
-                                : "others have the slots where they were";
-    const char* const what_to_do = seen_ == Seen::by_nobody
-                                       ? "make it of the size that the dump says"
-                                       : "load into a new segment (--create)";
-    return {Errc::bad_option,
-            fmt::format("{}: {} of the {} keys of the dump cannot be placed, as their text is not "
-                        "known whole and {}; {}, or leave them out (--partial)",
-                        path_, report_.unknown, dump_.keys.size(), why, what_to_do)};
-  }
-
   // --- policies -----------------------------------------------------------------------------------
 
   void bind(const DumpedPolicy& policy) {
@@ -160,6 +163,8 @@ class Loading {
     Policy here = must_read(place(), policy.name, id);
     report_.policies += is_there ? 0U : 1U;
     report_.differing += here.limit == policy.limit ? 0U : 1U;
+    if (!is_there && policy.trial)
+      report_.trials += begin_trial(place(), policy.name, *policy.trial) ? 1U : 0U;
     // What is loaded evicts nobody: that would lose a debt to keep another.
     if (!gives_permits(here.limit.algorithm())) here.limit = here.limit.when_full(WhenFull::deny);
     bound_.emplace(policy.id, Bound{{&view_, id, hasher_for(view_.mapping, policy.name), here,
@@ -176,34 +181,117 @@ class Loading {
 
   // --- keys ---------------------------------------------------------------------------------------
 
-  using Loads = CallRules<OwnTime, SetOwed>;
+  template <class Operation>
+  using Loads = CallRules<OwnTime, Operation>;
 
-  [[nodiscard]] static Loads rules_for(const Bound& bound, const Owed& owed) noexcept {
-    return Loads(bound.binding, OwnTime{&bound.binding.view->clock}, SetOwed{bound.from, owed});
+  template <class Operation>
+  [[nodiscard]] static Loads<Operation> rules_for(const Binding& binding,
+                                                  const Operation& operation) noexcept {
+    return {binding, OwnTime{&binding.view->clock}, operation};
+  }
+
+  void load(const DumpedKey& key) {
+    const Bound& bound = bound_.at(key.policy);
+    load(key, hash_of(bound, key), rules_for(bound.binding, SetOwed{bound.from, key.owed}),
+         report_.keys);
+  }
+
+  /// What a denial more makes of it is for the limit to say that the key is under by then.
+  void load(const DumpedConduct& conduct) {
+    const DumpedKey& where = conduct.where;
+    const Bound& bound = bound_.at(where.policy);
+    const bool by_text = where.known == KeyKnown::text;
+    load(where, by_text ? hash_of_conduct(bound.binding.hasher, where.view()) : where.hash,
+         rules_for(conduct_binding(bound, conduct.bans), SetRemembered{conduct.what}),
+         report_.conducts);
+  }
+
+  [[nodiscard]] const Binding& conduct_binding(const Bound& bound, const Limit& bans) {
+    const std::pair what(bound.name, bans.to_string());
+    const auto known = conducts_.find(what);
+    if (known != conducts_.end()) return known->second;
+    const std::uint16_t id = publish_conduct(place(), bound.name, bans);
+    const Binding binding{&view_,
+                          id,
+                          bound.binding.hasher,
+                          must_read(place(), bound.name, id),
+                          nullptr,
+                          &view_.policies.links_word(id)};
+    return conducts_.emplace(what, binding).first->second;
   }
 
   /// Of a key whose text is known, or its hash under the same secret.
   [[nodiscard]] static shm::KeyHash hash_of(const Bound& bound, const DumpedKey& key) noexcept {
-    return key.known == KeyKnown::hash
-               ? key.hash
-               : shm::KeyHash::from(bound.binding.hasher(key.text, key.size));
+    return key.known == KeyKnown::text
+               ? shm::KeyHash::from(bound.binding.hasher(key.text, key.size))
+               : key.hash;
   }
 
-  /// By the whole protocol of the table.
-  void load(const DumpedKey& key) {
-    const Bound& bound = bound_.at(key.policy);
-    const shm::KeyHash hash = hash_of(bound, key);
-    Loads rules = rules_for(bound, key.owed);
-    const shm::Update update = view_.table.update(hash, rules);
-    count(rules, update.outcome == shm::Update::decided);
-    if (!update.has_slot) return;
-    describe(update.slot_index, hash, key);
+  /// Loads those that are known by their slots, or the others. Of two slots of one key, which had
+  /// moved while it was dumped, the later one was read later.
+  template <class Lines>
+  void load_all(const Lines& lines, bool by_slot) {
+    std::unordered_set<std::uint64_t> loaded;
+    for (auto line = lines.rbegin(); line != lines.rend(); ++line) {
+      const DumpedKey& key = where_of(*line);
+      if ((key.known == KeyKnown::slot) != by_slot || !can_place(*line)) continue;
+      if (!by_slot || loaded.insert(key.hash.identity).second) load(*line);
+    }
   }
+
+  /// By the whole protocol of the table, or into the slot where it was.
+  template <class Rules>
+  void load(const DumpedKey& key, const shm::KeyHash& hash, Rules rules, std::uint64_t& loaded) {
+    if (key.known == KeyKnown::slot) {
+      const bool is_done = placing_.is_unseen() ? put(key, rules) : set(key, rules);
+      count(rules, is_done, loaded);
+      if (is_done) describe(key.slot_index, hash, key);
+      return;
+    }
+    const shm::Update update = view_.table.update(hash, rules);
+    count(rules, update.outcome == shm::Update::decided, loaded);
+    if (update.has_slot) describe(update.slot_index, hash, key);
+  }
+
+  template <class Rules>
+  [[nodiscard]] bool put(const DumpedKey& key, Rules& rules) const noexcept {
+    const shm::Transition first = rules.first();
+    if (first.kind != shm::Transition::store) return true;  // idle
+    return view_.table.put_unseen(key.slot_index,
+                                  {shm::make_tag(key.hash.identity, first.policy), first.state});
+  }
+  template <class Rules>
+  [[nodiscard]] bool set(const DumpedKey& key, Rules& rules) const noexcept {
+    return view_.table.step_member_at(key.slot_index, key.hash.identity,
+                                      [&](std::uint16_t policy, std::uint64_t state) noexcept {
+                                        return rules.step(policy, state);
+                                      });
+  }
+
+  template <class Rules>
+  void count(const Rules& rules, bool is_done, std::uint64_t& loaded) noexcept {
+    const bool is_any = rules.operation().is_any;
+    if (rules.is_unavailable() || (!is_done && is_any)) {
+      ++report_.no_room;
+    } else {
+      ++(is_any ? loaded : report_.idle);
+    }
+  }
+
+  void describe(std::uint64_t index, const shm::KeyHash& hash, const DumpedKey& key) noexcept {
+    if (key.known == KeyKnown::text) view_.labels.write(index, hash, key.view());
+    if (key.known == KeyKnown::hash) view_.labels.write_beginning(index, hash, key.view());
+    shm::Counts& counts = view_.table.counts(index);
+    shm::set_count(counts.allowed, hash.identity, key.allowed_count);
+    shm::set_count(counts.denied, hash.identity, key.denied_count);
+  }
+
+  // --- keys that stand apart ----------------------------------------------------------------------
 
   template <class Takes>
   void put_apart(Takes&& takes) {
     for (const DumpedStanding& standing : dump_.standings)
-      if (takes(standing) && can_place_apart(standing)) put_apart(standing);
+      if (takes(standing) && can_place(standing)) put_apart(standing);
   }
 
   void put_apart(const DumpedStanding& standing) {
@@ -213,7 +301,7 @@ class Loading {
     StandingKey who{view_.policies.find(bound.name), bound.name, standing.where.view()};
     if (standing.where.known == KeyKnown::hash) who.hash = standing.where.hash;
     try {
-      (void)change_standing(view_, path_, who, change_to(standing, bound.name), "from a dump");
+      (void)change_standing(view_, path_, who, change_to(standing, bound.name), kFromDump);
       if (is_ban) owe_after_ban(bound, standing);
       ++report_.standings;
     } catch (const Error&) {
@@ -231,7 +319,8 @@ class Loading {
       default:
         return {.act = StandingAct::ban,
                 .length_ns = standing.left_ns.value_or(0),
-                .is_for_ever = !standing.left_ns};
+                .is_for_ever = !standing.left_ns,
+                .level = standing.level};
     }
   }
 
@@ -239,59 +328,27 @@ class Loading {
   void owe_after_ban(const Bound& bound, const DumpedStanding& standing) {
     const std::uint64_t now = view_.clock.now();
     const std::uint64_t state = charge(bound.from, idle_state(bound.from, now), now, standing.owed);
-    Loads rules = rules_for(bound, owed_in(bound.from, state, now));
+    auto rules = rules_for(bound.binding, SetOwed{bound.from, owed_in(bound.from, state, now)});
     (void)view_.table.update(hash_of(bound, standing.where), rules);
   }
 
-  /// Where they were. Of two slots of one key, which had moved while it was dumped, the later one
-  /// was read later.
-  void load_by_slot() {
-    std::unordered_set<std::uint64_t> loaded;
-    for (auto key = dump_.keys.rbegin(); key != dump_.keys.rend(); ++key) {
-      if (key->known != KeyKnown::slot || !can_place(*key)) continue;
-      if (!loaded.insert(key->hash.identity).second) continue;
-      Loads rules = rules_for(bound_.at(key->policy), key->owed);
-      const bool is_done = seen_ == Seen::by_nobody ? put(*key, rules) : set(*key, rules);
-      count(rules, is_done);
-      if (is_done) describe(key->slot_index, key->hash, *key);
-    }
-  }
+  // --- the segment --------------------------------------------------------------------------------
 
-  [[nodiscard]] bool put(const DumpedKey& key, Loads& rules) const noexcept {
-    const shm::Transition first = rules.first();
-    if (first.kind != shm::Transition::store) return true;  // idle
-    return view_.table.put_unseen(key.slot_index,
-                                  {shm::make_tag(key.hash.identity, first.policy), first.state});
-  }
-  [[nodiscard]] bool set(const DumpedKey& key, Loads& rules) const noexcept {
-    return view_.table.step_member_at(key.slot_index, key.hash.identity,
-                                      [&](std::uint16_t policy, std::uint64_t state) noexcept {
-                                        return rules.step(policy, state);
-                                      });
-  }
-
-  void count(const Loads& rules, bool is_done) noexcept {
-    const bool owes = rules.operation().is_any;
-    if (rules.is_unavailable() || (!is_done && owes)) {
-      ++report_.no_room;
-    } else {
-      ++(owes ? report_.keys : report_.idle);
-    }
-  }
-
-  void describe(std::uint64_t index, const shm::KeyHash& hash, const DumpedKey& key) noexcept {
-    if (key.known == KeyKnown::text) view_.labels.write(index, hash, key.view());
-    if (key.known == KeyKnown::hash) view_.labels.write_beginning(index, hash, key.view());
-    shm::Counts& counts = view_.table.counts(index);
-    shm::set_count(counts.allowed, hash.identity, key.allowed_count);
-    shm::set_count(counts.denied, hash.identity, key.denied_count);
+  /// In a segment that is made, limits are off as they were. One that is in use keeps what somebody
+  /// has set. relaxed: nobody else sees it yet.
+  void keep_off() {
+    report_.was_off = dump_.segment.off_unix_ns != 0;
+    if (!report_.was_off || !placing_.is_unseen()) return;
+    view_.mapping.header().off_unix_ns.store(dump_.segment.off_unix_ns, std::memory_order_relaxed);
+    note_change(view_, {.change = Change::limits_off, .reason = kFromDump});
   }
 
   View& view_;
   const std::string& path_;
   const DumpContents& dump_;
-  Seen seen_;
+  const Placing placing_;
   std::map<std::uint16_t, Bound> bound_;
+  std::map<std::pair<std::string_view, std::string>, Binding> conducts_;
   LoadReport report_;
 };
 

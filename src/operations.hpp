@@ -129,6 +129,27 @@ struct SetOwed {
   }
 };
 
+/// Remembers of a key what a dump says, whatever is remembered of it now. Not allowed where neither
+/// is anything, nor in a slot that keeps no conduct, by bytes gone wrong.
+struct SetRemembered {
+  Remembered what;
+  bool is_any = false;  ///< whether something is remembered after the last act
+
+  [[nodiscard]] constexpr Verdict act(const Parameters& parameters, std::uint64_t state,
+                                      std::uint64_t now_ns) noexcept {
+    Verdict verdict{};
+    verdict.state = state;
+    const auto* const conduct = std::get_if<Conduct>(&parameters);
+    is_any = false;
+    if (conduct == nullptr) return verdict;
+    const std::uint64_t after = word_of(*conduct, what, now_ns).state();
+    is_any = !is_idle(*conduct, after, now_ns);
+    verdict.allowed = is_any || !is_idle(*conduct, state, now_ns);
+    if (verdict.allowed) verdict.state = after;
+    return verdict;
+  }
+};
+
 /// The most that may pass at once, as far as an operation may use it.
 template <class Operation>
 [[nodiscard]] constexpr std::uint64_t most_for(const Operation&,

@@ -31,9 +31,27 @@ void end_trial(const View& view, std::string_view name, std::uint16_t candidate)
 
 }  // namespace
 
+bool begin_trial(const Place& place, std::string_view name, const Limit& limit) {
+  const View& view = place.view;
+  shm::PolicyConstants constants = new_constants(view, limit);
+  constants.kind = shm::PolicyKind::candidate;
+  const std::uint16_t id =
+      view.policies.publish(constants, name, [](const shm::PolicyConstants&) { return false; });
+  // Each failure is another's change, and there are only so many ids.
+  for (std::uint32_t tries = 0; tries <= view.policies.capacity(); ++tries) {
+    const std::uint16_t live = policy_in_force(view, name);
+    if (live == 0) return false;
+    (void)view.policies.set_candidate(live, 0);  // nobody counts for it any more
+    clear(view.policies.tallies(live));
+    if (view.policies.set_candidate(live, id)) return true;
+  }
+  throw Error(Errc::corrupt, fmt::format("{}: the list of policies is damaged; remove the segment "
+                                         "and create it anew",
+                                         place.path));
+}
+
 void Segment::set_candidate(std::string_view policy, const Limit& limit) {
   const Place place{core_->view(), path()};
-  const View& view = place.view;
   check_writable(place);
   if (gives_permits(limit.algorithm()) || gives_permits(limiter(policy).limit().algorithm())) {
     throw Error(Errc::bad_limit,
@@ -41,24 +59,8 @@ void Segment::set_candidate(std::string_view policy, const Limit& limit) {
                             "is not given cannot be given back; change the limit itself",
                             path(), policy));
   }
-  shm::PolicyConstants constants = new_constants(view, limit);
-  constants.kind = shm::PolicyKind::candidate;
-  const std::uint16_t id =
-      view.policies.publish(constants, policy, [](const shm::PolicyConstants&) { return false; });
-  // Each failure is another's change, and there are only so many ids.
-  for (std::uint32_t tries = 0; tries <= view.policies.capacity(); ++tries) {
-    const std::uint16_t live = policy_in_force(view, policy);
-    if (live == 0) {
-      (void)limiter(policy);  // throws: it was removed meanwhile
-      continue;               // and is there again
-    }
-    (void)view.policies.set_candidate(live, 0);  // nobody counts for it any more
-    clear(view.policies.tallies(live));
-    if (view.policies.set_candidate(live, id)) return;
-  }
-  throw Error(Errc::corrupt, fmt::format("{}: the list of policies is damaged; remove the segment "
-                                         "and create it anew",
-                                         path()));
+  // Throws where it was removed meanwhile. Ends: each turn takes one of so many entries.
+  while (!begin_trial(place, policy, limit)) (void)limiter(policy);
 }
 
 bool Segment::clear_candidate(std::string_view policy) {

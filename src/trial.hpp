@@ -21,6 +21,12 @@
 
 namespace rl {
 
+struct Place;
+
+/// Puts a limit on trial beside the policy in force, in the place of another that is. False when
+/// there is no such policy by now. Requires two limits of calls. Errors: Error (too_many, corrupt).
+bool begin_trial(const Place& place, std::string_view name, const Limit& limit);
+
 /// Returns the candidate beside a policy, or 0.
 inline std::uint16_t candidate_of(const View& view, std::uint16_t policy) noexcept {
   const std::uint32_t id = shm::candidate_in(view.policies.links(policy));

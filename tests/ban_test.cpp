@@ -179,5 +179,31 @@ TEST_CASE("conduct_that_is_idle_stays_idle_and_owes_nothing") {
   CHECK(is_idle(conduct, cut(conduct, far, kS), kS));
 }
 
+TEST_CASE("what_is_remembered_is_the_same_or_longer_by_a_tick_when_it_is_told_without_a_clock") {
+  std::mt19937_64 random(test::seed());
+  INFO("RL_TEST_SEED=" << test::seed());
+  for (int i = 0; i < 100'000; ++i) {
+    const Conduct conduct{1 + random() % 1'000'000, 1 + random() % (1'000 * kS),
+                          1 + random() % (1'000 * kS)};
+    const std::uint64_t now = random() >> (2 + random() % 40);
+    const std::uint64_t then = random() >> (2 + random() % 40);
+    // Any numbers make a word that a denial could have made.
+    const Remembered any{static_cast<std::uint32_t>(random()), static_cast<std::uint32_t>(random()),
+                         random() >> random() % 64};
+    const ConductWord word = word_of(conduct, any, now);
+    REQUIRE_FALSE(is_beyond_horizon(conduct, word.state(), now));
+    REQUIRE(ConductWord::of(word.state()).state() == word.state());
+    REQUIRE(std::uint64_t{word.denials} < conduct.denials);
+    const Remembered told = remembered_in(conduct, word, now);
+    const Remembered again = remembered_in(conduct, word_of(conduct, told, then), then);
+    if (std::max(now, then) > kTimeMax / 2) continue;  // ends are cut there
+    REQUIRE(again.denials == told.denials);
+    REQUIRE(again.level == told.level);
+    const bool is_whole = any.left_ns <= std::min(conduct.within_ns, conduct.memory_ns());
+    REQUIRE(again.left_ns + (is_whole ? 0 : kTickNs) >= told.left_ns);
+    REQUIRE(again.left_ns <= told.left_ns + kTickNs);
+  }
+}
+
 }  // namespace
 }  // namespace rl

@@ -40,22 +40,17 @@ std::uint64_t number_in(const std::string& line, const std::string& member) {
 struct Recorded {
   test::Shared<std::atomic<std::uint64_t>> begun{kKeys};
   test::Shared<std::atomic<std::uint64_t>> done{kKeys};
+  test::Shared<std::atomic<bool>> is_over;
 };
 
-TEST_CASE("A_what_a_dump_says_of_a_key_is_what_it_owed_at_some_instant_of_the_dump") {
-  test::Scratch segment({.keys = 1'000, .clock = ClockSource::manual});
-  const Limit limit = Limit::parse("1/s burst=1000000");
-  (void)segment->limiter("api", limit);
-  Recorded calls;
-  test::Shared<std::atomic<bool>> is_over;
-  const std::uint64_t seed = test::seed();  // before there are children
-  INFO("RL_TEST_SEED=" << seed);
+/// Starts four that charge the keys of policy "api" until it is over. None may be denied.
+std::vector<test::Child> start_calling(Segment& segment, Recorded& calls, std::uint64_t seed) {
   std::vector<test::Child> children;
   for (std::size_t which = 0; which < kProcesses; ++which) {
     children.emplace_back([&, which] {
       Limiter api = Segment::open(segment.name()).limiter("api");
       std::mt19937_64 random(seed + which);
-      while (!is_over[0].load()) {
+      while (!calls.is_over[0].load()) {
         const std::size_t i = random() % kKeys;
         const std::uint64_t cost = 1 + random() % 3;
         calls.begun[i].fetch_add(cost);
@@ -64,6 +59,17 @@ TEST_CASE("A_what_a_dump_says_of_a_key_is_what_it_owed_at_some_instant_of_the_du
       }
     });
   }
+  return children;
+}
+
+TEST_CASE("A_what_a_dump_says_of_a_key_is_what_it_owed_at_some_instant_of_the_dump") {
+  test::Scratch segment({.keys = 1'000, .clock = ClockSource::manual});
+  const Limit limit = Limit::parse("1/s burst=1000000");
+  (void)segment->limiter("api", limit);
+  Recorded calls;
+  const std::uint64_t seed = test::seed();  // before there are children
+  INFO("RL_TEST_SEED=" << seed);
+  std::vector<test::Child> children = start_calling(*segment, calls, seed);
   std::size_t seen = 0;
   std::size_t moved = 0;  // keys that were charged while they were dumped
   for (int round = 0; round < 300 || moved < 100; ++round) {
@@ -87,7 +93,7 @@ TEST_CASE("A_what_a_dump_says_of_a_key_is_what_it_owed_at_some_instant_of_the_du
       moved += most != least[i] ? 1U : 0U;
     }
   }
-  is_over[0].store(true);
+  calls.is_over[0].store(true);
   for (test::Child& child : children) CHECK(child.wait() == 0);
   CHECK(seen > 0);
   // And at rest: exactly.
@@ -97,6 +103,57 @@ TEST_CASE("A_what_a_dump_says_of_a_key_is_what_it_owed_at_some_instant_of_the_du
       CHECK(number_in(line, "debt_ns") == calls.done[i].load() * kIntervalNs);
     }
   }
+}
+
+/// Dumps under calls, round by round, and holds what each key owes in a segment that was made of it
+/// to what it owed at the instant of its line: what was charged, without what time had paid by then.
+/// Nobody else moves the clock, so that is known to the token.
+void dump_under_calls(const char* limit, bool time_pays) {
+  constexpr std::uint64_t kBefore =
+      100'000;  // so that no key is idle, which would hide what is paid
+  test::Scratch segment({.keys = 1'000, .clock = ClockSource::manual});
+  Limiter api = segment->limiter("api", Limit::parse(limit));
+  Recorded calls;
+  for (std::size_t i = 0; i < kKeys; ++i) {
+    calls.begun[i] = calls.done[i] = kBefore;
+    REQUIRE(api.try_acquire(key_of(i), kBefore));
+  }
+  const std::uint64_t seed = test::seed();
+  INFO("RL_TEST_SEED=" << seed);
+  std::vector<test::Child> children = start_calling(*segment, calls, seed);
+  std::size_t moved = 0;  // keys that were charged while they were dumped
+  for (std::uint64_t round = 1; round <= 20 || moved < 100; ++round) {  // ends: they call on
+    segment->advance_clock(std::chrono::seconds(1));
+    std::array<std::uint64_t, kKeys> least;
+    for (std::size_t i = 0; i < kKeys; ++i) least[i] = calls.done[i].load();
+    const Dump dump = test::read(test::dumped(*segment));
+    std::array<std::uint64_t, kKeys> most;
+    for (std::size_t i = 0; i < kKeys; ++i) most[i] = calls.begun[i].load();
+    const std::string name = test::unique_name();
+    const test::RemoveAtEnd end(name);
+    const std::uint64_t keys = round % 2 == 0 ? kKeys : 20'000;
+    const LoadReport report = dump.create(name, {.keys = keys, .clock = ClockSource::manual});
+    REQUIRE(report.is_whole());
+    REQUIRE(report.keys == kKeys);
+    Limiter loaded = Segment::open(name).limiter("api");
+    const std::uint64_t paid = time_pays ? round : 0;
+    for (std::size_t i = 0; i < kKeys; ++i) {
+      const Decision owes = loaded.peek(key_of(i));
+      const std::uint64_t used = owes.limit - owes.remaining;
+      REQUIRE(used + paid >= least[i]);
+      REQUIRE(used + paid <= most[i]);
+      moved += most[i] != least[i] ? 1U : 0U;
+    }
+  }
+  calls.is_over[0].store(true);
+  for (test::Child& child : children) CHECK(child.wait() == 0);
+}
+
+TEST_CASE("A_a_dump_under_four_callers_loses_no_debt_in_a_smaller_and_a_larger_segment") {
+  dump_under_calls("1/s burst=100000000", true);
+  dump_under_calls("leaky 1/s queue=99999999", true);
+  dump_under_calls("window 100000000/d", false);
+  dump_under_calls("sliding 9000000/d", false);
 }
 
 /// Loads a dump again and again beside three that use up its keys, and others.

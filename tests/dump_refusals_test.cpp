@@ -21,7 +21,8 @@ using test::lines_of;
 using test::read;
 using test::sealed;
 
-/// A dump with a key of every kind: a head, three policies, seven keys, the end.
+/// A dump with a key of every kind: a head, four policies, seven keys, a ban and what was remembered
+/// before it, the end.
 std::string small_dump() {
   const auto dump_with = [](bool labels) {
     test::Scratch segment({.keys = 20, .labels = labels, .clock = ClockSource::manual});
@@ -30,6 +31,10 @@ std::string small_dump() {
       if (labels) CHECK(segment->limiter("win", Limit::parse("window 5/h")).try_acquire(key));
     }
     CHECK(segment->limiter("slide", Limit::parse("sliding 5/h")).try_acquire("s"));
+    segment->set_candidate("slide", Limit::parse("sliding 4/h"));
+    Limiter bans = segment->limiter("bans", Limit::parse("1/h ban_after=1/m ban=1m"));
+    CHECK(bans.try_acquire("b"));
+    CHECK_FALSE(bans.try_acquire("b"));
     return test::dumped(*segment);
   };
   static const std::string text = [&] {
@@ -63,7 +68,7 @@ std::size_t refused_line(const std::string& text) {
 }
 
 TEST_CASE("the_small_dump_is_one") {
-  CHECK(lines_of(small_dump()).size() == 13);
+  CHECK(lines_of(small_dump()).size() == 16);
   CHECK_NOTHROW((void)read(small_dump()));
 }
 
@@ -127,9 +132,9 @@ TEST_CASE("what_stands_behind_the_end_is_refused") {
   const std::string text = small_dump();
   for (const char* more : {"\n", " ", "{}", "{}\n"}) {
     CAPTURE(more);
-    CHECK(refused_line(text + more) == 14);
+    CHECK(refused_line(text + more) == 17);
   }
-  CHECK(refused_line(text + text) == 14);
+  CHECK(refused_line(text + text) == 17);
 }
 
 TEST_CASE("what_is_no_dump_is_refused") {
@@ -141,8 +146,8 @@ TEST_CASE("what_is_no_dump_is_refused") {
   CHECK(refused_line(std::string(1'000'000, 'x')) == 1);
   CHECK(refused_line(std::string(60'000, '[') + "\n") == 1);
   CHECK_THROWS_WITH_AS(
-      (void)read("{\"librl_dump\":2,\"unheard\":[]}\n"),
-      "the dump is of format 2, and this library reads 1; load it with the version "
+      (void)read("{\"librl_dump\":3,\"unheard\":[]}\n"),
+      "the dump is of format 3, and this library reads 1 to 2; load it with the version "
       "of librl that wrote it, or a later one",
       Error);
 }
@@ -217,7 +222,27 @@ TEST_CASE("a_forged_line_whose_sum_fits_is_checked_member_by_member") {
       {"\"begins\"", "\"identity\":\"", "\"identity\":\"-"},
       {"\"slot\"", "\"slot\":", "\"slot\":99999"},
       {"\"slot\"", "\"identity\"", "\"enmity\""},
-      {"\"lines\"", "\"lines\":13", "\"lines\":12"},
+      {"librl_dump", "\"off_unix_ns\":0", "\"off_unix_ns\":-1"},
+      {"librl_dump", "\"off_unix_ns\":0", "\"off_unix_ns\":true"},
+      {"librl_dump", "\"off_unix_ns\"", "\"odd_unix_ns\""},
+      {"\"trial\"", "\"trial\":\"sliding 4/h\"", "\"trial\":\"sliding 4/\""},
+      {"\"trial\"", "\"trial\":\"sliding 4/h\"", "\"trial\":\"concurrency 4\""},
+      {"\"trial\"", "\"trial\":\"sliding 4/h\"", "\"trial\":4"},
+      {"\"standing\"", "\"standing\":\"banned\"", "\"standing\":\"bandaged\""},
+      {"\"standing\"", "\"level\":0", "\"level\":16"},
+      {"\"standing\"", "\"level\"", "\"bevel\""},
+      {"\"conduct\"", "\"conduct\":\"1/s when_full=deny ban_after=1/m ban=1m\"",
+       "\"conduct\":\"1/s\""},
+      {"\"conduct\"", "ban_after=1/m", "ban_after=0/m"},
+      {"\"conduct\"", "\"conduct\":\"", "\"conduct\":\"x"},
+      {"\"conduct\"", "\"denials\":0", "\"denials\":1048576"},
+      {"\"conduct\"", "\"denials\"", "\"denies\""},
+      {"\"conduct\"", "\"level\":1", "\"level\":7"},
+      {"\"conduct\"", "\"left_ns\":", "\"left_ns\":99999999"},
+      {"\"conduct\"", "\"left_ns\"", "\"loft_ns\""},
+      {"\"conduct\"", "\"policy\":", "\"policy\":9"},
+      {"\"conduct\"", "\"key\":\"b\"", "\"key\":\"\""},
+      {"\"lines\"", "\"lines\":16", "\"lines\":15"},
   };
   for (const auto& forgery : forgeries) {
     CAPTURE(forgery.by);
@@ -227,7 +252,8 @@ TEST_CASE("a_forged_line_whose_sum_fits_is_checked_member_by_member") {
 }
 
 TEST_CASE("members_that_this_version_does_not_know_are_passed_over") {
-  for (const char* of : {"librl_dump", "\"kind\"", "\"key\"", "\"slot\"", "\"lines\""}) {
+  for (const char* of : {"librl_dump", "\"kind\"", "\"key\"", "\"slot\"", "\"standing\"",
+                         "\"conduct\"", "\"lines\""}) {
     CAPTURE(of);
     CHECK_NOTHROW((void)read(edited(line_with(of), "{", "{\"later\":[{}],")));
   }

@@ -73,9 +73,9 @@ TEST_CASE("dump_writes_a_line_for_the_segment_each_policy_and_each_key_that_owes
       R"({"policy":2,"key":"a\"b\u000a","count":3,"into_ns":2000000000,"allowed":1,"denied":0,"sum":"*"})"
       "\n";
   const std::string head =
-      R"({"librl_dump":1,"library":")" RL_VERSION
+      R"({"librl_dump":2,"library":")" RL_VERSION
       R"(","layout":1,"segment":"NAME","unix_ns":N,"now_ns":2000000000,"keys":100,"pairs":23,)"
-      R"("policies":1024,"labels":true,"clock":"manual","secret":"*","sum":"*"})"
+      R"("policies":1024,"labels":true,"clock":"manual","secret":"*","off_unix_ns":0,"sum":"*"})"
       "\n"
       R"({"policy":1,"name":"api","kind":"limit","limit":"1/s burst=10","interval_ns":1000000000,"sum":"*"})"
       "\n"
@@ -98,7 +98,8 @@ TEST_CASE("dump_into_a_file_leaves_it_whole_or_as_it_was_and_to_its_owner_alone"
   check_answer(
       rlctl({"dump", segment.name(), "--output", file, "--json"}), 0,
       R"({"file":")" + file +
-          R"(","lines":6,"policies":2,"keys":2,"standings":0,"idle":1,"permits":0,"unreadable":0})"
+          R"(","lines":6,"policies":2,"keys":2,"standings":0,"conducts":0,"trials":0,"off":false,)"
+          R"("idle":1,"permits":0,"unreadable":0})"
           "\n");
   const std::string whole = contents(file);
   CHECK(whole.ends_with("\"}\n"));
@@ -145,8 +146,8 @@ TEST_CASE("load_replaces_in_place_what_the_dump_names_and_reports_in_json") {
   check_answer(
       rlctl({"load", segment.name(), "--input", folder.at("dump"), "--json"}), 0,
       R"({"name":")" + segment.name() +
-          R"(","policies_made":0,"policies_differing":0,"keys":2,"standings":0,"idle":0,"no_room":0,)"
-          R"("unknown":0})"
+          R"(","policies_made":0,"policies_differing":0,"keys":2,"standings":0,"conducts":0,"trials":0,)"
+          R"("was_off":false,"off":false,"idle":0,"no_room":0,"unknown":0})"
           "\n");
   check_answer(rlctl({"peek", segment.name(), "api", "user:42"}), 0,
                "would be allowed: 3 of 10 left, full in 7 s\n");
@@ -244,6 +245,44 @@ TEST_CASE("permits_are_left_out_of_a_dump_and_that_is_said") {
   const Name fresh;
   CHECK(load({fresh, "--create"}, ran.out).exit_code == 0);
   CHECK(rlctl({"acquire", fresh, "uploads", "k"}).exit_code == 0);
+}
+
+TEST_CASE("limits_that_were_off_stay_off_in_a_segment_that_is_made_and_that_is_said") {
+  const Used segment;
+  segment.policy("strict", "1/h ban_after=1/m ban=10m");
+  REQUIRE(rlctl({"policy", "trial", segment.name(), "api", "20/s"}).exit_code == 0);
+  REQUIRE(rlctl({"acquire", segment.name(), "strict", "bot"}).exit_code == 0);
+  REQUIRE(rlctl({"acquire", segment.name(), "strict", "bot"}).exit_code == 1);
+  REQUIRE(rlctl({"off", segment.name()}).exit_code == 0);
+  const Folder folder;
+  const std::string file = folder.at("web.dump");
+  check_answer(rlctl({"dump", segment.name(), "--output", file}), 0,
+               "dumped 2 keys of 3 policies to " + file +
+                   "; 1 that stands apart; 1 whose denials are remembered; 1 that owes nothing "
+                   "left out; 1 limit on trial; limits are off\n");
+
+  const Name fresh;
+  const std::string& name = fresh;
+  const Ran made = rlctl({"load", name, "--create", "--input", file});
+  CHECK(made.exit_code == 0);
+  CHECK(made.out == "loaded 2 keys into " + name +
+                        "; 3 policies made; 1 that stands apart; 1 whose denials are remembered; "
+                        "1 trial goes on, counted anew\n");
+  CHECK(made.err == "rlctl: limits of " + name +
+                        " are off, as they were: every call passes until `rlctl on " + name +
+                        "`\n");
+  CHECK(rlctl({"acquire", name, "api", "user:42", "--cost", "9"}).exit_code == 0);
+  CHECK(rlctl({"on", name}).exit_code == 0);
+  CHECK(rlctl({"acquire", name, "api", "user:42", "--cost", "9"}).exit_code == 1);
+
+  // One that is in use keeps its switch.
+  const Ran used = rlctl({"load", name, "--input", file, "--json"});
+  CHECK(used.exit_code == 0);
+  CHECK(used.out.find(R"("was_off":true,"off":false)") != used.out.npos);
+  CHECK(used.err == "rlctl: limits were off when the dump was taken; " + name +
+                        " is in use, and keeps its own switch (`rlctl off " + name +
+                        "` switches them off)\n");
+  CHECK(rlctl({"acquire", name, "api", "user:42", "--cost", "9"}).exit_code == 1);
 }
 
 // --- upgrade --------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@
 /// # The text
 ///
 /// Lines of JSON, an object each: what the segment was, a line for each policy, a line for each key
-/// that owes something, and the number of lines. Every line ends with a checksum of itself and all
+/// that owes something, stands apart or was denied, and the number of lines. Every line ends with a checksum of itself and all
 /// lines before it, so a dump that was cut short or edited is refused whole, with the line. (It
 /// finds accidents. Who wants to forge a dump can; then it is refused, or loads what it says.)
 ///
@@ -24,9 +24,17 @@
 /// that stands apart the text has to be known whole, or the secret to be the same. Who made them and
 /// why is in the journal of the segment that was dumped only.
 ///
-/// Candidates on trial are not in it, nor how often keys were denied or banned for that so far, nor
-/// that limits are off. Permits are not in it, either: who held them is gone, or still holds them in the segment that was
-/// dumped. Nor are keys that owe nothing, which are as good as never seen.
+/// So does what is remembered of a key under a limit that bans: its denials, and the level of its next
+/// ban, for as long as was left. Its slot is not the key's, but is found as the key's is.
+///
+/// A trial goes on beside a policy that the load makes: its limit. What it has counted, and what its
+/// keys have used of it, begin anew. Where the segment had the policy, its trials are as they were.
+///
+/// That limits are off is kept by create(): a reboot does not switch them on. load() leaves the
+/// switch of a segment as it is, as somebody who uses it has set it there; LoadReport::was_off tells.
+///
+/// Permits are not in it: who held them is gone, or still holds them in the segment that was dumped.
+/// Nor are keys that owe nothing, which are as good as never seen.
 ///
 /// A dump has the keys as text and the segment's secret: keep it as private as the segment. With
 /// the secret whoever makes a segment anew finds keys whose text is not known whole: those above 31
@@ -56,6 +64,9 @@ struct DumpReport {
   std::uint64_t keys = 0;       ///< that owe something
   std::uint64_t idle = 0;       ///< left out: they owe nothing
   std::uint64_t standings = 0;  ///< overrides, bans and allowed keys
+  std::uint64_t conducts = 0;   ///< keys whose denials or bans for them are remembered
+  std::uint64_t trials = 0;     ///< limits on trial
+  bool off = false;             ///< limits are off
   std::uint64_t permits = 0;    ///< left out: permits that are out
   std::uint64_t unreadable =
       0;  ///< left out: of policies that are damaged, or that this library does not know
@@ -67,7 +78,10 @@ struct LoadReport {
   std::uint64_t differing = 0;  ///< of those that stand: with another limit than in the dump
   std::uint64_t keys = 0;       ///< loaded
   std::uint64_t standings = 0;  ///< overrides, bans and allowed keys, loaded
-  std::uint64_t idle = 0;       ///< owe nothing under the limit of the segment
+  std::uint64_t conducts = 0;   ///< keys whose denials or bans for them are remembered, loaded
+  std::uint64_t trials = 0;     ///< limits on trial, begun anew
+  bool was_off = false;  ///< limits were off: after create() they are again, load() changes nothing
+  std::uint64_t idle = 0;  ///< owe nothing under the limit of the segment
   /// Lost: their lists are full, and a load evicts nobody; or have too many that stand apart.
   std::uint64_t no_room = 0;
   std::uint64_t unknown = 0;  ///< left out: see LoadOptions::partial
@@ -98,7 +112,7 @@ class RL_EXPORT Dump {
   static DumpReport write(const Segment& segment, const Sink& sink);
 
   /// Reads all of a dump and checks it. Errors: corrupt, with the number of the line and what is
-  /// wrong there; wrong_version for a later format.
+  /// wrong there; wrong_version for a later format. Those of earlier versions are read.
   static Dump read(const Source& source);
 
   /// Returns the options by which a segment like the dumped one is made. Its owner, group and mode

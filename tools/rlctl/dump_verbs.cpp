@@ -22,6 +22,13 @@ std::string standings(std::uint64_t count) {
   return count == 0 ? "" : "; " + counted(count, "that stands apart", "that stand apart");
 }
 
+/// Said behind them.
+std::string remembered(std::uint64_t conducts) {
+  return conducts == 0 ? ""
+                       : "; " + counted(conducts, "whose denials are remembered",
+                                        "whose denials are remembered");
+}
+
 /// What a dump does not have and somebody may miss.
 void complain_of_what_is_left_out(const DumpReport& report) {
   if (report.permits != 0) {
@@ -44,14 +51,22 @@ void put_report(const Arguments& arguments, const DumpReport& report) {
                   {"policies", report.policies},
                   {"keys", report.keys},
                   {"standings", report.standings},
+                  {"conducts", report.conducts},
+                  {"trials", report.trials},
+                  {"off", report.off},
                   {"idle", report.idle},
                   {"permits", report.permits},
                   {"unreadable", report.unreadable}});
     return;
   }
-  put(fmt::format("dumped {} of {} to {}{}; {} that owe{} nothing left out\n", keys(report.keys),
-                  policies(report.policies), escape(file), standings(report.standings), report.idle,
-                  report.idle == 1 ? "s" : ""));
+  std::string text =
+      fmt::format("dumped {} of {} to {}{}{}; {} that owe{} nothing left out", keys(report.keys),
+                  policies(report.policies), escape(file), standings(report.standings),
+                  remembered(report.conducts), report.idle, report.idle == 1 ? "s" : "");
+  if (report.trials != 0)
+    text += "; " + counted(report.trials, "limit on trial", "limits on trial");
+  if (report.off) text += "; limits are off";
+  put(text + '\n');
 }
 
 /// Reads a file, or standard input.
@@ -102,6 +117,10 @@ void put_report(const Arguments& arguments, const LoadReport& report) {
                   {"policies_differing", report.differing},
                   {"keys", report.keys},
                   {"standings", report.standings},
+                  {"conducts", report.conducts},
+                  {"trials", report.trials},
+                  {"was_off", report.was_off},
+                  {"off", report.was_off && arguments.has(Arg::create_new)},
                   {"idle", report.idle},
                   {"no_room", report.no_room},
                   {"unknown", report.unknown}});
@@ -114,8 +133,24 @@ void put_report(const Arguments& arguments, const LoadReport& report) {
                         policies(report.differing));
   }
   text += standings(report.standings);
+  text += remembered(report.conducts);
+  if (report.trials != 0) {
+    text += fmt::format("; {} on, counted anew", counted(report.trials, "trial goes", "trials go"));
+  }
   if (report.idle != 0) text += fmt::format("; {} that owe nothing here", keys(report.idle));
   put(text + '\n');
+}
+
+/// Nobody who loads at a boot looks for this unless it is said.
+void complain_of_limits_that_were_off(const Arguments& arguments) {
+  const std::string segment = escape(arguments.text(Arg::segment));
+  complain(arguments.has(Arg::create_new)
+               ? fmt::format("limits of {} are off, as they were: every call passes until `rlctl "
+                             "on {}`",
+                             segment, segment)
+               : fmt::format("limits were off when the dump was taken; {} is in use, and keeps its "
+                             "own switch (`rlctl off {}` switches them off)",
+                             segment, segment));
 }
 
 }  // namespace
@@ -140,6 +175,7 @@ int load(const Arguments& arguments) {
   const Dump dump = Dump::read([&](std::span<char> to) { return input.read(to); });
   const LoadReport report = load_into(arguments, dump);
   put_report(arguments, report);
+  if (report.was_off) complain_of_limits_that_were_off(arguments);
   if (report.no_room != 0) {
     complain(
         fmt::format("{} found no room, and what they owed is forgotten; load into a segment "

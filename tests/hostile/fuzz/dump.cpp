@@ -15,8 +15,8 @@
 namespace {
 
 constexpr const char* kHead =
-    R"({"librl_dump":1,"keys":20,"pairs":5,"policies":9,"labels":true,"clock":"manual",)"
-    R"("secret":"000102030405060708090a0b0c0d0e0f")";
+    R"({"librl_dump":2,"keys":20,"pairs":5,"policies":9,"labels":true,"clock":"manual",)"
+    R"("secret":"000102030405060708090a0b0c0d0e0f","off_unix_ns":7)";
 constexpr const char* kPolicies[] = {
     R"({"policy":1,"name":"api","kind":"limit","limit":"1/s burst=9","interval_ns":1000000000)",
     R"({"policy":2,"name":"win","kind":"limit","limit":"sliding 9/m","interval_ns":6666666667)"};
