@@ -69,7 +69,7 @@ constexpr std::array<Spec, kArgCount> kSpecs{{
 
 constexpr std::string_view kAbout =
     "Looks into, sets up and asks the rate limits of a librl segment.\n"
-    "Exit status: 0 yes, 1 no (denied), 2 error.";
+    "Exit status: 0 yes: it is done, or was so before; 1 no: denied, or not all of it; 2 error.";
 
 constexpr std::string_view kBegin =
     "To begin with:\n"

@@ -55,7 +55,12 @@ std::string_view name_of(SlotPart part) {
   return "key";
 }
 
+bool is_banned_for_ever(const KeyInfo& key) {
+  return key.standing == Standing::ban && key.until == Instant::max();
+}
+
 std::string state_of(const KeyInfo& key) {
+  if (is_banned_for_ever(key)) return "banned for ever";
   if (key.standing != Standing::none) return std::string(to_string(key.standing));
   std::string state = key.idle ? "idle" : "live";
   if (key.part != SlotPart::key) state += fmt::format(" {}", name_of(key.part));
@@ -90,8 +95,9 @@ std::string verdict_of(const Decision& d, std::string_view by, std::string_view 
                : verdict + fmt::format(" for {}", human_duration(d.retry_after));
   }
   if (!by.empty() && !d.allowed) verdict += fmt::format(" by {}", escape(by));
+  const bool is_for_ever = d.reason == Reason::banned && d.retry_after == kNever;
   if (d.reason != Reason::ok && d.reason != Reason::limited)
-    verdict += fmt::format(" ({})", to_string(d.reason));
+    verdict += fmt::format(" ({}{})", to_string(d.reason), is_for_ever ? " for ever" : "");
   if (!d.allowed && d.retry_after != kNever)
     verdict += fmt::format(", come back in {}", human_duration(d.retry_after));
   if (d.allowed && d.wait.count() > 0)
@@ -227,7 +233,8 @@ Json json_of(const KeyRow& row) {
   object["remaining"] = key.remaining;
   object["limit"] = key.limit;
   object["policy_limit"] = row.policy_limit.empty() ? Json(nullptr) : Json(row.policy_limit);
-  object["reset_after_ns"] = key.reset_after.count();
+  object["reset_after_ns"] =
+      is_banned_for_ever(key) ? Json(nullptr) : Json(key.reset_after.count());
   object["idle"] = key.idle;
   if (key.part != SlotPart::key) object["part"] = name_of(key.part);
   if (key.holder_pid != 0) object["holder_pid"] = key.holder_pid;
@@ -245,7 +252,7 @@ Cells cells_of(const KeyRow& row) {
           number(key.denied_count),
           number(key.remaining),
           number(key.limit),
-          full_in(key.reset_after),
+          is_banned_for_ever(key) ? "never" : full_in(key.reset_after),
           state_of(key),
           row.policy_limit.empty() ? "?" : row.policy_limit};
 }
