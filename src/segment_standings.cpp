@@ -132,6 +132,10 @@ std::string_view to_string(Change change) noexcept {
       return "allowed";
     case Change::disallowed:
       return "disallowed";
+    case Change::trial_begun:
+      return "trial begun";
+    case Change::trial_ended:
+      return "trial ended";
   }
   return "unknown";
 }

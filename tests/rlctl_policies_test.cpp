@@ -219,6 +219,11 @@ TEST_CASE_FIXTURE(Policies, "a_limit_is_tried_compared_and_promoted") {
                "policy api is 1/s burst=2; it was 2/s burst=3\n");
   check_answer(on({"peek", "api", "k"}), 0, "would be allowed: 2 of 2 left, full now\n");
   check_error(on({"policy", "compare", "api"}), "has no candidate");
+  const std::string history = on({"history", "--json"}).out;
+  CHECK(history.find(R"("change":"trial begun","policy":"api","key":"","before":"",)"
+                     R"("after":"1/s burst=2")") != history.npos);
+  CHECK(history.find(R"("change":"trial ended","policy":"api","key":"","before":"1/s burst=2")") !=
+        history.npos);
 }
 
 TEST_CASE_FIXTURE(Policies, "what_ends_a_trial_says_so") {
