@@ -51,6 +51,12 @@ std::uint32_t PolicyTable::used() const noexcept {
   return std::min(mapping_.header().policy_next.load(std::memory_order_relaxed) - 1, capacity());
 }
 
+bool PolicyTable::can_be_name(std::string_view name) noexcept {
+  return !name.empty() && name.size() <= kPolicyNameMax &&
+         std::none_of(name.begin(), name.end(),
+                      [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == 0x7f; });
+}
+
 void PolicyTable::check_name(std::string_view name) {
   if (name.empty())
     throw Error(Errc::bad_name, "the policy's name is empty; give a name such as api");
@@ -58,8 +64,7 @@ void PolicyTable::check_name(std::string_view name) {
     throw Error(Errc::bad_name, fmt::format("the policy's name has {} bytes; at most {} fit",
                                             name.size(), kPolicyNameMax));
   }
-  if (std::any_of(name.begin(), name.end(),
-                  [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == 0x7f; })) {
+  if (!can_be_name(name)) {
     throw Error(
         Errc::bad_name,
         "the policy's name has a space or a control character; use letters, digits, - and _");

@@ -109,6 +109,8 @@ class PolicyTable {
 
   /// Errors: Error (bad_name) for an empty name, one above 63 bytes, or with control bytes.
   static void check_name(std::string_view name);
+  /// Whether check_name takes it: a name in a segment need not be one.
+  [[nodiscard]] static bool can_be_name(std::string_view name) noexcept;
 
  private:
   [[nodiscard]] bool is_id(std::uint32_t id) const noexcept { return id >= 1 && id <= capacity(); }

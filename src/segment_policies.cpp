@@ -103,9 +103,8 @@ std::vector<PolicyInfo> Segment::history(std::string_view policy) const {
   const std::uint16_t id = view.policies.find(policy);
   if (id == 0) {
     shm::PolicyTable::check_name(policy);
-    throw Error(Errc::unknown_policy, fmt::format("{}: no policy \"{}\"; `rlctl policy list {}` "
-                                                  "shows those that there are",
-                                                  path(), policy, name()));
+    throw no_such_policy({view, path()}, policy,
+                         fmt::format("`rlctl policy list {}` shows those that there are", name()));
   }
   std::vector<PolicyInfo> all;
   add_chain(view, id, all);

@@ -19,8 +19,7 @@ std::uint16_t root_for_standings(const Place& place, std::string_view policy) {
   const std::uint16_t root = place.view.policies.find(policy);
   if (root == 0) {
     shm::PolicyTable::check_name(policy);
-    throw Error(Errc::unknown_policy,
-                fmt::format("{}: no policy \"{}\"; see `rlctl policy list`", place.path, policy));
+    throw no_such_policy(place, policy, "see `rlctl policy list`");
   }
   const Policy in_force = must_read(place, policy, place.view.policies.in_force(root));
   if (!gives_permits(in_force.limit.algorithm())) return root;

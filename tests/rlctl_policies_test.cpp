@@ -246,6 +246,23 @@ TEST_CASE_FIXTURE(Policies, "what_ends_a_trial_says_so") {
                "it starts; it was 5/s; no longer on trial: 1/s\n");
 }
 
+TEST_CASE_FIXTURE(Policies, "what_a_trial_that_is_over_has_left_is_not_listed_nor_counted") {
+  const auto candidates = [&] {
+    const bool has = on({"list"}).out.find("candidate") != std::string::npos;
+    CHECK((on({"list", "--sort", "key"}).out.find("candidate") != std::string::npos) == has);
+    return has;
+  };
+  CHECK(on({"policy", "trial", "api", "1/h"}).exit_code == 0);
+  CHECK(acquire().exit_code == 0);
+  CHECK(candidates());
+  CHECK(on({"policy", "trial", "api", "off"}).exit_code == 0);
+  CHECK_FALSE(candidates());
+  CHECK(on({"policy", "trial", "api", "2/h"}).exit_code == 0);
+  CHECK(acquire().exit_code == 0);
+  CHECK(candidates());
+  check_answer(on({"reset", "--all"}), 0, "forgot what 1 key had consumed\n");
+}
+
 TEST_CASE_FIXTURE(Policies, "a_part_in_the_middle_of_a_list_is_not_removed") {
   REQUIRE(on({"policy", "set", "api", "2/s, 5/h, 9/d"}).exit_code == 0);
   check_error(on({"policy", "rm", "api#2"}),

@@ -230,6 +230,11 @@ TEST_CASE("what_is_typed_wrong_is_explained") {
   check_error(rlctl({"ban", name, "api", "bot", "--for", "soon"}), "--for");
   check_error(rlctl({"ban", name, "api", "--for", "1m"}), "no key is given");
   check_error(rlctl({"ban", name, "nobody", "bot", "--for", "1m"}), "no policy \"nobody\"");
+  check_error(rlctl({"ban", name, "job", "bot", "--for", "1m"}),
+              "no policy \"job\"; did you mean \"jobs\"?\n");
+  check_error(rlctl({"override", "set", name, "pai", "bot", "1/s"}), "did you mean \"api\"?\n");
+  check_error(rlctl({"acquire", name, "ap", "bot"}), "did you mean \"api\"?\n");
+  check_error(rlctl({"policy", "list", name, "--history", "--policy", "jbos"}), "\"jobs\"?\n");
   check_error(rlctl({"ban", name, "jobs", "bot", "--for", "1m"}), "concurrency 3");
   check_error(rlctl({"ban", name, "api", "bot", "--for", "0s"}), "longer than nothing");
   check_error(rlctl({"override", "set", name, "api", "vip"}), "LIMIT");
