@@ -71,15 +71,21 @@ void PolicyTable::check_name(std::string_view name) {
   }
 }
 
-std::uint32_t PolicyTable::claim_id() const {
+std::uint32_t PolicyTable::claim_id(PolicyKind kind) const {
+  const bool may_have_all = kind == PolicyKind::ban || kind == PolicyKind::allow;
+  const std::uint32_t kept = may_have_all ? 0 : ids_kept(capacity());
   HalfWord& next = mapping_.header().policy_next;
   std::uint32_t id = next.load(std::memory_order_relaxed);
   do {  // ends: each failure is another's success, and there are only so many ids
-    if (!is_id(id)) {
-      throw Error(Errc::too_many, fmt::format("all {} policy entries of the segment are used, and "
-                                              "an id is never used twice; create "
-                                              "it anew with more room (--policies)",
-                                              capacity()));
+    if (!is_id(id) || id > capacity() - kept) {
+      throw Error(Errc::too_many,
+                  fmt::format("all {} policy entries of the segment are used{}, and an id is never "
+                              "used twice; create it anew with more room (--policies)",
+                              capacity(),
+                              kept == 0 ? ""
+                                        : fmt::format(", but for the last {}, which are kept for "
+                                                      "bans and allowed keys",
+                                                      kept)));
     }
   } while (!next.compare_exchange_weak(id, id + 1, std::memory_order_relaxed));
   return id;

@@ -462,6 +462,30 @@ TEST_CASE("denials_that_all_of_and_batches_are_told_count_too") {
   CHECK(day.peek("bot").remaining == 1'000);
 }
 
+TEST_CASE("where_limits_have_used_up_the_ids_keys_can_still_be_banned_and_allowed") {
+  test::Scratch segment({.keys = 1'000, .clock = ClockSource::manual, .policies = 32});
+  Limiter api = segment->limiter("api", Limit::per(60, 1h));
+  Limiter login = segment->limiter("login", Limit::per(60, 1h));
+  std::uint64_t count = 60;
+  const auto change = [&] { segment->set_policy("api", Limit::per(++count, 1h)); };
+  while (segment->info().policies < 28) change();
+  CHECK(code_of(change) == Errc::too_many);
+  CHECK(code_of([&] { segment->set_override("api", "vip", Limit::per(5, 1h)); }) == Errc::too_many);
+  CHECK(code_of([&] { segment->set_candidate("api", Limit::per(5, 1h)); }) == Errc::too_many);
+  CHECK(code_of([&] { segment->remove_policy("api"); }) == Errc::too_many);
+  CHECK(segment->info().policies == 28);
+
+  CHECK(segment->ban("api", "bot", 1h));
+  CHECK(segment->allow("api", "probe"));
+  CHECK(segment->ban("login", "bot", 1h));
+  CHECK(segment->allow("login", "probe"));
+  CHECK(segment->info().policies == 32);
+  CHECK(api.try_acquire("bot").reason == Reason::banned);
+  CHECK(login.try_acquire("probe", 100).reason == Reason::override_);
+  CHECK(segment->ban("login", "bot2", 1h));  // as many as there are keys, under one entry
+  CHECK(code_of(change) == Errc::too_many);
+}
+
 TEST_CASE("the_journal_says_who_changed_what") {
   test::Scratch segment(manual());
   (void)segment->limiter("api", Limit::per_second(10));

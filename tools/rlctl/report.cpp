@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "shm/policies.hpp"
+
 namespace rl::ctl {
 namespace {
 
@@ -105,6 +107,12 @@ std::string verdict_of(const Decision& d, std::string_view by, std::string_view 
   return verdict;
 }
 
+/// Says which ids no limit gets, where there are such.
+std::string text_of_kept(std::uint32_t room) {
+  const std::uint32_t kept = shm::ids_kept(room);
+  return kept == 0 ? "" : fmt::format(", the last {} for bans and allowed keys only", kept);
+}
+
 /// A policy's name is a byte string of the segment; none when its entry cannot be read.
 Json name_or_null(const std::string& name) {
   return name.empty() ? Json(nullptr) : Json(escape(name));
@@ -172,6 +180,7 @@ Json json_of(const SegmentInfo& info) {
       {"policies", info.policies},
       {"policy_room", info.policy_room},
       {"policies_left", info.policy_room - info.policies},
+      {"policies_kept", shm::ids_kept(info.policy_room)},
       {"evicted", info.evicted},
       {"full_allowed", info.full_allowed},
       {"full_denied", info.full_denied},
@@ -208,8 +217,8 @@ void put_text(const SegmentInfo& info) {
       {"size", human_bytes(info.bytes)},
       {"keys", fmt::format("{} live; room for {}", info.live, info.keys)},
       {"slots", fmt::format("{} live, {} idle, {} in all", info.live, info.idle, info.slots)},
-      {"policies", fmt::format("{} of {} ids used, {} left", info.policies, info.policy_room,
-                               info.policy_room - info.policies)},
+      {"policies", fmt::format("{} of {} ids used, {} left{}", info.policies, info.policy_room,
+                               info.policy_room - info.policies, text_of_kept(info.policy_room))},
       {"attached", fmt::format("{} {}; {} found no seat", info.attached,
                                info.attached == 1 ? "process" : "processes", info.anonymous)},
       {"when full", fmt::format("{} evicted, {} allowed, {} denied, {} gave up", info.evicted,
