@@ -51,6 +51,12 @@ std::uint32_t PolicyTable::used() const noexcept {
   return std::min(mapping_.header().policy_next.load(std::memory_order_relaxed) - 1, capacity());
 }
 
+bool PolicyTable::can_be_name(std::string_view name) noexcept {
+  return !name.empty() && name.size() <= kPolicyNameMax &&
+         std::none_of(name.begin(), name.end(),
+                      [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == 0x7f; });
+}
+
 void PolicyTable::check_name(std::string_view name) {
   if (name.empty())
     throw Error(Errc::bad_name, "the policy's name is empty; give a name such as api");
@@ -58,23 +64,28 @@ void PolicyTable::check_name(std::string_view name) {
     throw Error(Errc::bad_name, fmt::format("the policy's name has {} bytes; at most {} fit",
                                             name.size(), kPolicyNameMax));
   }
-  if (std::any_of(name.begin(), name.end(),
-                  [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == 0x7f; })) {
+  if (!can_be_name(name)) {
     throw Error(
         Errc::bad_name,
         "the policy's name has a space or a control character; use letters, digits, - and _");
   }
 }
 
-std::uint32_t PolicyTable::claim_id() const {
+std::uint32_t PolicyTable::claim_id(PolicyKind kind) const {
+  const bool may_have_all = kind == PolicyKind::ban || kind == PolicyKind::allow;
+  const std::uint32_t kept = may_have_all ? 0 : ids_kept(capacity());
   HalfWord& next = mapping_.header().policy_next;
   std::uint32_t id = next.load(std::memory_order_relaxed);
   do {  // ends: each failure is another's success, and there are only so many ids
-    if (!is_id(id)) {
-      throw Error(Errc::too_many, fmt::format("all {} policy entries of the segment are used, and "
-                                              "an id is never used twice; create "
-                                              "it anew with more room (--policies)",
-                                              capacity()));
+    if (!is_id(id) || id > capacity() - kept) {
+      throw Error(Errc::too_many,
+                  fmt::format("all {} policy entries of the segment are used{}, and an id is never "
+                              "used twice; create it anew with more room (--policies)",
+                              capacity(),
+                              kept == 0 ? ""
+                                        : fmt::format(", but for the last {}, which are kept for "
+                                                      "bans and allowed keys",
+                                                      kept)));
     }
   } while (!next.compare_exchange_weak(id, id + 1, std::memory_order_relaxed));
   return id;

@@ -18,6 +18,7 @@
 /// change has an instant at which a process that looked could have missed it.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -25,6 +26,12 @@
 #include "shm/mapping.hpp"
 
 namespace rl::shm {
+
+/// How many ids, the last, only bans and allowed keys may take: where limits have used up all others,
+/// somebody who attacks can still be banned.
+constexpr std::uint32_t ids_kept(std::uint32_t capacity) noexcept {
+  return std::min(capacity / 8, 8U);
+}
 
 /// Reads and publishes entries. Every id, link and entry is checked where it is read.
 /// Threads and processes: any.
@@ -109,6 +116,8 @@ class PolicyTable {
 
   /// Errors: Error (bad_name) for an empty name, one above 63 bytes, or with control bytes.
   static void check_name(std::string_view name);
+  /// Whether check_name takes it: a name in a segment need not be one.
+  [[nodiscard]] static bool can_be_name(std::string_view name) noexcept;
 
  private:
   [[nodiscard]] bool is_id(std::uint32_t id) const noexcept { return id >= 1 && id <= capacity(); }
@@ -117,7 +126,7 @@ class PolicyTable {
   }
   [[nodiscard]] std::uint64_t checksum(std::uint32_t id,
                                        const PolicyConstants& constants) const noexcept;
-  [[nodiscard]] std::uint32_t claim_id() const;
+  [[nodiscard]] std::uint32_t claim_id(PolicyKind kind) const;
   void fill(std::uint32_t id, const PolicyConstants& constants,
             std::string_view name) const noexcept;
   [[noreturn]] static void refuse_damage();
@@ -135,7 +144,7 @@ std::uint16_t PolicyTable::publish(const PolicyConstants& constants, std::string
     std::uint32_t id = link->load(std::memory_order_acquire);
     if (id == 0) {
       if (ours == 0) {
-        ours = claim_id();
+        ours = claim_id(constants.kind);
         fill(ours, constants, name);
       }
       // release: whoever reads this link, or a slot that carries the id, sees the whole entry.
@@ -160,7 +169,7 @@ std::uint16_t PolicyTable::succeed(std::uint16_t root, std::string_view name, Ma
     const std::uint16_t last = in_force(root);
     const std::optional<PolicyConstants> constants = make(last);
     if (!constants) return last;
-    if (ours == 0) ours = claim_id();
+    if (ours == 0) ours = claim_id(constants->kind);
     fill(ours, *constants, name);
     std::uint64_t seen = links(last);
     if (successor_in(seen) != 0 && !is_id(successor_in(seen))) refuse_damage();

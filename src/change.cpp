@@ -4,6 +4,7 @@
 
 #include <rl/error.hpp>
 
+#include "src/nearest.hpp"
 #include "src/permit_slots.hpp"
 
 namespace rl {
@@ -86,6 +87,23 @@ void check_room_for_permits(const Place& place, const Limit& limit) {
                   "permit takes the room of one; allow at most {}, or create it with more "
                   "keys",
                   place.path, limit.count(), keys, keys));
+}
+
+Error no_such_policy(const Place& place, std::string_view name, std::string_view what_to_do) {
+  const View& view = place.view;
+  Nearest nearest(name);
+  view.policies.walk([&](std::uint16_t id) {
+    const auto constants = view.policies.read(id);
+    const bool is_root = constants && constants->kind == shm::PolicyKind::limit;
+    if (!is_root || !shm::PolicyTable::can_be_name(shm::name_of(*constants))) return false;
+    const auto in_force = read_policy(view, view.policies.in_force(id));
+    if (in_force && !is_removed(*in_force)) nearest.offer(shm::name_of(*constants));
+    return false;
+  });
+  const std::string& found = nearest.name();
+  const std::string advice =
+      found.empty() ? std::string(what_to_do) : fmt::format("did you mean \"{}\"?", found);
+  return {Errc::unknown_policy, fmt::format("{}: no policy \"{}\"; {}", place.path, name, advice)};
 }
 
 Policy must_read(const Place& place, std::string_view name, std::uint16_t id) {

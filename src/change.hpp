@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include <rl/error.hpp>
+
 #include "src/core.hpp"
 
 namespace rl {
@@ -25,6 +27,10 @@ void check_room_for_permits(const Place& place, const Limit& limit);
 
 /// Returns the policy in force under a name: 0 when there is none, or it was removed.
 std::uint16_t policy_in_force(const View& view, std::string_view name) noexcept;
+
+/// Returns the Error (unknown_policy) for a name that none in force has: with the nearest that one
+/// has, or what to do otherwise.
+Error no_such_policy(const Place& place, std::string_view name, std::string_view what_to_do);
 
 /// Reads a policy. Errors: Error (corrupt) for one that is damaged, or of a newer library.
 Policy must_read(const Place& place, std::string_view name, std::uint16_t id);

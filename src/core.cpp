@@ -268,9 +268,9 @@ std::unique_ptr<Binding> LimiterCore::bind(View& view, const std::optional<Limit
   if (id == 0 && !limit) {
     shm::PolicyTable::check_name(policy_name_);
     if (view.stand_in != nullptr) return bind_to_nothing(view);
-    throw Error(Errc::unknown_policy,
-                fmt::format("{}: no policy \"{}\"; make it with `rlctl policy set {} {} LIMIT`",
-                            segment_->path(), policy_name_, segment_->name(), policy_name_));
+    throw no_such_policy(
+        {view, segment_->path()}, policy_name_,
+        fmt::format("make it with `rlctl policy set {} {} LIMIT`", segment_->name(), policy_name_));
   }
   if (limit) {
     const Limit ours = view.stand_in != nullptr ? view.stand_in->limit_of(*limit) : *limit;

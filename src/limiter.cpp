@@ -132,7 +132,7 @@ bool Limiter::reset(std::string_view key) noexcept {
   if (!binding.stands_alone()) reset_on_trial(binding, key);
   const shm::KeyHash hash = hash_of(binding, key);
   const std::uint64_t index = view.table.find(hash);
-  return index != view.table.kNowhere && forget(view, index, hash.identity);
+  return index != view.table.kNowhere && forget(view, index, hash.identity) != Forgotten::nothing;
 }
 
 Limit Limiter::limit() const {

@@ -288,7 +288,8 @@ std::uint64_t Segment::reset_all() {
                 fmt::format("{}: opened for reading; open it for writing", path()));
   }
   std::uint64_t freed = 0;
-  for (std::uint64_t i = 0; i < view.table.slot_count(); ++i) freed += forget(view, i, 0) ? 1U : 0U;
+  for (std::uint64_t i = 0; i < view.table.slot_count(); ++i)
+    freed += forget(view, i, 0) == Forgotten::key ? 1U : 0U;
   return freed;
 }
 

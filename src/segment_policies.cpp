@@ -57,6 +57,24 @@ std::string limit_text(const View& view, std::uint16_t id) {
   return info.limit ? info.limit->to_string() : "";
 }
 
+/// A limit that is about to be replaced, as far as the journal tells of it. Of two that change it at
+/// once, one may note what the other has replaced.
+struct Replaced {
+  std::uint16_t id;
+  std::string limit;
+  std::string candidate;
+
+  static Replaced before(const View& view, std::string_view policy) {
+    const std::uint16_t id = policy_in_force(view, policy);
+    return {id, limit_text(view, id), limit_text(view, candidate_of(view, id))};
+  }
+  /// Notes the end of the trial beside it, if there was one.
+  void note_end_of_trial(const View& view, std::string_view policy) const noexcept {
+    if (!candidate.empty())
+      note_change(view, {.change = Change::trial_ended, .policy = policy, .before = candidate});
+  }
+};
+
 }  // namespace
 
 std::vector<PolicyInfo> Segment::policies() const {
@@ -85,9 +103,8 @@ std::vector<PolicyInfo> Segment::history(std::string_view policy) const {
   const std::uint16_t id = view.policies.find(policy);
   if (id == 0) {
     shm::PolicyTable::check_name(policy);
-    throw Error(Errc::unknown_policy, fmt::format("{}: no policy \"{}\"; `rlctl policy list {}` "
-                                                  "shows those that there are",
-                                                  path(), policy, name()));
+    throw no_such_policy({view, path()}, policy,
+                         fmt::format("`rlctl policy list {}` shows those that there are", name()));
   }
   std::vector<PolicyInfo> all;
   add_chain(view, id, all);
@@ -108,19 +125,20 @@ std::vector<PolicyInfo> Segment::history() const {
 void Segment::set_policy(std::string_view policy, const Limit& limit, Spent spent) {
   core_->look_at_once();
   const View& view = core_->view();
-  const std::uint16_t was = policy_in_force(view, policy);
-  const std::string before = limit_text(view, was);
-  if (change_policy({view, path()}, policy, limit, spent) == was) return;
-  note_change(view, {Change::policy_set, policy, {}, before, limit.to_string(), {}});
+  const Replaced was = Replaced::before(view, policy);
+  if (change_policy({view, path()}, policy, limit, spent) == was.id) return;
+  note_change(view, {Change::policy_set, policy, {}, was.limit, limit.to_string(), {}});
+  was.note_end_of_trial(view, policy);
 }
 
 bool Segment::remove_policy(std::string_view policy) {
   shm::PolicyTable::check_name(policy);
   core_->look_at_once();
   const View& view = core_->view();
-  const std::string before = limit_text(view, policy_in_force(view, policy));
+  const Replaced was = Replaced::before(view, policy);
   if (!rl::remove_policy({view, path()}, policy)) return false;
-  note_change(view, {.change = Change::policy_removed, .policy = policy, .before = before});
+  note_change(view, {.change = Change::policy_removed, .policy = policy, .before = was.limit});
+  was.note_end_of_trial(view, policy);
   return true;
 }
 

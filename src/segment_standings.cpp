@@ -19,8 +19,7 @@ std::uint16_t root_for_standings(const Place& place, std::string_view policy) {
   const std::uint16_t root = place.view.policies.find(policy);
   if (root == 0) {
     shm::PolicyTable::check_name(policy);
-    throw Error(Errc::unknown_policy,
-                fmt::format("{}: no policy \"{}\"; see `rlctl policy list`", place.path, policy));
+    throw no_such_policy(place, policy, "see `rlctl policy list`");
   }
   const Policy in_force = must_read(place, policy, place.view.policies.in_force(root));
   if (!gives_permits(in_force.limit.algorithm())) return root;
@@ -132,6 +131,10 @@ std::string_view to_string(Change change) noexcept {
       return "allowed";
     case Change::disallowed:
       return "disallowed";
+    case Change::trial_begun:
+      return "trial begun";
+    case Change::trial_ended:
+      return "trial ended";
   }
   return "unknown";
 }

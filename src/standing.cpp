@@ -252,6 +252,24 @@ std::string text_of(const Changer::Was& was) {
   }
 }
 
+/// Says how long a ban is, in days, hours, minutes and seconds, rounded up: "9m 19s". One of less
+/// than a second is told in milliseconds.
+std::string text_of_length(std::uint64_t ns) {
+  const auto rounded_up = [&](std::uint64_t unit) { return (ns + (unit - 1)) / unit * unit; };
+  constexpr std::uint64_t kMs = 1'000'000;
+  constexpr std::uint64_t kSecond = 1'000 * kMs;
+  if (ns <= kSecond) return duration_text(rounded_up(kMs));
+  std::string text;
+  std::uint64_t left = rounded_up(kSecond);
+  for (auto unit = kUnits.rbegin(); left != 0; ++unit) {  // ends: they are whole seconds
+    const std::uint64_t part = left - left % unit->ns;
+    if (part == 0) continue;
+    text += fmt::format("{}{}{}", text.empty() ? "" : " ", part / unit->ns, unit->text);
+    left -= part;
+  }
+  return text;
+}
+
 /// Says what it was put under.
 std::string text_of(const View& view, const StandingChange& change) {
   if (change.act == StandingAct::set_override) {
@@ -261,8 +279,7 @@ std::string text_of(const View& view, const StandingChange& change) {
   }
   if (change.act != StandingAct::ban) return {};
   if (change.is_for_ever) return "for ever";
-  constexpr std::uint64_t kMs = 1'000'000;
-  return "for " + duration_text((change.length_ns + (kMs - 1)) / kMs * kMs);
+  return "for " + text_of_length(change.length_ns);
 }
 
 /// Notes a change that was made. That there is no memory for its text does not undo it.

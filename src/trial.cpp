@@ -6,6 +6,7 @@
 #include <rl/segment.hpp>
 
 #include "src/change.hpp"
+#include "src/journal.hpp"
 #include "src/show.hpp"
 
 namespace rl {
@@ -23,10 +24,21 @@ void clear(shm::Tallies& tallies) noexcept {
     word->store(0, std::memory_order_relaxed);
 }
 
-/// Takes the candidate away from what is in force, if it is this one.
-void end_trial(const View& view, std::string_view name, std::uint16_t candidate) noexcept {
-  const std::uint16_t live = policy_in_force(view, name);
-  if (candidate_of(view, live) == candidate) (void)view.policies.set_candidate(live, 0);
+/// Returns the text of a candidate's limit; empty when there is none.
+std::string text_of_candidate(const View& view, std::uint16_t id) {
+  const auto constants = view.policies.read(id);
+  const auto policy = constants ? policy_from(*constants) : std::nullopt;
+  return policy ? policy->limit.to_string() : "";
+}
+
+/// Takes the candidate away from what is in force, and notes that. Returns whether there was one.
+bool end_trial(const View& view, std::string_view name, std::uint16_t live) {
+  const std::uint16_t candidate = candidate_of(view, live);
+  if (candidate == 0) return false;
+  const std::string text = text_of_candidate(view, candidate);
+  if (!view.policies.set_candidate(live, 0)) return false;
+  note_change(view, {.change = Change::trial_ended, .policy = name, .before = text});
+  return true;
 }
 
 }  // namespace
@@ -41,9 +53,12 @@ bool begin_trial(const Place& place, std::string_view name, const Limit& limit) 
   for (std::uint32_t tries = 0; tries <= view.policies.capacity(); ++tries) {
     const std::uint16_t live = policy_in_force(view, name);
     if (live == 0) return false;
-    (void)view.policies.set_candidate(live, 0);  // nobody counts for it any more
+    (void)end_trial(view, name, live);  // nobody counts for it any more
     clear(view.policies.tallies(live));
-    if (view.policies.set_candidate(live, id)) return true;
+    if (!view.policies.set_candidate(live, id)) continue;
+    const std::string text = limit.to_string();
+    note_change(view, {.change = Change::trial_begun, .policy = name, .after = text});
+    return true;
   }
   throw Error(Errc::corrupt, fmt::format("{}: the list of policies is damaged; remove the segment "
                                          "and create it anew",
@@ -67,9 +82,7 @@ bool Segment::clear_candidate(std::string_view policy) {
   core_->look_at_once();
   const Place place{core_->view(), path()};
   check_writable(place);
-  const std::uint16_t live = policy_in_force(place.view, policy);
-  const bool was_there = candidate_of(place.view, live) != 0;
-  return was_there && place.view.policies.set_candidate(live, 0);
+  return end_trial(place.view, policy, policy_in_force(place.view, policy));
 }
 
 void Segment::promote_candidate(std::string_view policy, Spent spent) {
@@ -85,7 +98,8 @@ void Segment::promote_candidate(std::string_view policy, Spent spent) {
                     path(), policy, name(), policy));
   }
   set_policy(policy, must_read(place, policy, id).limit, spent);
-  end_trial(place.view, policy, id);  // where it was in force already
+  const std::uint16_t live = policy_in_force(place.view, policy);  // where it was so already
+  if (candidate_of(place.view, live) == id) (void)end_trial(place.view, policy, live);
 }
 
 std::optional<Comparison> Segment::compare(std::string_view policy) const {

@@ -216,6 +216,24 @@ TEST_CASE("S_operators_that_change_a_limit_at_once_all_enter_its_history_once") 
   CHECK(segment->limiter("api").limit() == *history.back().limit);
 }
 
+TEST_CASE("S_rivals_that_use_up_the_ids_leave_those_that_are_kept_for_bans") {
+  test::Scratch segment({.keys = 100, .policies = 64});
+  (void)segment->limiter("api", Limit::per_hour(1));
+  test::in_processes(kWorkers, [&](std::size_t which) {
+    try {
+      for (std::uint64_t n = 10;; ++n) {  // ends: there are only so many ids
+        segment->set_policy("api", Limit::per_hour(n * kWorkers + which));
+        segment->set_override("api", "vip", Limit::per_hour(n * kWorkers + which));
+      }
+    } catch (const Error& e) {
+      if (e.code() != Errc::too_many) throw;
+    }
+  });
+  CHECK(segment->info().policies == 64 - shm::ids_kept(64));
+  CHECK(segment->ban("api", "bot", 1h));
+  CHECK(segment->info().policies == 64 - shm::ids_kept(64) + 1);
+}
+
 TEST_CASE("SP_operators_that_are_killed_at_any_time_leave_a_change_or_none_and_no_key_in_doubt") {
   test::Scratch segment({.keys = 100, .policies = 60'000});
   Limiter api = segment->limiter("api", Limit::per_second(1'000));

@@ -73,7 +73,25 @@ TEST_CASE("apply_tells_the_difference_and_makes_none_of_it_when_asked_so") {
   check_answer(apply_file(name.text, kFile, {"--dry-run"}), 0,
                "+ segment " + name.text + "\n" + std::string(kAllChanges) +
                    "8 changes, none of them made\n");
+  CHECK(apply_file(name.text, kFile, {"--dry-run", "--json"})
+            .out.starts_with(R"({"creates":true,"applied":false,"changes":[{)"));
   check_error(rlctl({"info", name.text}), "no such segment");
+}
+
+TEST_CASE("what_is_exported_is_to_be_had_as_json") {
+  const Name name;
+  REQUIRE(apply_file(name.text,
+                     "[policy.api]\nlimit = \"10/h\"\n[policy.api.allow]\n"
+                     "\"a\\u0001\\\"b\" = \"why\"\n[policy.api.ban]\n"
+                     "bot = { reason = \"x\", until = 2090-01-01T00:00:00Z }\n")
+              .exit_code == 0);
+  const Ran ran = rlctl({"export", name.text, "--json"});
+  CHECK(ran.exit_code == 0);
+  CHECK(ran.out.starts_with(R"({"policy":{"api":{"allow":{"a\u0001\"b":"why"},"ban":{"bot":{)"
+                            R"("reason":"x","until":"2090-01-01T00:00:0)"));
+  CHECK(ran.out.find(R"("limit":"10/h")") != ran.out.npos);
+  CHECK(ran.out.find(R"("segment":{)") != ran.out.npos);
+  CHECK(std::count(ran.out.begin(), ran.out.end(), '\n') == 1);
 }
 
 TEST_CASE("apply_changes_a_limit_while_it_is_in_use") {

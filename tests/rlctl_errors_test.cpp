@@ -107,10 +107,19 @@ TEST_CASE("create_refuses_bad_options_and_makes_nothing") {
   refused("--group", "no-such-group", "no group \"no-such-group\"");
 }
 
+TEST_CASE("a_verb_that_is_typed_wrong_is_told_the_nearest") {
+  check_error(rlctl({"lst", "web"}), "unknown verb \"lst\"; did you mean \"list\"?");
+  check_error(rlctl({"polcy", "set", "web"}), "did you mean \"policy\"?");
+  check_error(rlctl({"policy", "sett", "web", "api", "1/s"}),
+              "unknown verb \"policy sett\"; did you mean \"policy set\"?\n");
+  check_error(rlctl({"override", "unste", "web", "api", "k"}), "\"override unset\"?");
+  check_error(rlctl({"policy", "frobnicate", "web"}),
+              "the verbs are set, shadow, trial, compare, promote, rm, list");
+}
+
 TEST_CASE("the_command_line_is_checked_whole") {
   check_error(rlctl({}), "no verb; give one of create, info");
-  check_error(rlctl({"lst", "web"}), "unknown verb \"lst\"");
-  check_error(rlctl({"web", "info"}), "unknown verb \"web\"");
+  check_error(rlctl({"web", "info"}), "unknown verb \"web\"; the verbs are create, info,");
   check_error(
       rlctl({"policy"}),
       "policy: no verb after it; give one of set, shadow, trial, compare, promote, rm, list");

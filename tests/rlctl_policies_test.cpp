@@ -195,7 +195,6 @@ TEST_CASE_FIXTURE(Policies, "a_limit_is_tried_compared_and_promoted") {
               "policy \"api\" has no candidate; try one with `rlctl policy trial " + name() +
                   " api LIMIT`");
   check_error(on({"policy", "promote", "api"}), "has no candidate");
-  check_error(on({"policy", "trial", "api", "off"}), "has no candidate");
   check_answer(on({"policy", "trial", "api", "1/s", "burst=2"}), 0,
                "policy api is 2/s burst=3, and 1/s burst=2 is on trial beside it\n");
   check_answer(on({"policy", "list"}), 0,
@@ -220,6 +219,58 @@ TEST_CASE_FIXTURE(Policies, "a_limit_is_tried_compared_and_promoted") {
                "policy api is 1/s burst=2; it was 2/s burst=3\n");
   check_answer(on({"peek", "api", "k"}), 0, "would be allowed: 2 of 2 left, full now\n");
   check_error(on({"policy", "compare", "api"}), "has no candidate");
+  const std::string history = on({"history", "--json"}).out;
+  CHECK(history.find(R"("change":"trial begun","policy":"api","key":"","before":"",)"
+                     R"("after":"1/s burst=2")") != history.npos);
+  CHECK(history.find(R"("change":"trial ended","policy":"api","key":"","before":"1/s burst=2")") !=
+        history.npos);
+}
+
+TEST_CASE_FIXTURE(Policies, "what_ends_a_trial_says_so") {
+  const auto begin = [&] { CHECK(on({"policy", "trial", "api", "1/s"}).exit_code == 0); };
+  begin();
+  check_answer(
+      on({"policy", "trial", "api", "3/s"}), 0,
+      "policy api is 2/s burst=3, and 3/s is on trial beside it; no longer on trial: 1/s\n");
+  check_answer(on({"policy", "shadow", "api", "on"}), 0,
+               "policy api is 2/s burst=3 shadow; it was 2/s burst=3; no longer on trial: 3/s\n");
+  begin();
+  check_answer(on({"policy", "set", "api", "2/s burst=3 shadow"}), 0,
+               "policy api is 2/s burst=3 shadow\n");  // which changes nothing
+  CHECK(on({"policy", "set", "api", "5/s", "--json"})
+            .out.ends_with(R"("trial_ended":"1/s"})"
+                           "\n"));
+  begin();
+  check_answer(on({"policy", "rm", "api"}), 0,
+               "policy api is removed, and calls pass, until it is set or a program that asks for "
+               "it starts; it was 5/s; no longer on trial: 1/s\n");
+}
+
+TEST_CASE_FIXTURE(Policies, "what_a_trial_that_is_over_has_left_is_not_listed_nor_counted") {
+  const auto candidates = [&] {
+    const bool has = on({"list"}).out.find("candidate") != std::string::npos;
+    CHECK((on({"list", "--sort", "key"}).out.find("candidate") != std::string::npos) == has);
+    return has;
+  };
+  CHECK(on({"policy", "trial", "api", "1/h"}).exit_code == 0);
+  CHECK(acquire().exit_code == 0);
+  CHECK(candidates());
+  CHECK(on({"policy", "trial", "api", "off"}).exit_code == 0);
+  CHECK_FALSE(candidates());
+  CHECK(on({"policy", "trial", "api", "2/h"}).exit_code == 0);
+  CHECK(acquire().exit_code == 0);
+  CHECK(candidates());
+  check_answer(on({"reset", "--all"}), 0, "forgot what 1 key had consumed\n");
+}
+
+TEST_CASE_FIXTURE(Policies, "a_part_in_the_middle_of_a_list_is_not_removed") {
+  REQUIRE(on({"policy", "set", "api", "2/s, 5/h, 9/d"}).exit_code == 0);
+  check_error(on({"policy", "rm", "api#2"}),
+              "policy \"api#2\" is in the middle of list \"api\" (2/s, 5/h, 9/d)");
+  CHECK(limits() == "api=2/s;api#2=5/h;api#3=9/d;");
+  CHECK(on({"policy", "rm", "api#3"}).exit_code == 0);
+  CHECK(on({"policy", "rm", "api#2"}).exit_code == 0);
+  CHECK(limits() == "api=2/s;");
 }
 
 TEST_CASE_FIXTURE(Policies, "a_trial_is_ended_and_what_cannot_be_tried_is_refused") {
@@ -229,7 +280,12 @@ TEST_CASE_FIXTURE(Policies, "a_trial_is_ended_and_what_cannot_be_tried_is_refuse
   CHECK(on({"policy", "list", "--json"}).out.find(R"("candidate":"1/s"})") != std::string::npos);
   check_answer(on({"policy", "trial", "api", "off"}), 0,
                "policy api is 2/s burst=3; 1/s is no longer on trial\n");
-  check_error(on({"policy", "trial", "api", "off"}), "has no candidate");
+  check_answer(on({"policy", "trial", "api", "off"}), 0,
+               "policy api is 2/s burst=3; nothing was on trial beside it\n");
+  CHECK(on({"policy", "trial", "api", "off", "--json"}).out ==
+        R"({"policy":"api","policy_limit":"2/s burst=3","candidate":null,"changed":false})"
+        "\n");
+  check_error(on({"policy", "trial", "other", "off"}), "no policy \"other\"");
   check_error(on({"policy", "trial", "other", "1/s"}), "no policy \"other\"");
   check_error(on({"policy", "compare", "other"}), "no policy \"other\"");
   check_error(on({"policy", "trial", "api", "1/s, 5/h"}), "cannot read on at");

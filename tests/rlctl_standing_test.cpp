@@ -59,7 +59,7 @@ TEST_CASE("an_override_is_set_listed_and_unset") {
         "\n");
   check_answer(rlctl({"override", "unset", name, "api", "user:vip"}), 0,
                "user:vip is under the policy's limit again\n");
-  check_answer(rlctl({"override", "unset", name, "api", "user:vip"}), 1,
+  check_answer(rlctl({"override", "unset", name, "api", "user:vip"}), 0,
                "user:vip had no override\n");
 }
 
@@ -70,12 +70,12 @@ TEST_CASE("a_ban_is_set_listed_and_ended") {
   check_answer(rlctl({"ban", name, "api", "bot", "--for", "10m", "--reason", "scraping"}), 0,
                "bot is banned for 10 min\n");
   check_answer(rlctl({"ban", name, "api", "bot", "--for", "5m"}), 0,
-               "bot was banned for longer before\n");
+               "bot was banned for as long before, or longer\n");
   check_answer(rlctl({"ban", name, "api", "bot2", "--for", "ever"}), 0,
                "bot2 is banned for ever\n");
   check_answer(rlctl({"acquire", name, "api", "bot"}), 1,
                "denied (banned), come back in 10.1 min\n");
-  check_answer(rlctl({"peek", name, "api", "bot2"}), 1, "would be denied (banned)\n");
+  check_answer(rlctl({"peek", name, "api", "bot2"}), 1, "would be denied (banned for ever)\n");
   const Ran denied = rlctl({"acquire", name, "api", "bot2", "--json"});
   CHECK(denied.exit_code == 1);
   CHECK(denied.out.starts_with(
@@ -99,7 +99,7 @@ TEST_CASE("a_ban_is_set_listed_and_ended") {
   const Ran rows = rlctl({"list", name, "--match", "bot"});
   CHECK(rows.out.find("banned  10/s") != rows.out.npos);
   check_answer(rlctl({"unban", name, "api", "bot"}), 0, "bot is not banned any more\n");
-  check_answer(rlctl({"unban", name, "api", "bot"}), 1, "bot was not banned\n");
+  check_answer(rlctl({"unban", name, "api", "bot"}), 0, "bot was not banned\n");
   check_answer(rlctl({"unban", name, "api", "bot2", "--json"}), 0, "{\"changed\":true}\n");
   check_answer(rlctl({"acquire", name, "api", "bot"}), 0,
                "allowed: 9 of 10 left, full in 100 ms\n");
@@ -134,7 +134,74 @@ TEST_CASE("an_allowed_key_passes_until_it_is_taken_off") {
         "api probe allowed TIME " +
             uid() + " monitoring\n");
   check_answer(rlctl({"disallow", name, "api", "probe"}), 0, "probe is limited again\n");
-  check_answer(rlctl({"disallow", name, "api", "probe"}), 1, "probe was not on the allow-list\n");
+  check_answer(rlctl({"disallow", name, "api", "probe"}), 0, "probe was not on the allow-list\n");
+}
+
+TEST_CASE("what_ends_a_ban_says_so") {
+  const Made segment;
+  segment.policy("api", "10/s");
+  const std::string& name = segment.name();
+  REQUIRE(rlctl({"ban", name, "api", "bot", "--for", "ever"}).exit_code == 0);
+  check_answer(rlctl({"allow", name, "api", "bot"}), 0,
+               "bot passes whatever it does; its ban is lifted\n");
+  check_answer(rlctl({"allow", name, "api", "bot"}), 0, "bot was allowed before\n");
+  REQUIRE(rlctl({"ban", name, "api", "bot2", "--for", "10m"}).exit_code == 0);
+  check_answer(rlctl({"allow", name, "api", "bot2", "--json"}), 0,
+               "{\"changed\":true,\"ban_lifted\":true}\n");
+}
+
+TEST_CASE("an_override_says_what_stands_above_it") {
+  const Made segment;
+  segment.policy("api", "10/s");
+  const std::string& name = segment.name();
+  REQUIRE(rlctl({"ban", name, "api", "bot", "--for", "ever"}).exit_code == 0);
+  REQUIRE(rlctl({"ban", name, "api", "bot2", "--for", "10m"}).exit_code == 0);
+  REQUIRE(rlctl({"allow", name, "api", "probe"}).exit_code == 0);
+  check_answer(rlctl({"override", "set", name, "api", "bot", "5/s"}), 0,
+               "bot has an override: 5/s; it stays banned for ever\n");
+  check_answer(rlctl({"override", "set", name, "api", "bot2", "5/s"}), 0,
+               "bot2 has an override: 5/s; it stays banned for 10.1 min more\n");
+  check_answer(
+      rlctl({"override", "set", name, "api", "probe", "5/s"}), 0,
+      "probe has an override: 5/s; it is on the allow-list, and passes whatever it does\n");
+  check_answer(rlctl({"override", "unset", name, "api", "bot", "--json"}), 0,
+               "{\"changed\":true,\"standing\":\"banned\"}\n");
+  CHECK(rlctl({"acquire", name, "api", "bot"}).exit_code == 1);
+}
+
+TEST_CASE("a_ban_for_ever_is_shown_as_such_and_not_as_a_time") {
+  const Made segment;
+  segment.policy("api", "10/s");
+  const std::string& name = segment.name();
+  REQUIRE(rlctl({"ban", name, "api", "bot", "--for", "ever"}).exit_code == 0);
+  for (const Words& words : {Words{"list", name}, Words{"show", name, "api", "bot"}}) {
+    CAPTURE(words[0]);
+    CHECK(narrow(rlctl(words).out).find(" never banned for ever 10/s\n") != std::string::npos);
+    Words in_json = words;
+    in_json.emplace_back("--json");
+    CHECK(rlctl(in_json).out.find(R"("reset_after_ns":null)") != std::string::npos);
+  }
+}
+
+TEST_CASE("what_is_so_already_is_no_failure") {
+  const Made segment;
+  segment.policy("api", "10/s");
+  const std::string& name = segment.name();
+  for (const Words& words :
+       {Words{"ban", name, "api", "k", "--for", "ever"}, Words{"unban", name, "api", "k"},
+        Words{"allow", name, "api", "k"}, Words{"disallow", name, "api", "k"},
+        Words{"override", "set", name, "api", "k", "2/s"},
+        Words{"override", "unset", name, "api", "k"}, Words{"off", name}, Words{"on", name}}) {
+    CAPTURE(words[0]);
+    Words in_json = words;
+    in_json.emplace_back("--json");
+    const Ran first = rlctl(in_json);
+    CHECK(first.exit_code == 0);
+    CHECK(first.out.find(R"("changed":true)") != std::string::npos);
+    const Ran again = rlctl(in_json);
+    CHECK(again.exit_code == 0);
+    CHECK(again.out.find(R"("changed":false)") != std::string::npos);
+  }
 }
 
 TEST_CASE("history_says_who_changed_what") {
@@ -163,6 +230,11 @@ TEST_CASE("what_is_typed_wrong_is_explained") {
   check_error(rlctl({"ban", name, "api", "bot", "--for", "soon"}), "--for");
   check_error(rlctl({"ban", name, "api", "--for", "1m"}), "no key is given");
   check_error(rlctl({"ban", name, "nobody", "bot", "--for", "1m"}), "no policy \"nobody\"");
+  check_error(rlctl({"ban", name, "job", "bot", "--for", "1m"}),
+              "no policy \"job\"; did you mean \"jobs\"?\n");
+  check_error(rlctl({"override", "set", name, "pai", "bot", "1/s"}), "did you mean \"api\"?\n");
+  check_error(rlctl({"acquire", name, "ap", "bot"}), "did you mean \"api\"?\n");
+  check_error(rlctl({"policy", "list", name, "--history", "--policy", "jbos"}), "\"jobs\"?\n");
   check_error(rlctl({"ban", name, "jobs", "bot", "--for", "1m"}), "concurrency 3");
   check_error(rlctl({"ban", name, "api", "bot", "--for", "0s"}), "longer than nothing");
   check_error(rlctl({"override", "set", name, "api", "vip"}), "LIMIT");

@@ -51,7 +51,8 @@ TEST_CASE("info_begins_with_version_creator_and_age") {
                "size       SIZE\n"
                "keys       1 live; room for 100\n"
                "slots      1 live, 0 idle, N in all\n"
-               "policies   1 of 1024 ids used, 1023 left\n"
+               "policies   1 of 1024 ids used, 1023 left, the last 8 for bans and allowed keys "
+               "only\n"
                "attached   0 processes; 0 found no seat\n"
                "when full  0 evicted, 0 allowed, 0 denied, 0 gave up\n"
                "repaired   0 states clamped, 0 inserts of dead processes freed\n"
@@ -69,7 +70,8 @@ TEST_CASE("info_in_json_is_exact") {
       R"(","creator_pid":N,"created":"TIME","clock":"manual",)"
       R"("tsc_left":false,"labels":true,"keys":100,"slots":N,"live":0,"idle":0,"bytes":)" +
           bytes +
-          R"(,"attached":0,"anonymous":0,"policies":0,"policy_room":1024,"policies_left":1024,"evicted":0,)"
+          R"(,"attached":0,"anonymous":0,"policies":0,"policy_room":1024,"policies_left":1024,"policies_kept":8,)"
+          R"("evicted":0,)"
           R"("full_allowed":0,"full_denied":0,"gave_up":0,"clamped":0,)"
           "\"tentatives_freed\":0,\"off_since\":null,\"off_allowed\":0}\n");
 }

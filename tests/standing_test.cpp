@@ -462,6 +462,30 @@ TEST_CASE("denials_that_all_of_and_batches_are_told_count_too") {
   CHECK(day.peek("bot").remaining == 1'000);
 }
 
+TEST_CASE("where_limits_have_used_up_the_ids_keys_can_still_be_banned_and_allowed") {
+  test::Scratch segment({.keys = 1'000, .clock = ClockSource::manual, .policies = 32});
+  Limiter api = segment->limiter("api", Limit::per(60, 1h));
+  Limiter login = segment->limiter("login", Limit::per(60, 1h));
+  std::uint64_t count = 60;
+  const auto change = [&] { segment->set_policy("api", Limit::per(++count, 1h)); };
+  while (segment->info().policies < 28) change();
+  CHECK(code_of(change) == Errc::too_many);
+  CHECK(code_of([&] { segment->set_override("api", "vip", Limit::per(5, 1h)); }) == Errc::too_many);
+  CHECK(code_of([&] { segment->set_candidate("api", Limit::per(5, 1h)); }) == Errc::too_many);
+  CHECK(code_of([&] { segment->remove_policy("api"); }) == Errc::too_many);
+  CHECK(segment->info().policies == 28);
+
+  CHECK(segment->ban("api", "bot", 1h));
+  CHECK(segment->allow("api", "probe"));
+  CHECK(segment->ban("login", "bot", 1h));
+  CHECK(segment->allow("login", "probe"));
+  CHECK(segment->info().policies == 32);
+  CHECK(api.try_acquire("bot").reason == Reason::banned);
+  CHECK(login.try_acquire("probe", 100).reason == Reason::override_);
+  CHECK(segment->ban("login", "bot2", 1h));  // as many as there are keys, under one entry
+  CHECK(code_of(change) == Errc::too_many);
+}
+
 TEST_CASE("the_journal_says_who_changed_what") {
   test::Scratch segment(manual());
   (void)segment->limiter("api", Limit::per_second(10));
@@ -490,13 +514,32 @@ TEST_CASE("the_journal_says_who_changed_what") {
   is(0, Change::policy_set, "", "10/s", "20/s");
   is(1, Change::override_set, "vip", "", "50/s");
   is(2, Change::override_set, "vip", "50/s", "60/s");
-  is(3, Change::banned, "vip", "60/s", "for 90s");
+  is(3, Change::banned, "vip", "60/s", "for 1m 30s");
   is(4, Change::unbanned, "vip", "banned", "");
   is(5, Change::limits_off, "", "", "");
   is(6, Change::limits_on, "", "", "");
   is(7, Change::policy_removed, "", "20/s", "");
   CHECK(journal[3].reason == "because");
   CHECK(journal[3].policy == "api");
+}
+
+TEST_CASE("the_journal_tells_a_bans_length_as_people_do") {
+  test::Scratch segment(manual());
+  (void)segment->limiter("api", Limit::per_second(10));
+  const auto told = [&](std::chrono::nanoseconds length) {
+    segment->ban("api", "bot", length);
+    const std::string after = segment->journal().back().after;
+    segment->unban("api", "bot");
+    return after;
+  };
+  CHECK(told(1ns) == "for 1ms");
+  CHECK(told(250ms) == "for 250ms");
+  CHECK(told(1s) == "for 1s");
+  CHECK(told(1s + 1ns) == "for 2s");
+  CHECK(told(558'648ms) == "for 9m 19s");
+  CHECK(told(48h + 5s) == "for 2d 5s");
+  CHECK(told(24h * 26'687) == "for 26687d");
+  CHECK(told(kNever) == "for ever");
 }
 
 TEST_CASE("the_journal_keeps_the_last_256_and_cuts_what_is_too_long") {

@@ -1,5 +1,6 @@
 // A limit on trial beside the one in force.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <array>
 #include <random>
@@ -100,6 +101,34 @@ TEST_CASE_FIXTURE(TrialTest, "what_is_promoted_is_in_force_and_its_trial_is_over
   try_out("1/s burst=8");
   segment->promote_candidate("api", Spent::scale);
   CHECK(api.peek("k").remaining == 2);
+}
+
+TEST_CASE_FIXTURE(TrialTest, "the_journal_says_when_a_trial_began_and_ended") {
+  const auto journal_after = [&](auto&& change) {
+    const std::size_t before = segment->journal().size();
+    change();
+    std::string text;
+    const auto journal = segment->journal();
+    for (std::size_t i = before; i < journal.size(); ++i) {
+      CHECK(journal[i].policy == "api");
+      text += fmt::format("{}: {} -> {}; ", to_string(journal[i].change), journal[i].before,
+                          journal[i].after);
+    }
+    return text;
+  };
+  CHECK(journal_after([&] { try_out("4/s"); }) == "trial begun:  -> 4/s; ");
+  CHECK(journal_after([&] { try_out("5/s"); }) == "trial ended: 4/s -> ; trial begun:  -> 5/s; ");
+  CHECK(journal_after([&] { CHECK(segment->clear_candidate("api")); }) == "trial ended: 5/s -> ; ");
+  CHECK(journal_after([&] { CHECK_FALSE(segment->clear_candidate("api")); }) == "");
+  try_out("6/s");
+  CHECK(journal_after([&] { segment->set_policy("api", Limit::per_second(1).burst(10)); }) == "");
+  CHECK(journal_after([&] { segment->promote_candidate("api"); }) ==
+        "policy set: 1/s burst=10 -> 6/s; trial ended: 6/s -> ; ");
+  try_out("6/s");
+  CHECK(journal_after([&] { segment->promote_candidate("api"); }) == "trial ended: 6/s -> ; ");
+  try_out("7/s");
+  CHECK(journal_after([&] { segment->remove_policy("api"); }) ==
+        "policy removed: 6/s -> ; trial ended: 7/s -> ; ");
 }
 
 TEST_CASE_FIXTURE(TrialTest, "what_cannot_be_tried_is_refused") {

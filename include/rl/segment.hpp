@@ -63,9 +63,9 @@ struct SegmentInfo {
   ClockSource clock = ClockSource::boottime;  ///< the one in use
   bool tsc_left = false;                      ///< the segment began on the TSC and left it
   bool labels = false;
-  std::uint32_t attached = 0;  ///< processes that are attached now
-  std::uint32_t policies = 0;  ///< policy entries used
-  std::uint32_t policy_room = 0;
+  std::uint32_t attached = 0;      ///< processes that are attached now
+  std::uint32_t policies = 0;      ///< policy entries used
+  std::uint32_t policy_room = 0;   ///< the last eighth, at most 8, is for bans and allowed keys
   std::uint64_t evicted = 0;       ///< slots taken from keys that still owed something
   std::uint64_t full_allowed = 0;  ///< calls allowed because the table was full
   std::uint64_t full_denied = 0;   ///< calls denied because the table was full
@@ -269,8 +269,8 @@ class RL_EXPORT Segment {
   bool disallow(std::string_view policy, std::string_view key);
   /// Lists the keys that stand apart; reads the whole table. Accuracy: as for_each_key.
   [[nodiscard]] std::vector<StandingInfo> standings() const;
-  /// Lists what was changed by hand, the oldest first: the last 256 changes of policies, overrides,
-  /// bans, the allow-list and the switch. Advisory: a change of a process that was killed may miss.
+  /// Lists what was changed by hand, the oldest first: the last 256 changes of policies, trials,
+  /// overrides, bans, the allow-list and the switch. Advisory: a change of a process that was killed may miss.
   [[nodiscard]] std::vector<JournalInfo> journal() const;
 
   /// Returns the segment's time.

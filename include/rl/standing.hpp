@@ -54,6 +54,8 @@ enum class Change : std::uint8_t {
   unbanned = 8,
   allowed = 9,
   disallowed = 10,
+  trial_begun = 11,
+  trial_ended = 12,  ///< by hand, by a change of the limit, or by another trial
 };
 
 /// Returns the words for a change, as rlctl prints them.

@@ -258,7 +258,8 @@ void report(const Arguments& arguments, const std::vector<Step>& steps, bool mad
   if (arguments.has(Arg::json)) {
     Json changes = Json::array();
     for (const Step& step : steps) changes.push_back(json_of(step));
-    put_json(Json{{"created", made && creates}, {"applied", made}, {"changes", changes}});
+    put_json(
+        Json{{made ? "created" : "creates", creates}, {"applied", made}, {"changes", changes}});
     return;
   }
   if (creates) put(fmt::format("+ segment {}\n", escape(arguments.text(Arg::segment))));
@@ -296,7 +297,11 @@ int export_limits(const Arguments& arguments) {
   Segment segment = open_to_read(arguments);
   std::size_t left_out = 0;
   const std::string text = limits_file_of(segment, left_out);
-  put(text);
+  if (arguments.has(Arg::json)) {
+    put_json(Json::parse(limits_file_as_json(text)));
+  } else {
+    put(text);
+  }
   if (left_out != 0) {
     complain(fmt::format("{} left out, as comments say; `rlctl dump` keeps them",
                          counted(left_out, "thing was", "things were")));

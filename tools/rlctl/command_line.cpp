@@ -10,6 +10,7 @@
 #include <rl/error.hpp>
 #include <rl/version.hpp>
 
+#include "src/nearest.hpp"
 #include "tools/rlctl/text.hpp"
 
 namespace rl::ctl {
@@ -69,7 +70,7 @@ constexpr std::array<Spec, kArgCount> kSpecs{{
 
 constexpr std::string_view kAbout =
     "Looks into, sets up and asks the rate limits of a librl segment.\n"
-    "Exit status: 0 yes, 1 no (denied), 2 error.";
+    "Exit status: 0 yes: it is done, or was so before; 1 no: denied, or not all of it; 2 error.";
 
 constexpr std::string_view kBegin =
     "To begin with:\n"
@@ -229,10 +230,9 @@ class Parser {
         std::find_if(added_.begin(), added_.end(), [](const Added& a) { return a.app->parsed(); });
     if (used == added_.end() || !app_.remaining().empty()) {
       if (extras.empty()) return not_understood(fmt::format("{}; see `rlctl --help`", e.what()));
-      const bool option = extras.front().starts_with('-');
-      return not_understood(fmt::format("unknown {} \"{}\"; the verbs are {}; see `rlctl --help`",
-                                        option ? "option" : "verb", extras.front(),
-                                        names_of(verbs_)));
+      if (!extras.front().starts_with('-')) return unknown_verb(extras.front());
+      return not_understood(
+          fmt::format("unknown option \"{}\"; see `rlctl --help`", extras.front()));
     }
     const Verb& verb = *used->verb;
     const auto odd = std::find_if(extras.begin(), extras.end(),
@@ -250,6 +250,25 @@ class Parser {
     }
     return not_understood(fmt::format("{}: \"{}\" is one argument too many; usage: {}", verb.name,
                                       *odd, usage_of(verb)));
+  }
+
+  /// Names the verb that is nearest; all that there are, where none is near.
+  [[nodiscard]] Error unknown_verb(const std::string& word) const {
+    const CLI::App* of = &app_;
+    for (const auto& [name, app] : groups_)
+      if (app->parsed()) of = app;
+    const std::string group = of == &app_ ? "" : of->get_name() + " ";
+    std::vector<std::string> verbs;
+    Nearest nearest(word);
+    for (const CLI::App* sub : of->get_subcommands({})) {
+      nearest.offer(sub->get_name());
+      verbs.push_back(sub->get_name());
+    }
+    const std::string what_to_do =
+        nearest.name().empty()
+            ? fmt::format("the verbs are {}; see `rlctl {}--help`", fmt::join(verbs, ", "), group)
+            : fmt::format("did you mean \"{}{}\"?", group, nearest.name());
+    return not_understood(fmt::format("unknown verb \"{}{}\"; {}", group, word, what_to_do));
   }
 
   /// CLI11's text begins with the option that has too many values, or too few.

@@ -107,7 +107,8 @@ Before order_of(const Arguments& arguments) {
 /// Which keys `list` shows.
 class Filter {
  public:
-  Filter(const Arguments& arguments, Segment& segment) : arguments_(arguments) {
+  Filter(const Arguments& arguments, Segment& segment, LimitTexts& limits)
+      : arguments_(arguments), limits_(limits) {
     if (arguments.has(Arg::only_policy)) {
       const std::string& name = arguments.text(Arg::only_policy);
       (void)segment.limiter(name);  // throws for an unknown one
@@ -119,7 +120,9 @@ class Filter {
                                                 segment.path()));
     }
   }
-  [[nodiscard]] bool takes(const KeyInfo& row) const {
+  /// What a trial that is over has left is nobody's any more: its slots go as others need them.
+  [[nodiscard]] bool takes(const KeyInfo& row) {
+    if (row.part == SlotPart::candidate && limits_[row].empty()) return false;
     if (!policies_.empty() && policies_.count(row.policy) == 0) return false;
     if (!arguments_.has(Arg::match)) return true;
     return row.key && ::fnmatch(arguments_.text(Arg::match).c_str(), escape(*row.key).c_str(),
@@ -128,12 +131,13 @@ class Filter {
 
  private:
   const Arguments& arguments_;
+  LimitTexts& limits_;
   std::set<std::string> policies_;  ///< of the list that is asked for; none: all
 };
 
 /// Returns the first `most` rows of that order, best first, never holding more than one beyond
 /// them.
-std::vector<KeyInfo> first_rows(const Segment& segment, const Filter& filter, Before before,
+std::vector<KeyInfo> first_rows(const Segment& segment, Filter& filter, Before before,
                                 std::uint64_t most) {
   std::vector<KeyInfo> rows;  // a heap: the last of the order on top
   segment.for_each_key([&](const KeyInfo& row) {
@@ -267,8 +271,8 @@ int list(const Arguments& arguments) {
   const std::uint64_t most = arguments.count(Arg::rows, std::numeric_limits<std::uint64_t>::max());
   Segment segment = open_to_read(arguments);
   const SegmentInfo info = segment.info();
-  const Filter filter(arguments, segment);
   LimitTexts limits(segment);
+  Filter filter(arguments, segment, limits);
   const bool json = arguments.has(Arg::json);
   if (before != nullptr) {
     const std::vector<KeyInfo> rows = first_rows(segment, filter, before, most);

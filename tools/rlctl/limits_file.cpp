@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <initializer_list>
 #include <map>
+#include <sstream>
 #include <tuple>
 
 #include "shm/policies.hpp"
@@ -317,6 +318,12 @@ LimitsFile parse_limits_file(const std::string& name, std::string_view text) {
     throw file.error_at(e.source().begin.line, e.description());
   }
   return file;
+}
+
+std::string limits_file_as_json(std::string_view text) {
+  std::ostringstream json;
+  json << toml::json_formatter(toml::parse(text));
+  return json.str();
 }
 
 std::string limits_file_of(Segment& segment, std::size_t& left_out) {

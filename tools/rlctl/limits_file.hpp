@@ -65,4 +65,7 @@ LimitsFile parse_limits_file(const std::string& name, std::string_view text);
 /// a comment; `left_out` counts that.
 std::string limits_file_of(Segment& segment, std::size_t& left_out);
 
+/// Returns what such a text says as JSON; its times are strings.
+std::string limits_file_as_json(std::string_view text);
+
 }  // namespace rl::ctl

@@ -7,7 +7,9 @@
 ///   - `--json` everywhere: an object a line, exact numbers; text is for people, with units.
 ///   - Survives `| head`: ends quietly. A full disk is an error, not a shorter answer.
 ///   - What is read from a segment is input: escaped before it is shown.
-///   - Exit code 0 yes, 1 no (denied), 2 error, with one sentence on standard error.
+///   - Exit code 0 yes: it is done, or was so before (the text, and "changed", tell which). 1 no: a
+///     call is denied; of a dump, a load or a self-test not all is well. 2 error, with one sentence
+///     on standard error, as for what is named and is not there.
 #include <clocale>
 #include <exception>
 #include <vector>

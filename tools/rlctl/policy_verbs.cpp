@@ -38,21 +38,63 @@ std::string text_of(const std::vector<PolicyInfo>& policies) {
   return fmt::format("{}", fmt::join(texts, ", "));
 }
 
+/// Returns the limits that were on trial before a change, and are no more: it ended that.
+std::string ended_trials(const std::vector<PolicyInfo>& before,
+                         const std::vector<PolicyInfo>& after = {}) {
+  std::vector<std::string> ended;
+  for (const PolicyInfo& was : before) {
+    const auto goes_on = [&](const PolicyInfo& is) { return is.candidate_id == was.candidate_id; };
+    if (was.candidate && std::none_of(after.begin(), after.end(), goes_on))
+      ended.push_back(was.candidate->to_string());
+  }
+  return fmt::format("{}", fmt::join(ended, ", "));
+}
+
+/// Returns the end of a sentence that says so.
+std::string no_longer_on_trial(const std::string& ended) {
+  return ended.empty() ? "" : fmt::format("; no longer on trial: {}", ended);
+}
+
 /// Prints what a name stands for now, and what it stood for before.
 void say_what_is(const Arguments& arguments, const Segment& segment,
                  const std::vector<PolicyInfo>& before) {
   const std::string& name = arguments.text(Arg::policy);
   const std::vector<PolicyInfo> after = policies_of(segment, name);
+  const std::string ended = ended_trials(before, after);
   if (arguments.has(Arg::json)) {
-    for (const PolicyInfo& policy : after) put_json(json_of(policy));
+    for (const PolicyInfo& policy : after) {
+      Json object = json_of(policy);
+      if (!ended.empty()) object["trial_ended"] = ended;
+      put_json(object);
+    }
     return;
   }
   const std::string is = text_of(after);
   const std::string was = text_of(before);
-  put(fmt::format("policy {} is {}{}\n", escape(name), is,
-                  was.empty() || was == is ? "" : fmt::format("; it was {}", was)));
+  put(fmt::format("policy {} is {}{}{}\n", escape(name), is,
+                  was.empty() || was == is ? "" : fmt::format("; it was {}", was),
+                  no_longer_on_trial(ended)));
   if (!before.empty() && before.size() < after.size())
     put("programs that run ask for what the list has more when they start anew\n");
+}
+
+}  // namespace
+
+namespace {
+
+/// Refuses to take a part out of the middle of a list: nobody would ask for what comes after it.
+void check_leaves_no_hole(const Segment& segment, const std::string& name) {
+  const std::string list_name = name.substr(0, name.rfind('#'));
+  const std::vector<PolicyInfo> list = policies_of(segment, list_name);
+  for (std::size_t i = 1; i + 1 < list.size(); ++i) {  // the first is the list, and goes with it
+    if (list[i].name != name) continue;
+    throw Error(
+        Errc::bad_option,
+        fmt::format("{}: policy \"{}\" is in the middle of list \"{}\" ({}), and what "
+                    "comes after it would limit nobody; put the list that is to be in force "
+                    "(rlctl policy set {} {} LIMIT), or remove the last of it first",
+                    segment.path(), name, list_name, text_of(list), segment.name(), list_name));
+  }
 }
 
 }  // namespace
@@ -82,15 +124,19 @@ int policy_remove(const Arguments& arguments) {
   const std::string& name = arguments.text(Arg::policy);
   Segment segment = open_to_write(arguments);
   const std::vector<PolicyInfo> before = must_have(segment, name);
+  check_leaves_no_hole(segment, name);
   // From the end, so that who is stopped on the way can say it again.
   for (std::size_t i = before.size(); i-- > 0;) (void)segment.remove_policy(before[i].name);
+  const std::string ended = ended_trials(before);
   if (arguments.has(Arg::json)) {
-    put_json(Json{{"policy", escape(name)}, {"removed", true}, {"policy_limit", text_of(before)}});
+    Json object{{"policy", escape(name)}, {"removed", true}, {"policy_limit", text_of(before)}};
+    if (!ended.empty()) object["trial_ended"] = ended;
+    put_json(object);
   } else {
     put(
         fmt::format("policy {} is removed, and calls pass, until it is set or a program that asks "
-                    "for it starts; it was {}\n",
-                    escape(name), text_of(before)));
+                    "for it starts; it was {}{}\n",
+                    escape(name), text_of(before), no_longer_on_trial(ended)));
   }
   return 0;
 }

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "shm/policies.hpp"
+
 namespace rl::ctl {
 namespace {
 
@@ -55,7 +57,12 @@ std::string_view name_of(SlotPart part) {
   return "key";
 }
 
+bool is_banned_for_ever(const KeyInfo& key) {
+  return key.standing == Standing::ban && key.until == Instant::max();
+}
+
 std::string state_of(const KeyInfo& key) {
+  if (is_banned_for_ever(key)) return "banned for ever";
   if (key.standing != Standing::none) return std::string(to_string(key.standing));
   std::string state = key.idle ? "idle" : "live";
   if (key.part != SlotPart::key) state += fmt::format(" {}", name_of(key.part));
@@ -90,13 +97,20 @@ std::string verdict_of(const Decision& d, std::string_view by, std::string_view 
                : verdict + fmt::format(" for {}", human_duration(d.retry_after));
   }
   if (!by.empty() && !d.allowed) verdict += fmt::format(" by {}", escape(by));
+  const bool is_for_ever = d.reason == Reason::banned && d.retry_after == kNever;
   if (d.reason != Reason::ok && d.reason != Reason::limited)
-    verdict += fmt::format(" ({})", to_string(d.reason));
+    verdict += fmt::format(" ({}{})", to_string(d.reason), is_for_ever ? " for ever" : "");
   if (!d.allowed && d.retry_after != kNever)
     verdict += fmt::format(", come back in {}", human_duration(d.retry_after));
   if (d.allowed && d.wait.count() > 0)
     verdict += fmt::format(", to go ahead in {}", human_duration(d.wait));
   return verdict;
+}
+
+/// Says which ids no limit gets, where there are such.
+std::string text_of_kept(std::uint32_t room) {
+  const std::uint32_t kept = shm::ids_kept(room);
+  return kept == 0 ? "" : fmt::format(", the last {} for bans and allowed keys only", kept);
 }
 
 /// A policy's name is a byte string of the segment; none when its entry cannot be read.
@@ -166,6 +180,7 @@ Json json_of(const SegmentInfo& info) {
       {"policies", info.policies},
       {"policy_room", info.policy_room},
       {"policies_left", info.policy_room - info.policies},
+      {"policies_kept", shm::ids_kept(info.policy_room)},
       {"evicted", info.evicted},
       {"full_allowed", info.full_allowed},
       {"full_denied", info.full_denied},
@@ -202,8 +217,8 @@ void put_text(const SegmentInfo& info) {
       {"size", human_bytes(info.bytes)},
       {"keys", fmt::format("{} live; room for {}", info.live, info.keys)},
       {"slots", fmt::format("{} live, {} idle, {} in all", info.live, info.idle, info.slots)},
-      {"policies", fmt::format("{} of {} ids used, {} left", info.policies, info.policy_room,
-                               info.policy_room - info.policies)},
+      {"policies", fmt::format("{} of {} ids used, {} left{}", info.policies, info.policy_room,
+                               info.policy_room - info.policies, text_of_kept(info.policy_room))},
       {"attached", fmt::format("{} {}; {} found no seat", info.attached,
                                info.attached == 1 ? "process" : "processes", info.anonymous)},
       {"when full", fmt::format("{} evicted, {} allowed, {} denied, {} gave up", info.evicted,
@@ -227,7 +242,8 @@ Json json_of(const KeyRow& row) {
   object["remaining"] = key.remaining;
   object["limit"] = key.limit;
   object["policy_limit"] = row.policy_limit.empty() ? Json(nullptr) : Json(row.policy_limit);
-  object["reset_after_ns"] = key.reset_after.count();
+  object["reset_after_ns"] =
+      is_banned_for_ever(key) ? Json(nullptr) : Json(key.reset_after.count());
   object["idle"] = key.idle;
   if (key.part != SlotPart::key) object["part"] = name_of(key.part);
   if (key.holder_pid != 0) object["holder_pid"] = key.holder_pid;
@@ -245,7 +261,7 @@ Cells cells_of(const KeyRow& row) {
           number(key.denied_count),
           number(key.remaining),
           number(key.limit),
-          full_in(key.reset_after),
+          is_banned_for_ever(key) ? "never" : full_in(key.reset_after),
           state_of(key),
           row.policy_limit.empty() ? "?" : row.policy_limit};
 }

@@ -18,16 +18,19 @@ bool is_for_ever(const StandingRow& row) {
   return row.info.until == Instant::max();
 }
 
+/// Returns "for ever", or "for 9 min more".
+std::string what_is_left(Instant until, Instant now) {
+  return until == Instant::max() ? "for ever"
+                                 : fmt::format("for {} more", human_duration(until - now));
+}
+
 /// Returns "override 1k/s", "banned for 9 min more" or "allowed", and what comes after that.
 std::string text_of_standing(const StandingRow& row) {
   const StandingInfo& info = row.info;
   const std::string limit = info.limit ? info.limit->to_string() : "";
   if (info.standing == Standing::override_) return fmt::format("override {}", limit);
   std::string text(to_string(info.standing));
-  if (info.standing == Standing::ban) {
-    text += is_for_ever(row) ? " for ever"
-                             : fmt::format(" for {} more", human_duration(info.until - row.now));
-  }
+  if (info.standing == Standing::ban) text += " " + what_is_left(info.until, row.now);
   if (!limit.empty()) text += fmt::format(", then override {}", limit);
   return text;
 }
@@ -125,15 +128,39 @@ Table table_for(const ChangeRow*) {
                 {"reason", Table::left}});
 }
 
-/// Says what was done. Returns the exit code: 0, or 1 where there was nothing to do.
-int tell(const Arguments& arguments, bool changed, std::string_view done,
-         std::string_view not_done) {
+/// What a change of where a key stands meets, or takes along with it.
+struct Aside {
+  std::string text = {};  ///< the end of a sentence
+  Json json = {};         ///< an object; null for nothing
+};
+
+/// Says what was done. Returns the exit code: 0 also where it was so before.
+int tell(const Arguments& arguments, bool changed, std::string_view done, std::string_view not_done,
+         const Aside& aside = {}) {
   if (arguments.has(Arg::json)) {
-    put_json(Json{{"changed", changed}});
+    Json object{{"changed", changed}};
+    if (!aside.json.is_null()) object.update(aside.json);
+    put_json(object);
   } else {
-    put(fmt::format("{}\n", changed ? done : not_done));
+    put(fmt::format("{}{}\n", changed ? done : not_done, aside.text));
   }
-  return changed ? 0 : 1;
+  return 0;
+}
+
+/// Looks where a key stands. Others may change it before and after: this is for people.
+KeyInfo look_at(const Segment& segment, const Arguments& arguments, const std::string& key) {
+  return segment.find(arguments.text(Arg::policy), key).value_or(KeyInfo{});
+}
+
+/// What stands above the limit that a key was put under.
+Aside above_the_limit(const Segment& segment, const Arguments& arguments, const std::string& key) {
+  const KeyInfo is = look_at(segment, arguments, key);
+  const Json json{{"standing", to_string(is.standing)}};
+  if (is.standing == Standing::ban)
+    return {fmt::format("; it stays banned {}", what_is_left(is.until, segment.now())), json};
+  if (is.standing == Standing::allow)
+    return {"; it is on the allow-list, and passes whatever it does", json};
+  return {};
 }
 
 std::chrono::nanoseconds length_of(const Arguments& arguments) {
@@ -169,18 +196,19 @@ int override_set(const Arguments& arguments) {
   const std::string key = key_of(arguments);
   Segment segment = open_to_write(arguments);
   const bool changed = segment.set_override(arguments.text(Arg::policy), key, limit);
-  (void)tell(arguments, changed,
-             fmt::format("{} has an override: {}", escape(key), limit.to_string()),
-             fmt::format("{} had that override before", escape(key)));
-  return 0;
+  return tell(arguments, changed,
+              fmt::format("{} has an override: {}", escape(key), limit.to_string()),
+              fmt::format("{} had that override before", escape(key)),
+              above_the_limit(segment, arguments, key));
 }
 
 int override_unset(const Arguments& arguments) {
   const std::string key = key_of(arguments);
   Segment segment = open_to_write(arguments);
-  return tell(arguments, segment.unset_override(arguments.text(Arg::policy), key),
-              fmt::format("{} is under the policy's limit again", escape(key)),
-              fmt::format("{} had no override", escape(key)));
+  const bool changed = segment.unset_override(arguments.text(Arg::policy), key);
+  return tell(arguments, changed, fmt::format("{} is under the policy's limit again", escape(key)),
+              fmt::format("{} had no override", escape(key)),
+              above_the_limit(segment, arguments, key));
 }
 
 int override_list(const Arguments& arguments) {
@@ -195,9 +223,8 @@ int ban(const Arguments& arguments) {
       segment.ban(arguments.text(Arg::policy), key, length, arguments.text(Arg::reason));
   const std::string how_long =
       length == kNever ? "for ever" : fmt::format("for {}", human_duration(length));
-  (void)tell(arguments, changed, fmt::format("{} is banned {}", escape(key), how_long),
-             fmt::format("{} was banned for longer before", escape(key)));
-  return 0;
+  return tell(arguments, changed, fmt::format("{} is banned {}", escape(key), how_long),
+              fmt::format("{} was banned for as long before, or longer", escape(key)));
 }
 
 int unban(const Arguments& arguments) {
@@ -215,10 +242,12 @@ int bans(const Arguments& arguments) {
 int allow(const Arguments& arguments) {
   const std::string key = key_of(arguments);
   Segment segment = open_to_write(arguments);
+  const bool was_banned = look_at(segment, arguments, key).standing == Standing::ban;
   const bool changed = segment.allow(arguments.text(Arg::policy), key, arguments.text(Arg::reason));
-  (void)tell(arguments, changed, fmt::format("{} passes whatever it does", escape(key)),
-             fmt::format("{} was allowed before", escape(key)));
-  return 0;
+  const Aside lifted{"; its ban is lifted", Json{{"ban_lifted", true}}};
+  return tell(arguments, changed, fmt::format("{} passes whatever it does", escape(key)),
+              fmt::format("{} was allowed before", escape(key)),
+              was_banned && changed ? lifted : Aside{});
 }
 
 int disallow(const Arguments& arguments) {

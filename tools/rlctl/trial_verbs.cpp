@@ -21,15 +21,18 @@ Comparison must_compare(Segment& segment, const std::string& name) {
 
 int end_trial(const Arguments& arguments, Segment& segment) {
   const std::string& name = arguments.text(Arg::policy);
-  const Comparison ended = must_compare(segment, name);
-  if (!segment.clear_candidate(name)) throw no_trial(segment, name);  // somebody was faster
+  const std::string limit = segment.limiter(name).limit().to_string();
+  const std::optional<Comparison> ended = segment.compare(name);
+  const bool changed = segment.clear_candidate(name) && ended.has_value();
   if (arguments.has(Arg::json)) {
     put_json(Json{{"policy", escape(name)},
-                  {"policy_limit", ended.live.to_string()},
-                  {"candidate", nullptr}});
+                  {"policy_limit", limit},
+                  {"candidate", nullptr},
+                  {"changed", changed}});
   } else {
-    put(fmt::format("policy {} is {}; {} is no longer on trial\n", escape(name),
-                    ended.live.to_string(), ended.candidate.to_string()));
+    put(fmt::format("policy {} is {}; {}\n", escape(name), limit,
+                    changed ? fmt::format("{} is no longer on trial", ended->candidate.to_string())
+                            : "nothing was on trial beside it"));
   }
   return 0;
 }
@@ -41,15 +44,21 @@ int policy_trial(const Arguments& arguments) {
   const std::string& text = arguments.text(Arg::limit);
   Segment segment = open_to_write(arguments);
   if (text == "off") return end_trial(arguments, segment);
-  segment.set_candidate(name, Limit::parse(text));
+  const Limit limit = Limit::parse(text);
+  const std::optional<Comparison> before = segment.compare(name);
+  segment.set_candidate(name, limit);
   const Comparison begun = must_compare(segment, name);
   if (arguments.has(Arg::json)) {
-    put_json(Json{{"policy", escape(name)},
-                  {"policy_limit", begun.live.to_string()},
-                  {"candidate", begun.candidate.to_string()}});
+    Json object{{"policy", escape(name)},
+                {"policy_limit", begun.live.to_string()},
+                {"candidate", begun.candidate.to_string()}};
+    if (before) object["trial_ended"] = before->candidate.to_string();
+    put_json(object);
   } else {
-    put(fmt::format("policy {} is {}, and {} is on trial beside it\n", escape(name),
-                    begun.live.to_string(), begun.candidate.to_string()));
+    put(fmt::format(
+        "policy {} is {}, and {} is on trial beside it{}\n", escape(name), begun.live.to_string(),
+        begun.candidate.to_string(),
+        before ? fmt::format("; no longer on trial: {}", before->candidate.to_string()) : ""));
   }
   return 0;
 }
