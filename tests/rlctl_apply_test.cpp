@@ -1,5 +1,6 @@
 // rlctl apply and export: a file of limits and a segment become one another.
-#include <fstream>
+#include <chrono>
+#include <ctime>
 
 #include "tests/rlctl.hpp"
 
@@ -173,22 +174,97 @@ TEST_CASE("an_error_in_any_line_is_named_and_nothing_is_changed") {
 TEST_CASE("what_the_segment_refuses_is_refused_before_anything_is_changed") {
   const Name name;
   REQUIRE(
-      apply_file(name.text, "[segment]\npolicies = 4\n[policy.api]\nlimit = \"1/s\"\n").exit_code ==
-      0);
+      apply_file(name.text, "[segment]\npolicies = 4\nkeys = 100\n[policy.api]\nlimit = \"1/s\"\n")
+          .exit_code == 0);
   const std::string before = exported(name.text);
   check_error(
       apply_file(name.text,
                  "[policy.first]\nlimit = \"1/s\"\n[policy.api]\nlimit = \"concurrency 2\"\n"),
       "-:3: policy api is 1/s in the segment, and calls do not become permits");
-  check_error(
-      apply_file(name.text,
-                 "[policy.a]\nlimit = \"1/s\"\n[policy.b]\nlimit = \"1/s\"\n"
-                 "[policy.c]\nlimit = \"1/s\"\n[policy.d]\nlimit = \"1/s\"\n"),
-      "4 changes may take as many policy entries, and 3 are left of 4; nothing was changed");
+  check_error(apply_file(name.text,
+                         "[policy.a]\nlimit = \"1/s\"\n[policy.b]\nlimit = \"1/s\"\n"
+                         "[policy.c]\nlimit = \"1/s\"\n[policy.d]\nlimit = \"1/s\"\n"),
+              "this takes 4 policy entries, and 3 of 4 are left; nothing was changed");
+  check_error(apply_file(name.text,
+                         "[policy.first]\nlimit = \"1/s\"\n[policy.many]\n"
+                         "limit = \"concurrency 4000\"\n[segment]\nkeys = 9000\n"),
+              "-:3: policy many is concurrency 4k, and each permit takes the room of a key, of "
+              "which the segment has 100; nothing was changed");
   CHECK(exported(name.text) == before);
   check_error(rlctl({"apply", name.text, "/no/such/file"}), "FILE /no/such/file: No such file");
   check_error(rlctl({"apply", name.text}), "FILE");
   check_error(rlctl({"export", "no-such-segment"}), "no such segment");
+}
+
+TEST_CASE("a_segment_is_not_made_that_would_have_no_room_for_what_the_file_says") {
+  const Name name;
+  const std::string policies = "[policy.a]\nlimit = \"1/s\"\n[policy.b]\nlimit = \"1/s, 5/h\"\n";
+  const auto with_room_for = [&](int entries) {
+    return policies + "[segment]\nkeys = 100\npolicies = " + std::to_string(entries) + "\n";
+  };
+  check_error(
+      apply_file(name.text, with_room_for(2)),
+      "-:7: the file takes 3 policy entries, and the segment would have room for 2; give it "
+      "more with policies = in [segment]; nothing was changed");
+  check_error(apply_file(name.text, with_room_for(2), {"--dry-run"}), "-:7: the file takes 3");
+  check_error(
+      apply_file(name.text, "[policy.up]\nlimit = \"concurrency 200\"\n[segment]\nkeys = 100\n"),
+      "-:1: policy up is concurrency 200, and each permit takes the room of a key");
+  check_error(rlctl({"info", name.text}), "no such segment");
+  CHECK(apply_file(name.text, with_room_for(3)).exit_code == 0);
+  CHECK(Segment::open_read_only(name.text).info().policies == 3);
+}
+
+TEST_CASE("what_shares_a_policy_entry_is_counted_once_and_what_fits_is_not_refused") {
+  std::string file =
+      "[segment]\nkeys = 1000\npolicies = 9\n[policy.api]\nlimit = \"1/s\"\n"
+      "[policy.bans]\nlimit = \"1/s ban_after=20/m ban=1h\"\n[policy.api.override]\n";
+  for (int key = 0; key < 50; ++key) file += "o" + std::to_string(key) + " = \"9/s\"\n";
+  file += "[policy.api.ban]\n";
+  for (int key = 0; key < 50; ++key) file += "b" + std::to_string(key) + " = {}\n";
+  file += "o1 = {}\n[policy.api.allow]\n";  // it comes back under its override: one entry more
+  for (int key = 0; key < 50; ++key) file += "a" + std::to_string(key) + " = \"\"\n";
+  file += "[policy.bans.ban]\nb = {}\n";  // had already: its limit bans for denials
+  const Name name;
+  CHECK(apply_file(name.text, file).err == "");
+  // A limit; one that bans, with its conduct and its bans; an override; bans under the limit and
+  // under the override; allowed keys.
+  CHECK(Segment::open_read_only(name.text).info().policies == 8);
+  check_answer(apply_file(name.text, file), 0, "nothing to change\n");
+  CHECK(apply_file(name.text, "[policy.api.ban]\nx = {}\n[policy.api]\nlimit = \"2/s\"\n")
+            .exit_code == 0);
+  CHECK(Segment::open_read_only(name.text).info().policies == 9);
+  check_error(apply_file(name.text, "[policy.api]\nlimit = \"3/s\"\n"),
+              "this takes 1 policy entry, and 0 of 9 are left");
+}
+
+TEST_CASE("what_is_pruned_makes_way_for_what_the_file_wants_of_the_same_key") {
+  const Name name;
+  const std::string policy = "[segment]\nkeys = 100\n[policy.api]\nlimit = \"1/s\"\n";
+  REQUIRE(apply_file(name.text, policy + "[policy.api.allow]\nk = \"why\"\n").exit_code == 0);
+  const std::string bans = policy + "[policy.api.ban]\nk = {}\n";
+  check_error(apply_file(name.text, bans), "is on the allow-list of the segment");
+  check_answer(apply_file(name.text, bans, {"--prune"}), 0,
+               "- allow api k: set\n+ ban api k: for ever\n2 changes\n");
+  check_answer(apply_file(name.text, bans, {"--prune"}), 0, "nothing to change\n");
+}
+
+TEST_CASE("the_longest_ban_of_a_file_is_the_longest_that_there_is") {
+  const auto in = [](std::chrono::nanoseconds length) {
+    const std::time_t at = std::chrono::system_clock::to_time_t(
+        std::chrono::system_clock::now() +
+        std::chrono::duration_cast<std::chrono::system_clock::duration>(length));
+    char text[32];
+    std::tm utc{};
+    (void)std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", ::gmtime_r(&at, &utc));
+    return "[segment]\nkeys = 100\n[policy.api]\nlimit = \"1/s\"\n[policy.api.ban]\nk = { until "
+           "= " +
+           std::string(text) + " }\n";
+  };
+  const Name name;
+  check_error(apply_file(name.text, in(kBanMax + std::chrono::hours(1))),
+              "-:6: a ban lasts no longer than 73 years");
+  CHECK(apply_file(name.text, in(kBanMax - std::chrono::hours(1))).exit_code == 0);
 }
 
 TEST_CASE("keys_of_any_text_survive_and_others_are_left_out_loudly") {

@@ -256,7 +256,7 @@ class RL_EXPORT Segment {
   /// override, that it was under, with the debt that it would have by then; a change of the limit
   /// that was made meanwhile is taken as made then. A key that is charged while it is banned owes
   /// that on top. Returns whether that changed anything. Errors: also bad_option for a length that is
-  /// not positive or above 73 years, and for a key on the allow-list.
+  /// not positive or above kBanMax, and for a key on the allow-list.
   bool ban(std::string_view policy, std::string_view key, std::chrono::nanoseconds length,
            std::string_view reason = {});
   /// Ends a ban, and forgets the denials that led to it. What the key owes is what it would have owed
