@@ -142,6 +142,10 @@ TEST_CASE("an_error_in_any_line_is_named_and_nothing_is_changed") {
        ":4: the key is empty"},
       {"[policy.api]\nlimit = \"1/s\"\n[policy.api.override]\na = \"concurrency 2\"\n",
        ":4: an override of calls cannot be"},
+      {"[policy.s]\nlimit = \"1/s, 5/h\"\n[policy.s.override]\nk = \"2/s\"\n",
+       ":4: policy s is 1/s, 5/h, and 1 limit is given: 2/s; give one for each, with commas"},
+      {"[policy.s]\nlimit = \"1/s\"\n[policy.s.override]\nk = \"2/s, 9/h\"\n",
+       ":4: policy s is 1/s, and 2 limits are given: 2/s, 9/h"},
       {"[policy.up]\nlimit = \"concurrency 2\"\n[policy.up.allow]\na = \"why\"\n",
        ":4: a concurrency limit has no overrides"},
       {"[policy.api]\nlimit = \"1/s\"\n[policy.api.ban]\na = \"why\"\n",
@@ -265,6 +269,42 @@ TEST_CASE("the_longest_ban_of_a_file_is_the_longest_that_there_is") {
   check_error(apply_file(name.text, in(kBanMax + std::chrono::hours(1))),
               "-:6: a ban lasts no longer than 73 years");
   CHECK(apply_file(name.text, in(kBanMax - std::chrono::hours(1))).exit_code == 0);
+}
+
+TEST_CASE("what_a_file_says_of_a_key_holds_for_each_limit_of_a_list_and_comes_back_by_export") {
+  constexpr std::string_view kList =
+      "[segment]\nkeys = 100\n[policy.s]\nlimit = \"5/s, 1000/d\"\n[policy.s.override]\n"
+      "vip = \"50/s, 9000/d\"\n[policy.s.allow]\nprobe = \"why\"\n[policy.s.ban]\nbot = {}\n";
+  const Name name;
+  const Name other;
+  check_answer(apply_file(name.text, kList), 0,
+               "+ segment " + name.text +
+                   "\n+ policy s: 5/s\n+ policy s#2: 1k/d\n+ override s vip: 50/s\n"
+                   "+ override s#2 vip: 9k/d\n+ allow s probe: why\n+ allow s#2 probe: why\n"
+                   "+ ban s bot: for ever\n+ ban s#2 bot: for ever\n9 changes\n");
+  CHECK(rlctl({"acquire", name.text, "s", "probe", "--cost", "5000"}).exit_code == 0);
+  CHECK(rlctl({"acquire", name.text, "s", "vip", "--cost", "50"}).exit_code == 0);
+  check_answer(apply_file(name.text, kList, {"--prune"}), 0, "nothing to change\n");
+  check_answer(apply_file(name.text, exported(name.text), {"--prune"}), 0, "nothing to change\n");
+  // What holds for one limit only comes back, too, as each has a table of its own there.
+  REQUIRE(rlctl({"disallow", name.text, "s#2", "probe"}).exit_code == 0);
+  REQUIRE(rlctl({"override", "set", name.text, "s#2", "vip", "8/d"}).exit_code == 0);
+  REQUIRE(apply_file(other.text, exported(name.text)).exit_code == 0);
+  CHECK(exported(other.text) == exported(name.text));
+  check_answer(apply_file(name.text, kList, {"--prune"}), 0,
+               "~ override s#2 vip: 8/d -> 9k/d\n+ allow s#2 probe: why\n2 changes\n");
+}
+
+TEST_CASE("a_list_is_made_shorter_from_its_end_and_what_is_no_part_of_it_stays") {
+  const Name name;
+  const auto with = [](const char* limits) {
+    return std::string("[segment]\nkeys = 100\n[policy.s]\nlimit = \"") + limits + "\"\n";
+  };
+  REQUIRE(apply_file(name.text, with("1/s, 2/m, 3/h, 4/d")).exit_code == 0);
+  REQUIRE(rlctl({"policy", "set", name.text, "s#5", "concurrency 3"}).exit_code == 0);
+  check_answer(apply_file(name.text, with("1/s, 2/m")), 0,
+               "- policy s#4: 4/d\n- policy s#3: 3/h\n2 changes\n");
+  CHECK(exported(name.text).find("[policy.\"s#5\"]") != std::string::npos);
 }
 
 TEST_CASE("keys_of_any_text_survive_and_others_are_left_out_loudly") {

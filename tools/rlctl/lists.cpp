@@ -28,6 +28,13 @@ std::vector<PolicyInfo> must_have(Segment& segment, const std::string& name) {
   return policies_of(segment, name);
 }
 
+bool is_part_of_list(const Segment& segment, const std::string& name) {
+  const std::vector<PolicyInfo> list = policies_of(segment, name.substr(0, name.rfind('#')));
+  return std::any_of(list.begin(), list.end(),
+                     [&](const PolicyInfo& part) { return part.name == name; }) &&
+         list.front().name != name;
+}
+
 std::string text_of(const std::vector<PolicyInfo>& policies) {
   std::vector<std::string> texts;
   for (const PolicyInfo& policy : policies)
@@ -45,6 +52,13 @@ Error not_as_many(const std::string& name, const std::string& have, const Limits
 void check_as_many(const std::string& name, const std::vector<PolicyInfo>& have,
                    const Limits& given) {
   if (given.size() != have.size()) throw not_as_many(name, text_of(have), given);
+  for (const Limit& limit : given) {
+    if (given.size() == 1 || !gives_permits(limit.algorithm())) continue;
+    throw Error(Errc::bad_limit,
+                fmt::format("{}: a concurrency limit gives permits and takes no calls, and is in "
+                            "no list; give limits of calls",
+                            limit.to_string()));
+  }
 }
 
 }  // namespace rl::ctl

@@ -17,13 +17,16 @@ std::vector<PolicyInfo> policies_of(const Segment& segment, const std::string& n
 /// The same. Errors: Error (unknown_policy) when there is none; corrupt for one that is damaged.
 std::vector<PolicyInfo> must_have(Segment& segment, const std::string& name);
 
+/// Whether a name is that of one limit of a list, but not of the first: that is the list's.
+bool is_part_of_list(const Segment& segment, const std::string& name);
+
 /// Returns their limits as text, with commas.
 std::string text_of(const std::vector<PolicyInfo>& policies);
 
 /// Returns an error for a list of limits that is longer or shorter than that of the policy `name`,
 /// whose limits are `have`.
 Error not_as_many(const std::string& name, const std::string& have, const Limits& given);
-/// Errors: that.
+/// Errors: that; bad_limit for a concurrency limit among several. Before the first is changed.
 void check_as_many(const std::string& name, const std::vector<PolicyInfo>& have,
                    const Limits& given);
 
