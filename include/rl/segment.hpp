@@ -248,7 +248,7 @@ class RL_EXPORT Segment {
   /// or the policy entries are used up (each limit takes one, however many keys are under it);
   /// no_space when the table has no room for the key. Progress: of a process that is killed in the
   /// middle the change is made or not; it may miss in the journal. Accuracy: in force at the next
-  /// call of every process. Overrides, bans and allowed keys are never evicted.
+  /// call of every process. None is ever evicted. Each is of one policy: of a list, make one for each.
   bool set_override(std::string_view policy, std::string_view key, const Limit& limit);
   bool unset_override(std::string_view policy, std::string_view key);
   /// Denies all calls of one key for `length` (kNever: for ever), rounded up to 67 ms; of two bans
