@@ -5,6 +5,7 @@
 #include <fstream>
 #include <random>
 
+#include "tests/in_processes.hpp"
 #include "tests/no_key_twice.hpp"
 #include "tests/rlctl.hpp"
 
@@ -149,6 +150,23 @@ TEST_CASE("ASP_files_that_rivals_apply_and_are_killed_at_keep_the_bound_and_can_
   }
   MESSAGE(killed << " of " << kTurns << " were killed beside " << applied[0].load()
                  << " of the rival");
+}
+
+TEST_CASE("S_rivals_of_which_one_makes_the_segment_all_end_with_what_the_file_says") {
+  const Folder folder;
+  const std::string file = written(folder, "one.toml", kOne);
+  for (int round = 0; round < 10; ++round) {
+    const std::string name = unique_name();
+    const RemoveAtEnd end(name);
+    Shared<std::atomic<int>> makers;
+    in_processes(kWorkers, [&](std::size_t) {
+      const Ran ran = rlctl({"apply", name, file});
+      if (ran.exit_code != 0) throw 1;
+      makers[0] += ran.out.starts_with("+ segment") ? 1 : 0;
+    });
+    CHECK(makers[0] == 1);
+    check_answer(rlctl({"apply", name, file, "--prune", "--dry-run"}), 0, "nothing to change\n");
+  }
 }
 
 }  // namespace

@@ -119,10 +119,14 @@ TEST_CASE("prune_takes_away_what_the_file_does_not_name") {
 }
 
 TEST_CASE("an_error_in_any_line_is_named_and_nothing_is_changed") {
+  const std::string long_name = "[policy." + std::string(62, 'a') + "]\nlimit = \"1/s, 2/m\"\n";
   struct {
     std::string_view file;
     std::string_view says;
   } const wrong[] = {
+      {"[policy.s]\nlimit = \"1/s, concurrency 5\"\n",
+       ":2: a concurrency limit gives permits and takes no calls"},
+      {long_name, ":2: the policy's name has 64 bytes"},
       {"[policy.api]\nlimit = \"100/s\n", ":2: "},
       {"[policy.api]\nlimit = \"100/parsec\"\n", ":2: "},
       {"[policy.api]\nlimit = 100\n", ":2: limit has to be a text in quotes"},

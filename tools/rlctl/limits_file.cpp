@@ -120,6 +120,7 @@ class Reader {
         Spent::keep,
         {},
         line_of(table)};
+    check_list(*limit, wanted);
     if (const toml::node* spent = table.get("spent"))
       wanted.spent =
           choice<Spent>(*spent, "spent",
@@ -132,13 +133,27 @@ class Reader {
     return wanted;
   }
 
+  static bool is_of_permits(const Limit& limit) { return gives_permits(limit.algorithm()); }
+
+  /// What Segment::set_policy would refuse.
+  void check_list(const toml::node& node, const WantedPolicy& policy) const {
+    if (policy.limits.size() > 1 &&
+        std::any_of(policy.limits.begin(), policy.limits.end(), is_of_permits))
+      fail(node,
+           "a concurrency limit gives permits and takes no calls; give it a policy of its own");
+    // The last has the longest name.
+    checked(node, [&] {
+      shm::PolicyTable::check_name(Limiters::policy(policy.name, policy.limits.size() - 1));
+    });
+  }
+
   static constexpr std::pair<std::string_view, Standing> kStandings[] = {
       {"override", Standing::override_}, {"allow", Standing::allow}, {"ban", Standing::ban}};
 
   void add_standings(WantedPolicy& policy, Standing standing, const toml::node& keys,
                      std::string_view word) const {
     for (const auto& [key, node] : table(keys, word)) {
-      if (gives_permits(policy.limits[0].algorithm()))
+      if (is_of_permits(policy.limits[0]))
         fail(node, "a concurrency limit has no overrides, bans or allowed keys");
       if (key.str().empty()) fail(node, "the key is empty; a key has at least one byte");
       const auto is_allowed = [&](const WantedStanding& other) {
@@ -155,8 +170,7 @@ class Reader {
   Limits limits_of_override(const WantedPolicy& policy, const toml::node& node) const {
     const std::string word = text(node, "an override's limit");
     Limits limits = checked(node, [&] { return Limits::parse(word); });
-    if (std::any_of(limits.begin(), limits.end(),
-                    [](const Limit& limit) { return gives_permits(limit.algorithm()); }))
+    if (std::any_of(limits.begin(), limits.end(), is_of_permits))
       fail(node, "an override of calls cannot be a concurrency limit");
     if (limits.size() != policy.limits.size())
       fail(node, not_as_many(policy.name, policy.limits.to_string(), limits).what());
