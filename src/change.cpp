@@ -193,8 +193,9 @@ std::uint16_t publish_standing(const Place& place, std::string_view name, shm::P
   return publish_beside(place, name, limit, kind, parent);
 }
 
-Limit limit_of_conduct(const Limit& limit) {
-  // A slot that keeps conduct takes the room of no key that owes something.
+/// One entry serves all that ban alike. A slot that keeps conduct takes the room of no key that owes
+/// something.
+Limit conduct_limit(const Limit& limit) {
   return Limit::per(1, std::chrono::seconds(1))
       .when_full(WhenFull::deny)
       .ban_after(limit.ban_after(), limit.ban_within(), limit.ban());
@@ -202,7 +203,7 @@ Limit limit_of_conduct(const Limit& limit) {
 
 std::uint16_t publish_conduct(const Place& place, std::string_view name, const Limit& limit) {
   if (limit.ban_after() == 0) return 0;
-  return publish_beside(place, name, limit_of_conduct(limit), shm::PolicyKind::conduct, 0);
+  return publish_beside(place, name, conduct_limit(limit), shm::PolicyKind::conduct, 0);
 }
 
 void note_asked(const Place& place, std::string_view name, const Limit& limit) {

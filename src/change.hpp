@@ -67,9 +67,9 @@ std::uint16_t publish_override(const Place& place, std::string_view name, const 
 std::uint16_t publish_standing(const Place& place, std::string_view name, shm::PolicyKind kind,
                                std::uint16_t parent);
 
-/// Returns what stands in the entry that the conduct of a limit's keys is kept under. Of the limit
-/// nothing counts but how it bans: one entry serves all that ban alike. Requires one that bans.
-Limit limit_of_conduct(const Limit& limit);
+/// Returns a limit of which nothing counts but how it bans: as that of limits that ban alike.
+/// Requires one that bans.
+[[nodiscard]] Limit conduct_limit(const Limit& limit);
 
 /// Returns the entry that the conduct of a limit's keys is kept under: published if there is none; 0
 /// for a limit that bans nobody. Errors: as make_policy.

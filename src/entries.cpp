@@ -56,7 +56,7 @@ bool EntryCount::take(std::string name, PolicyKind kind, std::string limit) {
 void EntryCount::take_what_bans(const std::string& name, const Limit& limit,
                                 const std::string& parent) {
   if (limit.ban_after() == 0) return;
-  (void)take(name, PolicyKind::conduct, limit_of_conduct(limit).to_string());
+  (void)take(name, PolicyKind::conduct, conduct_limit(limit).to_string());
   (void)take(name, PolicyKind::ban, parent);
 }
 
