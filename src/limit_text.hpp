@@ -17,8 +17,7 @@ inline constexpr std::uint64_t kCountMax = 9'000'000'000'000'000'000;  // fits a
 inline constexpr std::uint64_t kPeriodUnitNs = 1'000'000;  // the smallest that is written
 inline constexpr std::uint64_t kFloorMax = 99;
 inline constexpr std::uint64_t kBanAfterMax = 1'000'000;
-inline constexpr std::uint64_t kBanTimeMax =
-    26'687 * std::uint64_t{86'400'000'000'000};  // 73 years
+inline constexpr std::uint64_t kBanTimeMax = std::uint64_t{kBanMax.count()};
 
 /// A unit of time, and a rule for a full table, as the grammar has them.
 struct Unit {

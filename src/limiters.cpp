@@ -8,6 +8,7 @@
 
 #include "src/all_of.hpp"
 #include "src/change.hpp"
+#include "src/entries.hpp"
 
 namespace rl {
 namespace {
@@ -41,6 +42,27 @@ bool was_removed(const View& view, std::string_view policy) noexcept {
 bool is_part(const Place& place, const std::string& policy) {
   const std::uint16_t id = policy_in_force(place.view, policy);
   return id != 0 && !is_of_permits(must_read(place, policy, id).limit);
+}
+
+/// Returns how long a list is, of which so many limits are named.
+std::size_t size_of_list(const Place& place, std::string_view policy, std::size_t size) {
+  while (size < Limits::kMax && is_part(place, Limiters::policy(policy, size))) ++size;
+  return size;
+}
+
+/// Errors: Error (too_many) when a list cannot become another for want of policy entries.
+void check_entries(const Place& place, std::string_view policy, const Limits& limits,
+                   std::size_t was, Spent spent) {
+  EntryCount entries(place.view.policies);
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    const std::string part = Limiters::policy(policy, i);
+    const std::uint16_t id = policy_in_force(place.view, part);
+    const bool stays =
+        id != 0 && spent != Spent::reset && must_read(place, part, id).limit == limits[i];
+    if (!stays) entries.set_policy(part, limits[i]);
+  }
+  for (std::size_t i = limits.size(); i < was; ++i) entries.remove_policy();
+  entries.check_room(place.path);
 }
 
 }  // namespace
@@ -85,11 +107,11 @@ void Segment::set_policy(std::string_view policy, const Limits& limits, Spent sp
   const Place place{core_->view(), path()};
   for (std::size_t i = 0; i < limits.size(); ++i)
     check_can_become(place, Limiters::policy(policy, i), limits[i]);
+  // Of permits it is no list, and what is named like a part is none.
+  std::size_t size = is_of_permits(limits[0]) ? 1 : size_of_list(place, policy, limits.size());
+  check_entries(place, policy, limits, size, spent);
   for (std::size_t i = 0; i < limits.size(); ++i)
     set_policy(Limiters::policy(policy, i), limits[i], spent);
-  if (is_of_permits(limits[0])) return;  // no list, and what is named like a part is none
-  std::size_t size = limits.size();
-  while (size < Limits::kMax && is_part(place, Limiters::policy(policy, size))) ++size;
   // From the end, so that a list never has a hole.
   while (size > limits.size()) (void)remove_policy(Limiters::policy(policy, --size));
 }

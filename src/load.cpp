@@ -11,6 +11,7 @@
 #include "shm/counts.hpp"
 #include "src/change.hpp"
 #include "src/dump_text.hpp"
+#include "src/entries.hpp"
 #include "src/escalation.hpp"
 #include "src/journal.hpp"
 #include "src/placing.hpp"
@@ -83,56 +84,32 @@ class Loading {
   }
 
   void check_policies() const {
-    std::set<std::string> entries;
-    std::set<std::string> have;
+    EntryCount entries(view_.policies);
     for (const DumpedPolicy& policy : dump_.policies) {
       const std::uint16_t id = policy_in_force(view_, policy.name);
       check_room_for_permits(place(), policy.limit);
       if (id != 0) {
-        const Limit here = must_read(place(), policy.name, id).limit;
-        check_same_kind(policy, here);
-        if (here.ban_after() != 0) have.insert(conduct_entry(policy.id, here));
+        check_same_kind(policy, must_read(place(), policy.name, id).limit);
       } else {
-        add_entries_of(policy, entries);
+        entries.set_policy(policy.name, policy.limit);
+        if (policy.trial) entries.begin_trial();
       }
     }
-    add_entries_of_keys(entries);
-    for (const std::string& entry : have) entries.erase(entry);
-    const std::uint64_t missing = entries.size();
-    const std::uint64_t room = view_.policies.capacity() - view_.policies.used();
-    if (missing <= room) return;
-    throw Error(Errc::too_many,
-                fmt::format("{}: the dump may take {} policy entries, and there is room for {}; "
-                            "load into a segment with more (--create --policies)",
-                            path_, missing, room));
+    count_entries_of_keys(entries);
+    entries.check_room(path_);
   }
 
-  static std::string conduct_entry(std::uint16_t policy, const Limit& bans) {
-    return fmt::format("{} conduct {}", policy, conduct_limit(bans).to_string());
-  }
-
-  /// Of one that is made: its limit, what is on trial beside it, and two more for one that bans.
-  static void add_entries_of(const DumpedPolicy& policy, std::set<std::string>& entries) {
-    entries.insert(fmt::format("{}", policy.id));
-    if (policy.trial) entries.insert(fmt::format("{} trial", policy.id));
-    if (policy.limit.ban_after() == 0) return;
-    entries.insert(conduct_entry(policy.id, policy.limit));
-    entries.insert(fmt::format("{} {} ", policy.id, to_string(Standing::ban)));
-  }
-
-  /// An entry for each limit that single keys have, for bans and allows over each, and for each way
-  /// to ban.
-  void add_entries_of_keys(std::set<std::string>& entries) const {
+  void count_entries_of_keys(EntryCount& entries) const {
+    std::map<std::uint16_t, std::string> names;
+    for (const DumpedPolicy& policy : dump_.policies) names.emplace(policy.id, policy.name);
     for (const DumpedStanding& s : dump_.standings) {
-      entries.insert(fmt::format("{} {} {}", s.where.policy, to_string(s.standing),
-                                 s.limit ? s.limit->to_string() : ""));
-      // What bans for denials has two more.
-      if (s.limit && s.limit->ban_after() != 0)
-        entries.insert({conduct_entry(s.where.policy, *s.limit),
-                        fmt::format("{} {} ban", s.where.policy, s.limit->to_string())});
+      const std::string& name = names.at(s.where.policy);
+      if (s.limit) entries.set_override(name, *s.limit);
+      if (s.standing == Standing::ban) entries.put_apart(name, shm::PolicyKind::ban, s.limit);
+      if (s.standing == Standing::allow) entries.put_apart(name, shm::PolicyKind::allow, s.limit);
     }
     for (const DumpedConduct& c : dump_.conducts)
-      entries.insert(conduct_entry(c.where.policy, c.bans));
+      entries.keep_conduct(names.at(c.where.policy), c.bans);
   }
 
   [[nodiscard]] bool can_place(const DumpedKey& key) const noexcept {

@@ -38,9 +38,8 @@ void check_key(const Place& place, std::string_view key) {
 
 /// Returns a ban's length. Errors: as Segment::ban.
 StandingChange ban_of(const Place& place, std::chrono::nanoseconds length) {
-  constexpr std::chrono::nanoseconds kMost = std::chrono::hours(24) * 26'687;
   if (length == kNever) return {.act = StandingAct::ban, .is_for_ever = true};
-  if (length <= std::chrono::nanoseconds(0) || length > kMost) {
+  if (length <= std::chrono::nanoseconds(0) || length > kBanMax) {
     throw Error(
         Errc::bad_option,
         fmt::format("{}: a ban lasts longer than nothing, and no longer than 73 years; give "

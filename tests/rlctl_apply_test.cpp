@@ -1,5 +1,6 @@
 // rlctl apply and export: a file of limits and a segment become one another.
-#include <fstream>
+#include <chrono>
+#include <ctime>
 
 #include "tests/rlctl.hpp"
 
@@ -136,10 +137,14 @@ TEST_CASE("prune_takes_away_what_the_file_does_not_name") {
 }
 
 TEST_CASE("an_error_in_any_line_is_named_and_nothing_is_changed") {
+  const std::string long_name = "[policy." + std::string(62, 'a') + "]\nlimit = \"1/s, 2/m\"\n";
   struct {
     std::string_view file;
     std::string_view says;
   } const wrong[] = {
+      {"[policy.s]\nlimit = \"1/s, concurrency 5\"\n",
+       ":2: a concurrency limit gives permits and takes no calls"},
+      {long_name, ":2: the policy's name has 64 bytes"},
       {"[policy.api]\nlimit = \"100/s\n", ":2: "},
       {"[policy.api]\nlimit = \"100/parsec\"\n", ":2: "},
       {"[policy.api]\nlimit = 100\n", ":2: limit has to be a text in quotes"},
@@ -159,6 +164,10 @@ TEST_CASE("an_error_in_any_line_is_named_and_nothing_is_changed") {
        ":4: the key is empty"},
       {"[policy.api]\nlimit = \"1/s\"\n[policy.api.override]\na = \"concurrency 2\"\n",
        ":4: an override of calls cannot be"},
+      {"[policy.s]\nlimit = \"1/s, 5/h\"\n[policy.s.override]\nk = \"2/s\"\n",
+       ":4: policy s is 1/s, 5/h, and 1 limit is given: 2/s; give one for each, with commas"},
+      {"[policy.s]\nlimit = \"1/s\"\n[policy.s.override]\nk = \"2/s, 9/h\"\n",
+       ":4: policy s is 1/s, and 2 limits are given: 2/s, 9/h"},
       {"[policy.up]\nlimit = \"concurrency 2\"\n[policy.up.allow]\na = \"why\"\n",
        ":4: a concurrency limit has no overrides"},
       {"[policy.api]\nlimit = \"1/s\"\n[policy.api.ban]\na = \"why\"\n",
@@ -191,22 +200,133 @@ TEST_CASE("an_error_in_any_line_is_named_and_nothing_is_changed") {
 TEST_CASE("what_the_segment_refuses_is_refused_before_anything_is_changed") {
   const Name name;
   REQUIRE(
-      apply_file(name.text, "[segment]\npolicies = 4\n[policy.api]\nlimit = \"1/s\"\n").exit_code ==
-      0);
+      apply_file(name.text, "[segment]\npolicies = 4\nkeys = 100\n[policy.api]\nlimit = \"1/s\"\n")
+          .exit_code == 0);
   const std::string before = exported(name.text);
   check_error(
       apply_file(name.text,
                  "[policy.first]\nlimit = \"1/s\"\n[policy.api]\nlimit = \"concurrency 2\"\n"),
       "-:3: policy api is 1/s in the segment, and calls do not become permits");
-  check_error(
-      apply_file(name.text,
-                 "[policy.a]\nlimit = \"1/s\"\n[policy.b]\nlimit = \"1/s\"\n"
-                 "[policy.c]\nlimit = \"1/s\"\n[policy.d]\nlimit = \"1/s\"\n"),
-      "4 changes may take as many policy entries, and 3 are left of 4; nothing was changed");
+  check_error(apply_file(name.text,
+                         "[policy.a]\nlimit = \"1/s\"\n[policy.b]\nlimit = \"1/s\"\n"
+                         "[policy.c]\nlimit = \"1/s\"\n[policy.d]\nlimit = \"1/s\"\n"),
+              "this takes 4 policy entries, and 3 of 4 are left; nothing was changed");
+  check_error(apply_file(name.text,
+                         "[policy.first]\nlimit = \"1/s\"\n[policy.many]\n"
+                         "limit = \"concurrency 4000\"\n[segment]\nkeys = 9000\n"),
+              "-:3: policy many is concurrency 4k, and each permit takes the room of a key, of "
+              "which the segment has 100; nothing was changed");
   CHECK(exported(name.text) == before);
   check_error(rlctl({"apply", name.text, "/no/such/file"}), "FILE /no/such/file: No such file");
   check_error(rlctl({"apply", name.text}), "FILE");
   check_error(rlctl({"export", "no-such-segment"}), "no such segment");
+}
+
+TEST_CASE("a_segment_is_not_made_that_would_have_no_room_for_what_the_file_says") {
+  const Name name;
+  const std::string policies = "[policy.a]\nlimit = \"1/s\"\n[policy.b]\nlimit = \"1/s, 5/h\"\n";
+  const auto with_room_for = [&](int entries) {
+    return policies + "[segment]\nkeys = 100\npolicies = " + std::to_string(entries) + "\n";
+  };
+  check_error(
+      apply_file(name.text, with_room_for(2)),
+      "-:7: the file takes 3 policy entries, and the segment would have room for 2; give it "
+      "more with policies = in [segment]; nothing was changed");
+  check_error(apply_file(name.text, with_room_for(2), {"--dry-run"}), "-:7: the file takes 3");
+  check_error(
+      apply_file(name.text, "[policy.up]\nlimit = \"concurrency 200\"\n[segment]\nkeys = 100\n"),
+      "-:1: policy up is concurrency 200, and each permit takes the room of a key");
+  check_error(rlctl({"info", name.text}), "no such segment");
+  CHECK(apply_file(name.text, with_room_for(3)).exit_code == 0);
+  CHECK(Segment::open_read_only(name.text).info().policies == 3);
+}
+
+TEST_CASE("what_shares_a_policy_entry_is_counted_once_and_what_fits_is_not_refused") {
+  std::string file =
+      "[segment]\nkeys = 1000\npolicies = 9\n[policy.api]\nlimit = \"1/s\"\n"
+      "[policy.bans]\nlimit = \"1/s ban_after=20/m ban=1h\"\n[policy.api.override]\n";
+  for (int key = 0; key < 50; ++key) file += "o" + std::to_string(key) + " = \"9/s\"\n";
+  file += "[policy.api.ban]\n";
+  for (int key = 0; key < 50; ++key) file += "b" + std::to_string(key) + " = {}\n";
+  file += "o1 = {}\n[policy.api.allow]\n";  // it comes back under its override: one entry more
+  for (int key = 0; key < 50; ++key) file += "a" + std::to_string(key) + " = \"\"\n";
+  file += "[policy.bans.ban]\nb = {}\n";  // had already: its limit bans for denials
+  const Name name;
+  CHECK(apply_file(name.text, file).err == "");
+  // A limit; one that bans, with its conduct and its bans; an override; bans under the limit and
+  // under the override; allowed keys.
+  CHECK(Segment::open_read_only(name.text).info().policies == 8);
+  check_answer(apply_file(name.text, file), 0, "nothing to change\n");
+  CHECK(apply_file(name.text, "[policy.api.ban]\nx = {}\n[policy.api]\nlimit = \"2/s\"\n")
+            .exit_code == 0);
+  CHECK(Segment::open_read_only(name.text).info().policies == 9);
+  check_error(apply_file(name.text, "[policy.api]\nlimit = \"3/s\"\n"),
+              "this takes 1 policy entry, and 0 of 9 are left");
+}
+
+TEST_CASE("what_is_pruned_makes_way_for_what_the_file_wants_of_the_same_key") {
+  const Name name;
+  const std::string policy = "[segment]\nkeys = 100\n[policy.api]\nlimit = \"1/s\"\n";
+  REQUIRE(apply_file(name.text, policy + "[policy.api.allow]\nk = \"why\"\n").exit_code == 0);
+  const std::string bans = policy + "[policy.api.ban]\nk = {}\n";
+  check_error(apply_file(name.text, bans), "is on the allow-list of the segment");
+  check_answer(apply_file(name.text, bans, {"--prune"}), 0,
+               "- allow api k: set\n+ ban api k: for ever\n2 changes\n");
+  check_answer(apply_file(name.text, bans, {"--prune"}), 0, "nothing to change\n");
+}
+
+TEST_CASE("the_longest_ban_of_a_file_is_the_longest_that_there_is") {
+  const auto in = [](std::chrono::nanoseconds length) {
+    const std::time_t at = std::chrono::system_clock::to_time_t(
+        std::chrono::system_clock::now() +
+        std::chrono::duration_cast<std::chrono::system_clock::duration>(length));
+    char text[32];
+    std::tm utc{};
+    (void)std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", ::gmtime_r(&at, &utc));
+    return "[segment]\nkeys = 100\n[policy.api]\nlimit = \"1/s\"\n[policy.api.ban]\nk = { until "
+           "= " +
+           std::string(text) + " }\n";
+  };
+  const Name name;
+  check_error(apply_file(name.text, in(kBanMax + std::chrono::hours(1))),
+              "-:6: a ban lasts no longer than 73 years");
+  CHECK(apply_file(name.text, in(kBanMax - std::chrono::hours(1))).exit_code == 0);
+}
+
+TEST_CASE("what_a_file_says_of_a_key_holds_for_each_limit_of_a_list_and_comes_back_by_export") {
+  constexpr std::string_view kList =
+      "[segment]\nkeys = 100\n[policy.s]\nlimit = \"5/s, 1000/d\"\n[policy.s.override]\n"
+      "vip = \"50/s, 9000/d\"\n[policy.s.allow]\nprobe = \"why\"\n[policy.s.ban]\nbot = {}\n";
+  const Name name;
+  const Name other;
+  check_answer(apply_file(name.text, kList), 0,
+               "+ segment " + name.text +
+                   "\n+ policy s: 5/s\n+ policy s#2: 1k/d\n+ override s vip: 50/s\n"
+                   "+ override s#2 vip: 9k/d\n+ allow s probe: why\n+ allow s#2 probe: why\n"
+                   "+ ban s bot: for ever\n+ ban s#2 bot: for ever\n9 changes\n");
+  CHECK(rlctl({"acquire", name.text, "s", "probe", "--cost", "5000"}).exit_code == 0);
+  CHECK(rlctl({"acquire", name.text, "s", "vip", "--cost", "50"}).exit_code == 0);
+  check_answer(apply_file(name.text, kList, {"--prune"}), 0, "nothing to change\n");
+  check_answer(apply_file(name.text, exported(name.text), {"--prune"}), 0, "nothing to change\n");
+  // What holds for one limit only comes back, too, as each has a table of its own there.
+  REQUIRE(rlctl({"disallow", name.text, "s#2", "probe"}).exit_code == 0);
+  REQUIRE(rlctl({"override", "set", name.text, "s#2", "vip", "8/d"}).exit_code == 0);
+  REQUIRE(apply_file(other.text, exported(name.text)).exit_code == 0);
+  CHECK(exported(other.text) == exported(name.text));
+  check_answer(apply_file(name.text, kList, {"--prune"}), 0,
+               "~ override s#2 vip: 8/d -> 9k/d\n+ allow s#2 probe: why\n2 changes\n");
+}
+
+TEST_CASE("a_list_is_made_shorter_from_its_end_and_what_is_no_part_of_it_stays") {
+  const Name name;
+  const auto with = [](const char* limits) {
+    return std::string("[segment]\nkeys = 100\n[policy.s]\nlimit = \"") + limits + "\"\n";
+  };
+  REQUIRE(apply_file(name.text, with("1/s, 2/m, 3/h, 4/d")).exit_code == 0);
+  REQUIRE(rlctl({"policy", "set", name.text, "s#5", "concurrency 3"}).exit_code == 0);
+  check_answer(apply_file(name.text, with("1/s, 2/m")), 0,
+               "- policy s#4: 4/d\n- policy s#3: 3/h\n2 changes\n");
+  CHECK(exported(name.text).find("[policy.\"s#5\"]") != std::string::npos);
 }
 
 TEST_CASE("keys_of_any_text_survive_and_others_are_left_out_loudly") {

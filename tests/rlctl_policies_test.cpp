@@ -273,6 +273,41 @@ TEST_CASE_FIXTURE(Policies, "a_part_in_the_middle_of_a_list_is_not_removed") {
   CHECK(limits() == "api=2/s;");
 }
 
+TEST_CASE_FIXTURE(Policies, "a_list_is_tried_compared_and_promoted_limit_by_limit") {
+  policy("api", "2/s burst=3, 5/h");
+  check_error(on({"policy", "trial", "api", "1/s"}),
+              "policy api is 2/s burst=3, 5/h, and 1 limit is given: 1/s; give one for each");
+  check_error(on({"policy", "trial", "api", "1/s, concurrency 3"}), "gives permits");
+  check_answer(on({"policy", "trial", "api", "1/s burst=2, 4/h"}), 0,
+               "policy api is 2/s burst=3, 5/h, and 1/s burst=2, 4/h is on trial beside it\n");
+  for (int i = 0; i < 3; ++i) (void)acquire();
+  Ran ran = on({"policy", "compare", "api"});
+  ran.out = test::masked(test::masked(ran.out, "since ", "0123456789-:TZ", "TIME"), "uid ", kDigits,
+                         "UID");
+  check_answer(ran, 0,
+               "api:\n"
+               "          allowed  denied  share denied  policy limit\n"
+               "in force        3       0         0.0 %  2/s burst=3\n"
+               "on trial        2       1        33.3 %  1/s burst=2\n"
+               "since TIME, by uid UID; keys that the one on trial would have denied: 1\n"
+               "api#2:\n"
+               "          allowed  denied  share denied  policy limit\n"
+               "in force        3       0         0.0 %  5/h\n"
+               "on trial        3       0         0.0 %  4/h\n"
+               "since TIME, by uid UID; keys that the one on trial would have denied: 0\n");
+  const std::string json = on({"policy", "compare", "api", "--json"}).out;
+  CHECK(std::count(json.begin(), json.end(), '\n') == 2);
+  CHECK(json.find("\n{\"policy\":\"api#2\"") != json.npos);
+  check_answer(on({"policy", "trial", "api#2", "off"}), 0,
+               "policy api#2 is 5/h; 4/h is no longer on trial\n");
+  check_answer(on({"policy", "promote", "api"}), 0,
+               "policy api is 1/s burst=2, 5/h; it was 2/s burst=3, 5/h\n");
+  check_error(on({"policy", "trial", "api", "off"}), "has no candidate");
+  CHECK(on({"policy", "trial", "api", "1/s, 9/h"}).exit_code == 0);
+  check_answer(on({"policy", "trial", "api", "off"}), 0,
+               "policy api is 1/s burst=2, 5/h; 1/s, 9/h is no longer on trial\n");
+}
+
 TEST_CASE_FIXTURE(Policies, "a_trial_is_ended_and_what_cannot_be_tried_is_refused") {
   CHECK(on({"policy", "trial", "api", "1/s", "--json"}).out ==
         R"({"policy":"api","policy_limit":"2/s burst=3","candidate":"1/s"})"
@@ -288,7 +323,8 @@ TEST_CASE_FIXTURE(Policies, "a_trial_is_ended_and_what_cannot_be_tried_is_refuse
   check_error(on({"policy", "trial", "other", "off"}), "no policy \"other\"");
   check_error(on({"policy", "trial", "other", "1/s"}), "no policy \"other\"");
   check_error(on({"policy", "compare", "other"}), "no policy \"other\"");
-  check_error(on({"policy", "trial", "api", "1/s, 5/h"}), "cannot read on at");
+  check_error(on({"policy", "trial", "api", "1/s, 5/h"}),
+              "policy api is 2/s burst=3, and 2 limits are given: 1/s, 5/h");
   check_error(on({"policy", "trial", "api", "concurrency 2"}), "a concurrency limit has no trial");
   check_error(on({"policy", "trial", "api"}), "policy trial: LIMIT is required");
   check_error(on({"policy", "promote", "api", "--spent", "all"}), "give one of keep, scale, reset");

@@ -204,6 +204,74 @@ TEST_CASE("what_is_so_already_is_no_failure") {
   }
 }
 
+TEST_CASE("a_key_of_a_list_is_allowed_and_banned_under_all_its_limits") {
+  const Made segment;
+  segment.policy("search", "5/s, 9/h, 9/d");
+  const std::string& name = segment.name();
+  const auto count_of = [&](const char* verb) {
+    const Ran ran = rlctl({verb, name, "--json"});
+    return std::count(ran.out.begin(), ran.out.end(), '\n');
+  };
+  check_answer(rlctl({"allow", name, "search", "probe", "--reason", "why"}), 0,
+               "probe passes whatever it does\n");
+  CHECK(count_of("allows") == 3);
+  CHECK(rlctl({"acquire", name, "search", "probe", "--cost", "1M"}).exit_code == 0);
+  check_error(rlctl({"ban", name, "search", "probe", "--for", "ever"}), "on the allow-list");
+  check_answer(rlctl({"disallow", name, "search", "probe"}), 0, "probe is limited again\n");
+  CHECK(count_of("allows") == 0);
+  CHECK(rlctl({"acquire", name, "search", "probe", "--cost", "6"}).exit_code == 1);
+
+  check_answer(rlctl({"ban", name, "search", "bot", "--for", "ever"}), 0,
+               "bot is banned for ever\n");
+  CHECK(count_of("bans") == 3);
+  CHECK(rlctl({"peek", name, "search", "bot"}).exit_code == 1);
+  check_answer(rlctl({"unban", name, "search", "bot"}), 0, "bot is not banned any more\n");
+  CHECK(count_of("bans") == 0);
+  check_answer(rlctl({"unban", name, "search", "bot"}), 1, "bot was not banned\n");
+}
+
+TEST_CASE("what_is_done_to_one_limit_of_a_list_is_said_to_be_of_that_limit") {
+  const Made segment;
+  segment.policy("search", "5/s, 9/h");
+  const std::string& name = segment.name();
+  check_answer(rlctl({"allow", name, "search#2", "probe"}), 0,
+               "probe of search#2 passes whatever it does\n");
+  CHECK(rlctl({"acquire", name, "search", "probe", "--cost", "6"}).exit_code == 1);
+  check_error(rlctl({"ban", name, "search", "probe", "--for", "1m"}),
+              "that is search#2 of search, and it was done for those before it");
+  check_answer(rlctl({"unban", name, "search", "probe"}), 0, "probe is not banned any more\n");
+  check_answer(rlctl({"allow", name, "search", "probe"}), 0, "probe passes whatever it does\n");
+  check_answer(rlctl({"disallow", name, "search", "probe"}), 0, "probe is limited again\n");
+  segment.policy("lone#2", "5/s");  // somebody's policy of that name, and no part
+  check_answer(rlctl({"allow", name, "lone#2", "probe"}), 0, "probe passes whatever it does\n");
+}
+
+TEST_CASE("an_override_of_a_list_has_as_many_limits_as_the_list") {
+  const Made segment;
+  segment.policy("search", "5/s, 9/h");
+  const std::string& name = segment.name();
+  check_answer(rlctl({"override", "set", name, "search", "vip", "50/s, 1000/h"}), 0,
+               "vip has an override: 50/s, 1k/h\n");
+  check_answer(rlctl({"override", "set", name, "search", "vip", "50/s, 1000/h"}), 0,
+               "vip had that override before\n");
+  CHECK(rlctl({"acquire", name, "search", "vip", "--cost", "50"}).exit_code == 0);
+  check_answer(rlctl({"peek", name, "search#2", "vip"}), 0,
+               "would be allowed (override): 950 of 1000 left, full in 3 min\n");
+  check_error(
+      rlctl({"override", "set", name, "search", "vip", "70/s"}),
+      "policy search is 5/s, 9/h, and 1 limit is given: 70/s; give one for each, with commas");
+  check_error(rlctl({"override", "set", name, "search", "vip", "70/s, concurrency 2"}),
+              "gives permits");
+  check_error(rlctl({"override", "set", name, "search#2", "vip", "1/s, 2/s"}),
+              "policy search#2 is 9/h, and 2 limits are given: 1/s, 2/s");
+  const Ran list = rlctl({"override", "list", name});
+  CHECK(narrow(list.out).find("search vip override 50/s ") != std::string::npos);
+  CHECK(narrow(list.out).find("search#2 vip override 1k/h ") != std::string::npos);
+  check_answer(rlctl({"override", "unset", name, "search", "vip"}), 0,
+               "vip is under the policy's limit again\n");
+  CHECK(rlctl({"override", "list", name, "--json"}).out == "");
+}
+
 TEST_CASE("history_says_who_changed_what") {
   const Made segment;
   segment.policy("api", "10/s");

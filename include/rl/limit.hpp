@@ -55,6 +55,9 @@ constexpr bool gives_permits(Algorithm algorithm) noexcept {
 /// How long a permit is good if nobody says otherwise.
 inline constexpr std::chrono::nanoseconds kUsualLease = std::chrono::seconds(30);
 
+/// The longest ban that ends, by hand or for denials: 73 years. One for ever is kNever.
+inline constexpr std::chrono::nanoseconds kBanMax = std::chrono::hours(24) * 26'687;
+
 /// A limit: an algorithm with its parameters.
 ///
 ///     limit     = [ algorithm ] COUNT "/" [ N ] UNIT { option }

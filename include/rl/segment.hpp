@@ -248,7 +248,7 @@ class RL_EXPORT Segment {
   /// or the policy entries are used up (each limit takes one, however many keys are under it);
   /// no_space when the table has no room for the key. Progress: of a process that is killed in the
   /// middle the change is made or not; it may miss in the journal. Accuracy: in force at the next
-  /// call of every process. Overrides, bans and allowed keys are never evicted.
+  /// call of every process. None is ever evicted. Each is of one policy: of a list, make one for each.
   bool set_override(std::string_view policy, std::string_view key, const Limit& limit);
   bool unset_override(std::string_view policy, std::string_view key);
   /// Denies all calls of one key for `length` (kNever: for ever), rounded up to 67 ms; of two bans
@@ -256,7 +256,7 @@ class RL_EXPORT Segment {
   /// override, that it was under, with the debt that it would have by then; a change of the limit
   /// that was made meanwhile is taken as made then. A key that is charged while it is banned owes
   /// that on top. Returns whether that changed anything. Errors: also bad_option for a length that is
-  /// not positive or above 73 years, and for a key on the allow-list.
+  /// not positive or above kBanMax, and for a key on the allow-list.
   bool ban(std::string_view policy, std::string_view key, std::chrono::nanoseconds length,
            std::string_view reason = {});
   /// Ends a ban, and forgets the denials that led to it. What the key owes is what it would have owed

@@ -12,6 +12,7 @@
 #include <tuple>
 
 #include "shm/policies.hpp"
+#include "tools/rlctl/lists.hpp"
 #include "tools/rlctl/text.hpp"
 
 namespace rl::ctl {
@@ -105,6 +106,7 @@ class Reader {
       if (room > 65'535) fail(*policies, "policies is at most 65535");
       options.policies = static_cast<std::uint32_t>(room);
     }
+    file_.segment_line = line_of(table.contains("policies") ? *table.get("policies") : table);
     file_.segment = options;
   }
 
@@ -119,6 +121,7 @@ class Reader {
         Spent::keep,
         {},
         line_of(table)};
+    check_list(*limit, wanted);
     if (const toml::node* spent = table.get("spent"))
       wanted.spent =
           choice<Spent>(*spent, "spent",
@@ -131,13 +134,27 @@ class Reader {
     return wanted;
   }
 
+  static bool is_of_permits(const Limit& limit) { return gives_permits(limit.algorithm()); }
+
+  /// What Segment::set_policy would refuse.
+  void check_list(const toml::node& node, const WantedPolicy& policy) const {
+    if (policy.limits.size() > 1 &&
+        std::any_of(policy.limits.begin(), policy.limits.end(), is_of_permits))
+      fail(node,
+           "a concurrency limit gives permits and takes no calls; give it a policy of its own");
+    // The last has the longest name.
+    checked(node, [&] {
+      shm::PolicyTable::check_name(Limiters::policy(policy.name, policy.limits.size() - 1));
+    });
+  }
+
   static constexpr std::pair<std::string_view, Standing> kStandings[] = {
       {"override", Standing::override_}, {"allow", Standing::allow}, {"ban", Standing::ban}};
 
   void add_standings(WantedPolicy& policy, Standing standing, const toml::node& keys,
                      std::string_view word) const {
     for (const auto& [key, node] : table(keys, word)) {
-      if (gives_permits(policy.limits[0].algorithm()))
+      if (is_of_permits(policy.limits[0]))
         fail(node, "a concurrency limit has no overrides, bans or allowed keys");
       if (key.str().empty()) fail(node, "the key is empty; a key has at least one byte");
       const auto is_allowed = [&](const WantedStanding& other) {
@@ -146,17 +163,26 @@ class Reader {
       if (standing == Standing::ban &&
           std::any_of(policy.standings.begin(), policy.standings.end(), is_allowed))
         fail(node, fmt::format("key \"{}\" is both allowed and banned", escape(key.str())));
-      policy.standings.push_back(wanted(standing, std::string(key.str()), node));
+      policy.standings.push_back(wanted(policy, standing, std::string(key.str()), node));
     }
   }
 
-  WantedStanding wanted(Standing standing, std::string key, const toml::node& node) const {
+  /// Of a list, a key has a limit of its own for each.
+  Limits limits_of_override(const WantedPolicy& policy, const toml::node& node) const {
+    const std::string word = text(node, "an override's limit");
+    Limits limits = checked(node, [&] { return Limits::parse(word); });
+    if (std::any_of(limits.begin(), limits.end(), is_of_permits))
+      fail(node, "an override of calls cannot be a concurrency limit");
+    if (limits.size() != policy.limits.size())
+      fail(node, not_as_many(policy.name, policy.limits.to_string(), limits).what());
+    return limits;
+  }
+
+  WantedStanding wanted(const WantedPolicy& policy, Standing standing, std::string key,
+                        const toml::node& node) const {
     WantedStanding wanted{standing, std::move(key), {}, {}, {}, line_of(node)};
     if (standing == Standing::override_) {
-      wanted.limit = checked(
-          node, [&, word = text(node, "an override's limit")] { return Limit::parse(word); });
-      if (gives_permits(wanted.limit->algorithm()))
-        fail(node, "an override of calls cannot be a concurrency limit");
+      wanted.limits = limits_of_override(policy, node);
     } else if (standing == Standing::allow) {
       wanted.reason = text(node, "the reason");
     } else {
@@ -310,7 +336,7 @@ Error LimitsFile::error_at(std::uint32_t line, std::string_view what) const {
 }
 
 LimitsFile parse_limits_file(const std::string& name, std::string_view text) {
-  LimitsFile file{name, {}, {}};
+  LimitsFile file{name, {}, {}, 1};
   try {
     const toml::table root = toml::parse(text, name);
     Reader(file).read(root);

@@ -5,7 +5,7 @@
 ///     keys = 100000
 ///
 ///     [policy.api]
-///     limit = "100/s burst=200"     # or a list, with commas
+///     limit = "100/s burst=200"     # or a list, with commas; then of an override, too
 ///     spent = "keep"                # what becomes of debts when this changes the limit
 ///
 ///     [policy.api.override]
@@ -17,7 +17,8 @@
 ///     [policy.api.ban]
 ///     "203.0.113.9" = { until = 2026-12-01T03:00:00Z, reason = "scraper" }
 ///
-/// What the file does not name stays as it is.
+/// What the file does not name stays as it is. What it says of a key holds for all limits of a list
+/// that it gives as one; a part that has a table of its own, [policy."api#2"], stands for itself.
 #pragma once
 
 #include <chrono>
@@ -34,7 +35,7 @@ namespace rl::ctl {
 struct WantedStanding {
   Standing standing;
   std::string key;
-  std::optional<Limit> limit;                                  ///< of an override
+  std::optional<Limits> limits;  ///< of an override: one for each of the policy's
   std::optional<std::chrono::system_clock::time_point> until;  ///< of a ban; none: for ever
   std::string reason;
   std::uint32_t line;
@@ -53,6 +54,7 @@ struct LimitsFile {
   std::string name;  ///< for errors
   std::optional<SegmentOptions> segment;
   std::vector<WantedPolicy> policies;
+  std::uint32_t segment_line = 1;  ///< that says how much room a segment has that is to be made
 
   /// Returns an error that shows the place.
   [[nodiscard]] Error error_at(std::uint32_t line, std::string_view what) const;

@@ -2,41 +2,12 @@
 #include <utility>
 
 #include "tools/rlctl/common.hpp"
+#include "tools/rlctl/lists.hpp"
 #include "tools/rlctl/report.hpp"
 #include "tools/rlctl/verbs.hpp"
 
 namespace rl::ctl {
 namespace {
-
-/// Returns the policies in force that a name stands for: its limit, or those of its list.
-std::vector<PolicyInfo> policies_of(const Segment& segment, const std::string& name) {
-  const std::vector<PolicyInfo> all = segment.policies();
-  std::vector<PolicyInfo> parts;
-  while (parts.size() < Limits::kMax) {
-    const std::string part = Limiters::policy(name, parts.size());
-    const auto at = std::find_if(all.begin(), all.end(),
-                                 [&](const PolicyInfo& policy) { return policy.name == part; });
-    if (at == all.end()) break;
-    const bool of_permits = at->limit && gives_permits(at->limit->algorithm());
-    if (of_permits && !parts.empty()) break;  // somebody's policy of that name, and no part
-    parts.push_back(*at);
-    if (of_permits) break;
-  }
-  return parts;
-}
-
-/// The same. Errors: Error (unknown_policy) when there is none; corrupt for one that is damaged.
-std::vector<PolicyInfo> must_have(Segment& segment, const std::string& name) {
-  (void)segment.limiter(name);
-  return policies_of(segment, name);
-}
-
-std::string text_of(const std::vector<PolicyInfo>& policies) {
-  std::vector<std::string> texts;
-  for (const PolicyInfo& policy : policies)
-    texts.push_back(policy.limit ? policy.limit->to_string() : "?");
-  return fmt::format("{}", fmt::join(texts, ", "));
-}
 
 /// Returns the limits that were on trial before a change, and are no more: it ended that.
 std::string ended_trials(const std::vector<PolicyInfo>& before,

@@ -2,6 +2,7 @@
 #include <tuple>
 
 #include "tools/rlctl/common.hpp"
+#include "tools/rlctl/lists.hpp"
 #include "tools/rlctl/report.hpp"
 #include "tools/rlctl/verbs.hpp"
 
@@ -163,6 +164,13 @@ Aside above_the_limit(const Segment& segment, const Arguments& arguments, const 
   return {};
 }
 
+/// Returns the key as text; where it is changed under one limit of a list, with that.
+std::string whose(const Segment& segment, const Arguments& arguments, const std::string& key) {
+  const std::string& name = arguments.text(Arg::policy);
+  return is_part_of_list(segment, name) ? fmt::format("{} of {}", escape(key), escape(name))
+                                        : escape(key);
+}
+
 std::chrono::nanoseconds length_of(const Arguments& arguments) {
   if (!arguments.has(Arg::for_)) {
     throw Error(Errc::bad_option,
@@ -192,22 +200,30 @@ int list_of(const Arguments& arguments, Standing standing) {
 }  // namespace
 
 int override_set(const Arguments& arguments) {
-  const Limit limit = Limit::parse(arguments.text(Arg::limit));
+  const Limits limits = Limits::parse(arguments.text(Arg::limit));
   const std::string key = key_of(arguments);
   Segment segment = open_to_write(arguments);
-  const bool changed = segment.set_override(arguments.text(Arg::policy), key, limit);
-  return tell(arguments, changed,
-              fmt::format("{} has an override: {}", escape(key), limit.to_string()),
-              fmt::format("{} had that override before", escape(key)),
-              above_the_limit(segment, arguments, key));
+  const std::string& name = arguments.text(Arg::policy);
+  check_as_many(name, must_have(segment, name), limits);
+  const bool changed = change_each(segment, name, [&](const std::string& policy, std::size_t i) {
+    return segment.set_override(policy, key, limits[i]);
+  });
+  return tell(
+      arguments, changed,
+      fmt::format("{} has an override: {}", whose(segment, arguments, key), limits.to_string()),
+      fmt::format("{} had that override before", whose(segment, arguments, key)),
+      above_the_limit(segment, arguments, key));
 }
 
 int override_unset(const Arguments& arguments) {
   const std::string key = key_of(arguments);
   Segment segment = open_to_write(arguments);
-  const bool changed = segment.unset_override(arguments.text(Arg::policy), key);
-  return tell(arguments, changed, fmt::format("{} is under the policy's limit again", escape(key)),
-              fmt::format("{} had no override", escape(key)),
+  const bool changed = change_each(
+      segment, arguments.text(Arg::policy),
+      [&](const std::string& policy, std::size_t) { return segment.unset_override(policy, key); });
+  return tell(arguments, changed,
+              fmt::format("{} is under the policy's limit again", whose(segment, arguments, key)),
+              fmt::format("{} had no override", whose(segment, arguments, key)),
               above_the_limit(segment, arguments, key));
 }
 
@@ -219,20 +235,28 @@ int ban(const Arguments& arguments) {
   const std::string key = key_of(arguments);
   const std::chrono::nanoseconds length = length_of(arguments);
   Segment segment = open_to_write(arguments);
-  const bool changed =
-      segment.ban(arguments.text(Arg::policy), key, length, arguments.text(Arg::reason));
+  const std::string& reason = arguments.text(Arg::reason);
+  const bool changed = change_each(segment, arguments.text(Arg::policy),
+                                   [&](const std::string& policy, std::size_t) {
+                                     return segment.ban(policy, key, length, reason);
+                                   });
   const std::string how_long =
       length == kNever ? "for ever" : fmt::format("for {}", human_duration(length));
-  return tell(arguments, changed, fmt::format("{} is banned {}", escape(key), how_long),
-              fmt::format("{} was banned for as long before, or longer", escape(key)));
+  return tell(arguments, changed,
+              fmt::format("{} is banned {}", whose(segment, arguments, key), how_long),
+              fmt::format("{} was banned for as long before, or longer",
+                          whose(segment, arguments, key)));
 }
 
 int unban(const Arguments& arguments) {
   const std::string key = key_of(arguments);
   Segment segment = open_to_write(arguments);
-  return tell(arguments, segment.unban(arguments.text(Arg::policy), key),
-              fmt::format("{} is not banned any more", escape(key)),
-              fmt::format("{} was not banned", escape(key)));
+  const bool changed = change_each(
+      segment, arguments.text(Arg::policy),
+      [&](const std::string& policy, std::size_t) { return segment.unban(policy, key); });
+  return tell(arguments, changed,
+              fmt::format("{} is not banned any more", whose(segment, arguments, key)),
+              fmt::format("{} was not banned", whose(segment, arguments, key)));
 }
 
 int bans(const Arguments& arguments) {
@@ -243,19 +267,26 @@ int allow(const Arguments& arguments) {
   const std::string key = key_of(arguments);
   Segment segment = open_to_write(arguments);
   const bool was_banned = look_at(segment, arguments, key).standing == Standing::ban;
-  const bool changed = segment.allow(arguments.text(Arg::policy), key, arguments.text(Arg::reason));
+  const std::string& reason = arguments.text(Arg::reason);
+  const bool changed = change_each(
+      segment, arguments.text(Arg::policy),
+      [&](const std::string& policy, std::size_t) { return segment.allow(policy, key, reason); });
   const Aside lifted{"; its ban is lifted", Json{{"ban_lifted", true}}};
-  return tell(arguments, changed, fmt::format("{} passes whatever it does", escape(key)),
-              fmt::format("{} was allowed before", escape(key)),
+  return tell(arguments, changed,
+              fmt::format("{} passes whatever it does", whose(segment, arguments, key)),
+              fmt::format("{} was allowed before", whose(segment, arguments, key)),
               was_banned && changed ? lifted : Aside{});
 }
 
 int disallow(const Arguments& arguments) {
   const std::string key = key_of(arguments);
   Segment segment = open_to_write(arguments);
-  return tell(arguments, segment.disallow(arguments.text(Arg::policy), key),
-              fmt::format("{} is limited again", escape(key)),
-              fmt::format("{} was not on the allow-list", escape(key)));
+  const bool changed = change_each(
+      segment, arguments.text(Arg::policy),
+      [&](const std::string& policy, std::size_t) { return segment.disallow(policy, key); });
+  return tell(arguments, changed,
+              fmt::format("{} is limited again", whose(segment, arguments, key)),
+              fmt::format("{} was not on the allow-list", whose(segment, arguments, key)));
 }
 
 int allows(const Arguments& arguments) {

@@ -1,0 +1,64 @@
+#include "tools/rlctl/lists.hpp"
+
+#include <algorithm>
+
+#include "tools/rlctl/common.hpp"
+#include "tools/rlctl/text.hpp"
+
+namespace rl::ctl {
+
+std::vector<PolicyInfo> policies_of(const Segment& segment, const std::string& name) {
+  const std::vector<PolicyInfo> all = segment.policies();
+  std::vector<PolicyInfo> parts;
+  while (parts.size() < Limits::kMax) {
+    const std::string part = Limiters::policy(name, parts.size());
+    const auto at = std::find_if(all.begin(), all.end(),
+                                 [&](const PolicyInfo& policy) { return policy.name == part; });
+    if (at == all.end()) break;
+    const bool of_permits = at->limit && gives_permits(at->limit->algorithm());
+    if (of_permits && !parts.empty()) break;  // somebody's policy of that name, and no part
+    parts.push_back(*at);
+    if (of_permits) break;
+  }
+  return parts;
+}
+
+std::vector<PolicyInfo> must_have(Segment& segment, const std::string& name) {
+  (void)segment.limiter(name);
+  return policies_of(segment, name);
+}
+
+bool is_part_of_list(const Segment& segment, const std::string& name) {
+  const std::vector<PolicyInfo> list = policies_of(segment, name.substr(0, name.rfind('#')));
+  return std::any_of(list.begin(), list.end(),
+                     [&](const PolicyInfo& part) { return part.name == name; }) &&
+         list.front().name != name;
+}
+
+std::string text_of(const std::vector<PolicyInfo>& policies) {
+  std::vector<std::string> texts;
+  for (const PolicyInfo& policy : policies)
+    texts.push_back(policy.limit ? policy.limit->to_string() : "?");
+  return fmt::format("{}", fmt::join(texts, ", "));
+}
+
+Error not_as_many(const std::string& name, const std::string& have, const Limits& given) {
+  return {
+      Errc::bad_limit,
+      fmt::format("policy {} is {}, and {}: {}; give one for each, with commas", escape(name), have,
+                  counted(given.size(), "limit is given", "limits are given"), given.to_string())};
+}
+
+void check_as_many(const std::string& name, const std::vector<PolicyInfo>& have,
+                   const Limits& given) {
+  if (given.size() != have.size()) throw not_as_many(name, text_of(have), given);
+  for (const Limit& limit : given) {
+    if (given.size() == 1 || !gives_permits(limit.algorithm())) continue;
+    throw Error(Errc::bad_limit,
+                fmt::format("{}: a concurrency limit gives permits and takes no calls, and is in "
+                            "no list; give limits of calls",
+                            limit.to_string()));
+  }
+}
+
+}  // namespace rl::ctl
