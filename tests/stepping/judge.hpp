@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/stepping/steps.hpp"
+#include "tests/stepping/model.hpp"
 
 namespace rl::test {
 
