@@ -156,10 +156,11 @@ class Order {
 std::vector<Places> possible_places(const Story& story) {
   const std::size_t count = story.rivals.size();
   if (!story.victim_outcome) return {{0}, {}};
+  const bool is_of_all = story.only_key != '\0' && story.victim.kind == Step::reset;
   std::vector<Places> all;
   for (std::size_t first = 0; first <= count; ++first) {
     all.push_back({first});
-    for (std::size_t second = first + 1; story.only_key != '\0' && second <= count; ++second) {
+    for (std::size_t second = first + 1; is_of_all && second <= count; ++second) {
       all.push_back({first, second});
     }
   }
@@ -178,8 +179,8 @@ std::string contradiction_everywhere(const Story& story, const shm::Mapping& map
   return first;
 }
 
-/// The story as one key saw it. What resets all keys, or charges several together, does so to one
-/// after the other.
+/// The story as one key saw it. What resets all keys, charges several together, or decides by a
+/// limit on trial, too, does so to one after the other.
 Story story_of(const Story& story, char key) {
   Story own = story;
   own.only_key = key;
@@ -187,6 +188,7 @@ Story story_of(const Story& story, char key) {
     own.victim = {Step::reset, key};
     return own;
   }
+  if (story.victim.kind != Step::all_of) return own;
   const bool is_asked = key == story.victim.key || key == kPartner;
   if (!is_asked || (story.victim_outcome && !story.victim_outcome->allowed)) {
     own.victim = {Step::peek, key};  // nothing was charged to this one
@@ -299,7 +301,9 @@ std::string find_contradiction(const Story& story, const shm::Mapping& mapping,
                                std::uint64_t now_ns) {
   if (story.gave_up != 0) return fmt::format("P violated: {} calls gave up", story.gave_up);
   std::string wrong;
-  if (story.victim.kind == Step::reset_all || story.victim.kind == Step::all_of) {
+  const bool is_one_by_one = story.victim.kind == Step::reset_all ||
+                             story.victim.kind == Step::all_of || story.before.has_trial();
+  if (is_one_by_one) {
     Model all = story.before;
     (void)all.act(story.victim);
     for (const Step& step : story.rivals) (void)all.act(step);

@@ -23,7 +23,19 @@ std::uint64_t most_ns(bool is_overridden) {
 
 }  // namespace
 
+/// What is on trial decides the same calls, and nobody is told.
 Outcome Model::act(const Step& step) {
+  const bool is_of_a_key =
+      decides(step) || step.kind == Step::reset || step.kind == Step::set_remaining;
+  if (has_trial_ && is_of_a_key) {
+    const char key = on_trial(step.key);
+    keys_[key].is_on_trial = true;
+    (void)act_on_one({step.kind, key, step.amount});
+  }
+  return act_on_one(step);
+}
+
+Outcome Model::act_on_one(const Step& step) {
   const std::uint64_t asked = step.amount * kIntervalNs;
   Key& key = keys_[step.key];
   const auto done = [](bool is_done) { return Outcome{is_done, Reason::ok, 0}; };
@@ -55,7 +67,7 @@ Outcome Model::act(const Step& step) {
       break;
     }
     case Step::set_remaining: {
-      const std::uint64_t most = most_ns(key.is_overridden);
+      const std::uint64_t most = most_ns(key.is_overridden || key.is_on_trial);
       if (key.kind == Stand::limit) key.tat_ns = now_ns_ + most - std::min(asked, most);
       if (key.kind == Stand::ban) key.owed = 0;
       key.fading_ns = 0;
@@ -82,6 +94,9 @@ Outcome Model::act(const Step& step) {
       return done(!std::exchange(key.is_overridden, true));
     case Step::unset_override:
       return done(std::exchange(key.is_overridden, false));
+    case Step::begin_trial:
+      has_trial_ = true;
+      break;
     case Step::load:
       load(key, step.amount);
       break;
@@ -99,7 +114,7 @@ Outcome Model::decide(const Step& step) {
   const Algorithm algorithm = stepped_algorithm();
   const std::uint64_t asked = step.amount * kIntervalNs;
   const std::uint64_t debt = debt_ns(key);
-  const std::uint64_t most = most_ns(key.is_overridden);
+  const std::uint64_t most = most_ns(key.is_overridden || key.is_on_trial);
   const bool may_wait = step.kind == Step::reserve && algorithm == Algorithm::token_bucket;
   const bool must_wait =
       step.kind == Step::acquire_for && algorithm == Algorithm::leaky && debt != 0;
@@ -207,7 +222,7 @@ std::uint64_t Model::debt_ns(const Key& key) const {
 }
 
 std::uint64_t Model::left(const Key& key) const {
-  const std::uint64_t all = most_ns(key.is_overridden);
+  const std::uint64_t all = most_ns(key.is_overridden || key.is_on_trial);
   return (all - std::min(debt_ns(key), all)) / kIntervalNs;
 }
 
@@ -219,7 +234,7 @@ Stand Model::stand_of(char name) const {
   const std::uint64_t until = key.kind == Stand::ban ? key.until_ns : 0;
   if (key.kind != Stand::limit) return {key.kind, key.is_overridden, until, key.owed};
   const std::uint64_t tokens = tokens_up(debt_ns(key));
-  const std::uint64_t horizon = 2 * most_ns(key.is_overridden) / kIntervalNs;
+  const std::uint64_t horizon = 2 * most_ns(key.is_overridden || key.is_on_trial) / kIntervalNs;
   const bool is_bucket = !rl::counts_by_windows(stepped_algorithm());
   return {key.kind, key.is_overridden, until, is_bucket ? std::min(tokens, horizon) : tokens};
 }

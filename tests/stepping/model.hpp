@@ -13,6 +13,7 @@ namespace rl::test {
 class Model {
  public:
   Outcome act(const Step& step);
+  [[nodiscard]] bool has_trial() const noexcept { return has_trial_; }
   /// The key's slot is taken from it. Requires one that does not stay.
   void evict(char key) { keys_[key] = {}; }
   [[nodiscard]] Stand stand_of(char key) const;
@@ -27,6 +28,7 @@ class Model {
     std::uint64_t fading_ns = 0;  ///< of a sliding window: of that, what is of the one before
     Stand::Kind kind = Stand::limit;
     bool is_overridden = false;
+    bool is_on_trial = false;
     std::uint64_t until_ns = 0;  ///< of a ban; of an allow: since when
     std::uint64_t owed = 0;      ///< as of then
   };
@@ -37,6 +39,7 @@ class Model {
     bool is_overridden;
   };
 
+  Outcome act_on_one(const Step& step);
   Outcome decide(const Step& step);
   Outcome decide_apart(const Step& step);
   void advance(std::uint64_t ns);
@@ -51,6 +54,7 @@ class Model {
   [[nodiscard]] std::uint64_t left(const Key& key) const;
 
   std::uint64_t now_ns_ = 0;
+  bool has_trial_ = false;
   std::map<char, Key> keys_;
   std::map<char, First> first_;
 };

@@ -22,6 +22,8 @@ const Names kOperators = {"the same key",      "a ban",
 /// Beside a change: it has some thousand instructions, most of them of its journal.
 const Names kCallers = {"the same key until it is denied", "a reset", "a later clock",
                         "a ban and its end", "an override"};
+const Names kOnTrial = {"the same key", "a reset", "an operator's word", "a later clock"};
+
 }  // namespace
 
 const std::vector<Operation>& operations_apart() {
@@ -180,6 +182,16 @@ const std::vector<Operation>& operations_apart() {
        .before = with_entries({{Step::set_override}, {Step::acquire, 'k', 3}}),
        .step = {Step::unset_override},
        .rivals = kCallers},
+
+      // --- beside a limit on trial: both decide ---
+      {.name = "insert beside a trial",
+       .before = {{Step::begin_trial}},
+       .step = {Step::acquire},
+       .rivals = kOnTrial},
+      {.name = "deny beside a trial that admits",
+       .before = {{Step::begin_trial}, {Step::acquire, 'k', 4}},
+       .step = {Step::acquire, 'k', 2},
+       .rivals = kOnTrial},
 
       // --- a load ---
       {.name = "load a new key",

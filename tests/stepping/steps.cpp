@@ -58,7 +58,7 @@ std::string to_string(const Step& step) {
       "die_inserting", "publish",       "change", "refund",     "charge",       "reserve",
       "settle",        "set_remaining", "batch",  "acquire_at", "acquire_for",  "all_of",
       "ban",           "unban",         "allow",  "disallow",   "set_override", "unset_override",
-      "load"};
+      "begin_trial",   "load"};
   return fmt::format("{}({}, {})", kNames[step.kind], step.key, step.amount);
 }
 
@@ -120,8 +120,16 @@ Stand stand_of(const shm::Mapping& mapping, char key, std::uint64_t now_ns) {
 }
 
 shm::KeyHash hash_of(const shm::Mapping& mapping, char key) {
+  shm::Hasher keys = hasher_for(mapping, kPolicy);
+  if (is_on_trial(key)) {
+    const shm::PolicyTable policies(mapping);
+    const auto candidate =
+        static_cast<std::uint16_t>(shm::candidate_in(policies.links(policies.find(kPolicy))));
+    keys = shm::Hasher(keys(&candidate, sizeof candidate));
+    key = on_trial(key);
+  }
   const std::string text = text_of(key);
-  return shm::KeyHash::from(hasher_for(mapping, kPolicy)(text.data(), text.size()));
+  return shm::KeyHash::from(keys(text.data(), text.size()));
 }
 
 namespace {
@@ -242,6 +250,9 @@ Outcome Actor::act(const Step& step) {
       return changed([&] { return segment_.set_override(kPolicy, key, stepped_override()); });
     case Step::unset_override:
       return changed([&] { return segment_.unset_override(kPolicy, key); });
+    case Step::begin_trial:
+      segment_.set_candidate(kPolicy, stepped_override());
+      break;
     case Step::load:
       return load(key, step.amount);
   }

@@ -41,7 +41,8 @@ struct Step {
     disallow,
     set_override,  ///< a limit that lets twice as many pass at once, and refills as the other
     unset_override,
-    load,  ///< as from a dump: the key owes `amount` tokens, whatever it owes now
+    begin_trial,  ///< of that limit beside the one in force
+    load,         ///< as from a dump: the key owes `amount` tokens, whatever it owes now
   } kind;
   char key = 'k';
   std::uint64_t amount = 1;
@@ -54,6 +55,14 @@ struct Outcome {
   std::uint64_t remaining = 0;
   friend bool operator==(const Outcome&, const Outcome&) = default;
 };
+
+/// The same key as a limit on trial has it.
+constexpr char on_trial(char key) {
+  return static_cast<char>(key ^ '\x80');
+}
+constexpr bool is_on_trial(char key) {
+  return (key & '\x80') != 0;
+}
 
 /// The amount of a ban that does not end.
 inline constexpr std::uint64_t kForEver = 0;
@@ -80,7 +89,7 @@ Limit stepped_override();
 void step_under(Algorithm algorithm);
 Algorithm stepped_algorithm();
 
-/// The key's hash under the policy "api".
+/// The key's hash under the policy "api", or under its candidate.
 shm::KeyHash hash_of(const shm::Mapping& mapping, char key);
 
 /// Where a key stands, and the tokens that it owes: as of now, of a ban that does so at its end.
