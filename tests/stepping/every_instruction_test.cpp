@@ -243,7 +243,7 @@ TEST_CASE("A_P_S_an_operation_may_be_killed_or_stopped_at_every_instruction") {
   for (const Operation& operation : all) {
     if (only != nullptr && std::string_view(only) != operation.name) continue;
     Tried tried;
-    step_under(operation.algorithm);
+    step_under(operation.algorithm, operation.bans);
     const std::string wrong = Ordeal(operation).run(tried);
     CHECK(wrong == "");
     CHECK(tried.instructions > 100);

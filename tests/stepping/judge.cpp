@@ -11,7 +11,8 @@
 namespace rl::test {
 namespace {
 
-/// Before which of the rivals' operations the victim's took effect; none if it never did.
+/// Before which of the rivals' operations the victim's took effect; none if it never did. Of a call
+/// under a limit that bans, before which its parts did.
 using Places = std::vector<std::size_t>;
 
 /// Plays the operations in one order on the model. Evictions are found where a debt is missed, and
@@ -26,9 +27,8 @@ class Order {
   std::string play(const Places& places, const shm::Mapping& mapping, std::uint64_t now_ns) {
     const std::size_t count = story_.rivals.size();
     for (std::size_t i = 0; i <= count; ++i) {
-      if (std::find(places.begin(), places.end(), i) != places.end()) {
-        perform(story_.victim, story_.victim_outcome ? &*story_.victim_outcome : nullptr, i);
-        seen_[story_.victim.key] = i;
+      for (std::size_t part = 0; part < places.size(); ++part) {
+        if (places[part] == i) perform_victims(part, i);
       }
       if (i == count) break;
       perform(story_.rivals[i], &story_.rival_outcomes[i], i);
@@ -68,6 +68,17 @@ class Order {
     return story_.only_key == '\0' || key == story_.only_key;
   }
 
+  void perform_victims(std::size_t part, std::size_t time) {
+    is_in_parts_ = stepped_limit_bans();
+    if (is_in_parts_ && part != 0) {
+      model_.go_on();
+    } else {
+      perform(story_.victim, story_.victim_outcome ? &*story_.victim_outcome : nullptr, time);
+      seen_[story_.victim.key] = time;
+    }
+    is_in_parts_ = false;
+  }
+
   /// Whether the key has a debt that its slot can be taken with: what is put apart stays.
   [[nodiscard]] bool may_be_evicted(char key) const {
     const Stand stand = model_.stand_of(key);
@@ -93,7 +104,7 @@ class Order {
                            (story_.only_key != '\0' ||
                             (owing.size() >= slots_ && owing.find(step.key) == owing.end()));
     if (may_evict && time < story_.rivals.size()) evictors_.push_back({step.key, time});
-    const Outcome expected = model_.act(step);
+    const Outcome expected = is_in_parts_ ? model_.act_first_part(step) : model_.act(step);
     const std::size_t still = model_.occupants('\0').size();
     if (!decides(step) && still < owing.size()) unseen_ += owing.size() - still;
     if (wrong_.empty() && got != nullptr && matters(step.key) && !agree(step, *got, expected)) {
@@ -147,14 +158,31 @@ class Order {
   std::map<char, std::size_t> seen_;  ///< since when a loss of the key would not have been noticed
   std::vector<Loss> losses_;
   std::vector<Evictor> evictors_;
+  bool is_in_parts_ = false;  ///< what is performed
   std::uint64_t unseen_ = 0;  ///< debts that ended otherwise, evicted before or not
   std::string wrong_;
 };
+
+/// Three parts, one after the other; killed, all at the beginning, or the first of them.
+std::vector<Places> places_of_parts(const Story& story) {
+  const std::size_t count = story.rivals.size();
+  if (!story.victim_outcome) return {{0}, {0, 0}, {0, 0, 0}};
+  std::vector<Places> all;
+  for (std::size_t first = 0; first <= count; ++first) {
+    for (std::size_t second = first; second <= count; ++second) {
+      for (std::size_t third = second; third <= count; ++third) {
+        all.push_back({first, second, third});
+      }
+    }
+  }
+  return all;
+}
 
 /// The orders that would explain the story. A reset of all keys that was stopped may come across
 /// the same key again, in another slot: then it takes effect twice.
 std::vector<Places> possible_places(const Story& story) {
   const std::size_t count = story.rivals.size();
+  if (stepped_limit_bans()) return places_of_parts(story);
   if (!story.victim_outcome) return {{0}, {}};
   const bool is_of_all = story.only_key != '\0' && story.victim.kind == Step::reset;
   std::vector<Places> all;

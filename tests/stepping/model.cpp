@@ -21,6 +21,12 @@ std::uint64_t most_ns(bool is_overridden) {
   return (is_overridden ? 2 : 1) * kBurst * kIntervalNs;
 }
 
+std::uint64_t end_of_ban(std::uint64_t now_ns, std::uint64_t intervals) {
+  constexpr std::uint64_t kSecondNs = 1'000'000'000;
+  return intervals == kForEver ? kNever_ns
+                               : tick_not_before(now_ns + intervals * kIntervalNs - kSecondNs);
+}
+
 }  // namespace
 
 /// What is on trial decides the same calls, and nobody is told.
@@ -83,9 +89,9 @@ Outcome Model::act_on_one(const Step& step) {
     }
     case Step::ban:
       if (key.kind == Stand::allow) return {false, Reason::invalid, 0};
-      return done(ban(key, step.amount));
+      return done(ban(key, end_of_ban(now_ns_, step.amount)));
     case Step::unban:
-      return done(come_back(key, Stand::ban, now_ns_));
+      return done(unban(key));
     case Step::allow:
       return done(allow(key));
     case Step::disallow:
@@ -124,8 +130,11 @@ Outcome Model::decide(const Step& step) {
   };
   if (step.kind == Step::peek) return told(fits, fits ? Reason::ok : Reason::limited);
   if (step.kind != Step::charge) {
-    if (asked > most) return told(false, Reason::never);
-    if (!fits) return told(false, Reason::limited);
+    const Outcome denied = told(false, asked > most ? Reason::never : Reason::limited);
+    if (asked > most || !fits) {
+      note_denial(step.key);
+      return denied;
+    }
   }
   key.tat_ns = now_ns_ + debt + asked;
   if (step.kind == Step::acquire)
@@ -177,20 +186,65 @@ void Model::forget(Key& key) {
   key.tat_ns = key.fading_ns = key.owed = 0;
 }
 
+Outcome Model::act_first_part(const Step& step) {
+  is_in_parts_ = true;
+  const Outcome outcome = act(step);
+  is_in_parts_ = false;
+  return outcome;
+}
+
+void Model::go_on() {
+  Key& key = keys_[denied_];
+  if (next_ == Next::count) {
+    level_ = key.level;
+    next_ = count_denial(key) ? Next::ban : Next::nothing;
+  } else if (next_ == Next::ban) {
+    ban_for_denials(key, level_);
+    next_ = Next::nothing;
+  }
+}
+
+void Model::note_denial(char name) {
+  if (!stepped_limit_bans()) return;
+  if (is_in_parts_) {
+    denied_ = name;
+    next_ = Next::count;
+    return;
+  }
+  Key& key = keys_[name];
+  const std::uint32_t level = key.level;
+  if (count_denial(key)) ban_for_denials(key, level);
+}
+
+/// Says whether this one bans; then the next is counted anew, and its ban is twice as long.
+bool Model::count_denial(Key& key) {
+  if (++key.denials < kDenials) return false;
+  key.denials = 0;
+  ++key.level;
+  return true;
+}
+
+void Model::ban_for_denials(Key& key, std::uint32_t level) {
+  if (key.kind != Stand::allow) (void)ban(key, tick_not_before(now_ns_ + (kBanNs << level)));
+}
+
+/// Denials of before are forgotten, too.
+bool Model::unban(Key& key) {
+  if (!come_back(key, Stand::ban, now_ns_)) return false;
+  key.denials = key.level = 0;
+  return true;
+}
+
 /// A ban that ends no later than the one that stands changes nothing, and none what is owed.
-bool Model::ban(Key& key, std::uint64_t intervals) {
-  constexpr std::uint64_t kSecondNs = 1'000'000'000;
-  const std::uint64_t until = intervals == kForEver
-                                  ? kNever_ns
-                                  : tick_not_before(now_ns_ + intervals * kIntervalNs - kSecondNs);
-  if (key.kind == Stand::ban && until <= key.until_ns) return false;
+bool Model::ban(Key& key, std::uint64_t until_ns) {
+  if (key.kind == Stand::ban && until_ns <= key.until_ns) return false;
   if (key.kind == Stand::limit) {
-    const std::uint64_t at = intervals == kForEver ? now_ns_ : until;
+    const std::uint64_t at = until_ns == kNever_ns ? now_ns_ : until_ns;
     key.owed = key.tat_ns > at ? tokens_up(key.tat_ns - at) : 0;
     key.tat_ns = key.fading_ns = 0;
   }
   key.kind = Stand::ban;
-  key.until_ns = until;
+  key.until_ns = until_ns;
   return true;
 }
 

@@ -18,6 +18,7 @@ struct Operation {
   Step step;
   Algorithm algorithm = Algorithm::token_bucket;
   bool first_of_handle = false;  ///< the first decision looks at clock and name, too
+  bool bans = false;             ///< its limit bans for denials
   /// Those of the scripts that are played, by their names; none: all that put no key apart.
   std::vector<std::string_view> rivals = {};
 };

@@ -22,6 +22,7 @@ const Names kOperators = {"the same key",      "a ban",
 /// Beside a change: it has some thousand instructions, most of them of its journal.
 const Names kCallers = {"the same key until it is denied", "a reset", "a later clock",
                         "a ban and its end", "an override"};
+const Names kDenied = {"the same key", "the same key until it is denied", "a ban and its end"};
 const Names kOnTrial = {"the same key", "a reset", "an operator's word", "a later clock"};
 
 }  // namespace
@@ -192,6 +193,23 @@ const std::vector<Operation>& operations_apart() {
        .before = {{Step::begin_trial}, {Step::acquire, 'k', 4}},
        .step = {Step::acquire, 'k', 2},
        .rivals = kOnTrial},
+
+      // --- a limit that bans for denials: what denies last bans ---
+      {.name = "first denial of a key",
+       .before = {{Step::acquire, 'k', 5}},
+       .step = {Step::acquire},
+       .bans = true,
+       .rivals = kDenied},
+      {.name = "denial that is counted",
+       .before = {{Step::acquire, 'k', 5}, {Step::acquire}},
+       .step = {Step::acquire},
+       .bans = true,
+       .rivals = kDenied},
+      {.name = "denial that bans",
+       .before = {{Step::acquire, 'k', 5}, {Step::acquire}, {Step::acquire}},
+       .step = {Step::acquire},
+       .bans = true,
+       .rivals = kDenied},
 
       // --- a load ---
       {.name = "load a new key",

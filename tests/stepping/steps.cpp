@@ -11,6 +11,7 @@ namespace {
 constexpr const char* kPolicy = "api";
 
 Algorithm algorithm = Algorithm::token_bucket;
+bool limit_bans = false;
 
 std::string text_of(char key) {
   return std::string("key-") + key;
@@ -73,8 +74,13 @@ std::string to_string(const Stand& stand) {
                      stand.is_overridden ? "an override" : "the limit", stand.owed, stand.until_ns);
 }
 
-void step_under(Algorithm chosen) {
+void step_under(Algorithm chosen, bool bans) {
   algorithm = chosen;
+  limit_bans = bans;
+}
+
+bool stepped_limit_bans() {
+  return limit_bans;
 }
 
 Algorithm stepped_algorithm() {
@@ -91,8 +97,11 @@ Limit stepped_limit() {
     case Algorithm::sliding_window:
       return Limit::sliding_window(kBurst, day);
     default:
-      return Limit::per(1, day).burst(kBurst);
+      break;
   }
+  const Limit bucket = Limit::per(1, day).burst(kBurst);
+  if (!limit_bans) return bucket;
+  return bucket.ban_after(kDenials, day, std::chrono::nanoseconds(kBanNs));
 }
 
 Limit stepped_override() {

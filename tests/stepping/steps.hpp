@@ -86,7 +86,11 @@ inline constexpr std::uint64_t kIntervalNs = 86'400'000'000'000;
 Limit stepped_limit();
 Limit stepped_override();
 /// Says which algorithm the next segments have; this process and those that it forks then know.
-void step_under(Algorithm algorithm);
+/// `bans`: kDenials denials ban a key for an interval but a second.
+void step_under(Algorithm algorithm, bool bans);
+bool stepped_limit_bans();
+inline constexpr std::uint64_t kDenials = 3;
+inline constexpr std::uint64_t kBanNs = kIntervalNs - 1'000'000'000;
 Algorithm stepped_algorithm();
 
 /// The key's hash under the policy "api", or under its candidate.
