@@ -19,10 +19,12 @@ const Names kOperators = {"the same key",      "a ban",
                           "a ban and its end", "a ban that is over in time",
                           "an override",       "an override that stays",
                           "a key let through"};
-/// Beside a change: it has some thousand instructions, most of them of its journal.
+/// Beside a change: it has up to twenty thousand instructions, most of them checksums of entries.
 const Names kCallers = {"the same key until it is denied", "a reset", "a later clock",
                         "a ban and its end", "an override"};
+/// Beside a denial that is counted: those who are denied, too, and who forgives it.
 const Names kDenied = {"the same key", "the same key until it is denied", "a ban and its end"};
+/// Beside a call that a limit on trial decides, too.
 const Names kOnTrial = {"the same key", "a reset", "an operator's word", "a later clock"};
 
 }  // namespace
@@ -179,6 +181,10 @@ const std::vector<Operation>& operations_apart() {
        .before = with_entries({{Step::acquire, 'k', 3}}),
        .step = {Step::set_override},
        .rivals = kCallers},
+      {.name = "set an override of a banned key",
+       .before = with_entries({{Step::acquire, 'k', 3}, {Step::ban, 'k', 2}}),
+       .step = {Step::set_override},
+       .rivals = {"a later clock", "a ban and its end"}},
       {.name = "unset an override",
        .before = with_entries({{Step::set_override}, {Step::acquire, 'k', 3}}),
        .step = {Step::unset_override},
