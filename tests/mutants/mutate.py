@@ -293,6 +293,12 @@ OF_RULES = [
     }
     return standing(at.policy->parameters, at.state, at.now_ns);
 """),
+    ("TAKE_WHAT_STAYS", "A: an insert takes the slot of a key that is banned", """\
+    if (is_standing(at.policy->kind)) return shm::Standing::sticky;
+""", """\
+    if (is_standing(at.policy->kind) && kMutant != Mutant::TAKE_WHAT_STAYS)
+      return shm::Standing::sticky;
+"""),
     ("DENY_BY_AN_OLD_READING", "A: what came after the reading of a batch denies it", """\
   constexpr auto kDenied = Time::kMayDeny ? shm::Transition::keep : shm::Transition::pass;
 """, """\
@@ -359,6 +365,13 @@ OF_FOLLOWING = [
 """, """\
       hop(at, next, *successor.policy);
       if (shm::kMutant == shm::Mutant::ONE_HOP) break;
+"""),
+    ("BAN_ENDS_WHEN_SEEN", "A: a ban ends when somebody comes by, not at its own instant", """\
+        word.is_for_ever() ? at.now_ns : std::min(word.until_ns(), at.now_ns);
+""", """\
+        word.is_for_ever() || shm::kMutant == shm::Mutant::BAN_ENDS_WHEN_SEEN
+            ? at.now_ns
+            : std::min(word.until_ns(), at.now_ns);
 """),
     ("FAR_DATE", "A: a date that bytes gone wrong put far ahead ends all debts", """\
     if (dated != 0) return std::min(dated, std::max(clocks, now_ns));

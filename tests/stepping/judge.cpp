@@ -11,7 +11,8 @@
 namespace rl::test {
 namespace {
 
-/// Before which of the rivals' operations the victim's took effect; none if it never did.
+/// Before which of the rivals' operations the victim's took effect; none if it never did. Of a call
+/// under a limit that bans, before which its parts did.
 using Places = std::vector<std::size_t>;
 
 /// Plays the operations in one order on the model. Evictions are found where a debt is missed, and
@@ -26,9 +27,8 @@ class Order {
   std::string play(const Places& places, const shm::Mapping& mapping, std::uint64_t now_ns) {
     const std::size_t count = story_.rivals.size();
     for (std::size_t i = 0; i <= count; ++i) {
-      if (std::find(places.begin(), places.end(), i) != places.end()) {
-        perform(story_.victim, story_.victim_outcome ? &*story_.victim_outcome : nullptr, i);
-        seen_[story_.victim.key] = i;
+      for (std::size_t part = 0; part < places.size(); ++part) {
+        if (places[part] == i) perform_victims(part, i);
       }
       if (i == count) break;
       perform(story_.rivals[i], &story_.rival_outcomes[i], i);
@@ -37,12 +37,17 @@ class Order {
     if (story_.victim_outcome && inserts(story_.victim)) {
       // One of several that are charged together may evict the other.
       if (story_.only_key != '\0') evictors_.push_back({'\0', count});
-      // It may have looked at some slots before it was stopped, and at others afterwards.
-      std::set<char> owing = story_.before.debtors(story_.victim.key);
-      owing.merge(model_.debtors(story_.victim.key));
+      // It may have looked at some slots before it was stopped, and at others afterwards; and where
+      // a rival has inserted the very key meanwhile, at one half of that slot before and at the
+      // other half afterwards: then it does not know that its key is there.
+      const bool is_there = std::any_of(
+          story_.rivals.begin(), story_.rivals.end(),
+          [&](const Step& step) { return step.key == story_.victim.key && inserts(step); });
+      std::set<char> owing = story_.before.occupants(story_.victim.key);
+      owing.merge(model_.occupants(is_there ? '\0' : story_.victim.key));
       if (owing.size() >= slots_) evictors_.push_back({story_.victim.key, count});
     }
-    for (const auto& [key, tat_ns] : model_.keys()) compare(key, owed(mapping, key, now_ns));
+    for (const char key : model_.keys()) compare(key, stand_of(mapping, key, now_ns));
     explain_losses();
     return wrong_;
   }
@@ -63,6 +68,23 @@ class Order {
     return story_.only_key == '\0' || key == story_.only_key;
   }
 
+  void perform_victims(std::size_t part, std::size_t time) {
+    is_in_parts_ = stepped_limit_bans();
+    if (is_in_parts_ && part != 0) {
+      model_.go_on();
+    } else {
+      perform(story_.victim, story_.victim_outcome ? &*story_.victim_outcome : nullptr, time);
+      seen_[story_.victim.key] = time;
+    }
+    is_in_parts_ = false;
+  }
+
+  /// Whether the key has a debt that its slot can be taken with: what is put apart stays.
+  [[nodiscard]] bool may_be_evicted(char key) const {
+    const Stand stand = model_.stand_of(key);
+    return stand.owed != 0 && !stand.stays();
+  }
+
   /// A batch reads the clock before the slots: less is left as of that instant than where its
   /// charge has its place.
   static bool agree(const Step& step, const Outcome& got, const Outcome& expected) {
@@ -73,17 +95,17 @@ class Order {
   }
 
   void perform(const Step& step, const Outcome* got, std::size_t time) {
-    if (got != nullptr && decides(step) && matters(step.key) && model_.owed(step.key) != 0 &&
-        Model(model_).act(step) != *got) {
+    if (got != nullptr && decides(step) && matters(step.key) && may_be_evicted(step.key) &&
+        !agree(step, *got, Model(model_).act(step))) {
       lose(step.key, time);  // or what is compared below is wrong all the same
     }
-    const std::set<char> owing = model_.debtors('\0');
+    const std::set<char> owing = model_.occupants('\0');
     const bool may_evict = inserts(step) && got != nullptr && got->allowed &&
                            (story_.only_key != '\0' ||
                             (owing.size() >= slots_ && owing.find(step.key) == owing.end()));
     if (may_evict && time < story_.rivals.size()) evictors_.push_back({step.key, time});
-    const Outcome expected = model_.act(step);
-    const std::size_t still = model_.debtors('\0').size();
+    const Outcome expected = is_in_parts_ ? model_.act_first_part(step) : model_.act(step);
+    const std::size_t still = model_.occupants('\0').size();
     if (!decides(step) && still < owing.size()) unseen_ += owing.size() - still;
     if (wrong_.empty() && got != nullptr && matters(step.key) && !agree(step, *got, expected)) {
       wrong_ = fmt::format("{} came to \"{}\", expected \"{}\"", to_string(step), to_string(*got),
@@ -92,13 +114,13 @@ class Order {
   }
 
   /// The end of the story.
-  void compare(char key, std::uint64_t has) {
-    const std::uint64_t expected = model_.owed(key);
+  void compare(char key, const Stand& has) {
+    const Stand expected = model_.stand_of(key);
     if (!matters(key) || has == expected) return;
-    if (has == 0) {
+    if (!has.is_any() && may_be_evicted(key)) {
       losses_.push_back({key, seen_[key], story_.rivals.size() + 1});
     } else if (wrong_.empty()) {
-      wrong_ = fmt::format("key {} owes {} tokens, expected {}", key, has, expected);
+      wrong_ = fmt::format("key {} is {}, expected {}", key, to_string(has), to_string(expected));
     }
   }
 
@@ -136,19 +158,37 @@ class Order {
   std::map<char, std::size_t> seen_;  ///< since when a loss of the key would not have been noticed
   std::vector<Loss> losses_;
   std::vector<Evictor> evictors_;
+  bool is_in_parts_ = false;  ///< what is performed
   std::uint64_t unseen_ = 0;  ///< debts that ended otherwise, evicted before or not
   std::string wrong_;
 };
+
+/// Three parts, one after the other; killed, all at the beginning, or the first of them.
+std::vector<Places> places_of_parts(const Story& story) {
+  const std::size_t count = story.rivals.size();
+  if (!story.victim_outcome) return {{0}, {0, 0}, {0, 0, 0}};
+  std::vector<Places> all;
+  for (std::size_t first = 0; first <= count; ++first) {
+    for (std::size_t second = first; second <= count; ++second) {
+      for (std::size_t third = second; third <= count; ++third) {
+        all.push_back({first, second, third});
+      }
+    }
+  }
+  return all;
+}
 
 /// The orders that would explain the story. A reset of all keys that was stopped may come across
 /// the same key again, in another slot: then it takes effect twice.
 std::vector<Places> possible_places(const Story& story) {
   const std::size_t count = story.rivals.size();
+  if (stepped_limit_bans()) return places_of_parts(story);
   if (!story.victim_outcome) return {{0}, {}};
+  const bool is_of_all = story.only_key != '\0' && story.victim.kind == Step::reset;
   std::vector<Places> all;
   for (std::size_t first = 0; first <= count; ++first) {
     all.push_back({first});
-    for (std::size_t second = first + 1; story.only_key != '\0' && second <= count; ++second) {
+    for (std::size_t second = first + 1; is_of_all && second <= count; ++second) {
       all.push_back({first, second});
     }
   }
@@ -167,8 +207,8 @@ std::string contradiction_everywhere(const Story& story, const shm::Mapping& map
   return first;
 }
 
-/// The story as one key saw it. What resets all keys, or charges several together, does so to one
-/// after the other.
+/// The story as one key saw it. What resets all keys, charges several together, or decides by a
+/// limit on trial, too, does so to one after the other.
 Story story_of(const Story& story, char key) {
   Story own = story;
   own.only_key = key;
@@ -176,6 +216,7 @@ Story story_of(const Story& story, char key) {
     own.victim = {Step::reset, key};
     return own;
   }
+  if (story.victim.kind != Step::all_of) return own;
   const bool is_asked = key == story.victim.key || key == kPartner;
   if (!is_asked || (story.victim_outcome && !story.victim_outcome->allowed)) {
     own.victim = {Step::peek, key};  // nothing was charged to this one
@@ -190,21 +231,53 @@ Story story_of(const Story& story, char key) {
   return own;
 }
 
+std::optional<Policy> read(const shm::PolicyTable& policies, std::uint32_t id) {
+  const auto constants = policies.read(static_cast<std::uint16_t>(id));
+  return constants ? policy_from(*constants) : std::nullopt;
+}
+
+/// Whether an entry is whole, and one that a key comes back from leads to a limit.
+bool is_whole(const shm::PolicyTable& policies, std::uint16_t id) {
+  const std::optional<Policy> policy = read(policies, id);
+  if (!policy || is_limit(policy->kind)) return policy.has_value();
+  const std::optional<Policy> parent = read(policies, policy->parent);
+  return is_standing(policy->kind) ? parent && is_limit(parent->kind) : policy->parent == 0;
+}
+
+bool can_stand_under(const shm::PolicyTable& policies, std::uint16_t id) {
+  return is_whole(policies, id) && read(policies, id)->kind != shm::PolicyKind::asked;
+}
+
+/// What makes an entry another than all others on the list: of a policy its name alone.
+std::string distinction_of(const shm::PolicyConstants& constants) {
+  const Policy policy = policy_from(constants).value();
+  std::string text(shm::name_of(constants));
+  if (policy.kind == shm::PolicyKind::limit) return text;
+  return text + fmt::format(", kind {}, over {}, {}", static_cast<int>(policy.kind), policy.parent,
+                            policy.limit.to_string());
+}
+
+std::string damage_of_entries(const shm::PolicyTable& policies) {
+  std::set<std::string> seen;
+  std::string damage;
+  policies.walk([&](std::uint16_t id) {
+    if (!is_whole(policies, id)) {
+      damage = fmt::format("S violated: policy {} is on the list and not whole", id);
+      return true;
+    }
+    const std::string what = distinction_of(policies.read(id).value());
+    if (!seen.insert(what).second)
+      damage = fmt::format("S violated: two policies are called {}", what);
+    return !damage.empty();
+  });
+  return damage;
+}
+
 }  // namespace
 
 std::string find_damage(const shm::Mapping& mapping) {
   const shm::PolicyTable policies(mapping);
-  std::set<std::string> names;
-  std::string damage;
-  policies.walk([&](std::uint16_t id) {
-    const auto constants = policies.read(id);
-    if (!constants) {
-      damage = fmt::format("S violated: policy {} is on the list and not whole", id);
-    } else if (!names.insert(std::string(shm::name_of(*constants))).second) {
-      damage = fmt::format("S violated: two policies are called {}", shm::name_of(*constants));
-    }
-    return !damage.empty();
-  });
+  std::string damage = damage_of_entries(policies);
   const shm::Table<shm::Slot> table = mapping.table();
   std::set<std::uint64_t> identities;
   for (std::uint64_t i = 0; i < table.slot_count() && damage.empty(); ++i) {
@@ -212,8 +285,8 @@ std::string find_damage(const shm::Mapping& mapping) {
     const bool is_member = shm::is_member(words.tag);
     if (!shm::is_free(words) && !shm::is_tentative(words.tag) && !is_member) {
       damage = fmt::format("S violated: slot {} is {:016x} {:016x}", i, words.tag, words.state);
-    } else if (is_member && !policies.read(shm::policy_of(words.tag))) {
-      damage = fmt::format("S violated: slot {} is under policy {}, which is none", i,
+    } else if (is_member && !can_stand_under(policies, shm::policy_of(words.tag))) {
+      damage = fmt::format("S violated: slot {} is under policy {}, which is none for keys", i,
                            shm::policy_of(words.tag));
     } else if (is_member && !identities.insert(shm::identity_of(words.tag)).second) {
       damage = fmt::format("S violated: two members of one key, the second in slot {}", i);
@@ -226,9 +299,11 @@ AtStop at_stop(const Model& before, const Step& victim, const shm::Mapping& mapp
                std::uint64_t now_ns, std::uint64_t counted) {
   AtStop stop{before, 0, {}};
   std::size_t gone = 0;
-  const std::set<char> debtors = before.debtors(victim.key);
-  for (const char key : debtors) {
-    if (!inserts(victim) || owed(mapping, key, now_ns) != 0) continue;
+  const std::set<char> occupants = before.occupants(victim.key);
+  for (const char key : occupants) {
+    if (!inserts(victim) || stand_of(mapping, key, now_ns).is_any()) continue;
+    if (before.stand_of(key).stays())
+      stop.wrong = fmt::format("A violated: {} was put apart, and has no slot", key);
     stop.model.evict(key);
     ++gone;
   }
@@ -238,9 +313,10 @@ AtStop at_stop(const Model& before, const Step& victim, const shm::Mapping& mapp
   for (std::uint64_t i = 0; i < table.slot_count(); ++i) {
     is_claimed = is_claimed || table.slot(i).tag() == claim;
   }
-  if (gone > 1 || (gone != 0 && debtors.size() < table.slot_count())) {
+  if (!stop.wrong.empty()) return stop;
+  if (gone > 1 || (gone != 0 && occupants.size() < table.slot_count())) {
     stop.wrong =
-        fmt::format("A violated: {} debtors of {} were evicted for one key", gone, debtors.size());
+        fmt::format("A violated: {} of {} keys were evicted for one", gone, occupants.size());
   } else if (gone != counted && !(gone > counted && is_claimed)) {
     stop.wrong =
         fmt::format("A violated: {} keys were evicted, and {} evictions counted", gone, counted);
@@ -253,11 +329,13 @@ std::string find_contradiction(const Story& story, const shm::Mapping& mapping,
                                std::uint64_t now_ns) {
   if (story.gave_up != 0) return fmt::format("P violated: {} calls gave up", story.gave_up);
   std::string wrong;
-  if (story.victim.kind == Step::reset_all || story.victim.kind == Step::all_of) {
+  const bool is_one_by_one = story.victim.kind == Step::reset_all ||
+                             story.victim.kind == Step::all_of || story.before.has_trial();
+  if (is_one_by_one) {
     Model all = story.before;
     (void)all.act(story.victim);
     for (const Step& step : story.rivals) (void)all.act(step);
-    for (const auto& [key, tat] : all.keys()) {
+    for (const char key : all.keys()) {
       if (wrong.empty()) wrong = contradiction_everywhere(story_of(story, key), mapping, now_ns);
     }
   } else {

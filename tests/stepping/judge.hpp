@@ -7,12 +7,13 @@
 #include <string>
 #include <vector>
 
-#include "tests/stepping/steps.hpp"
+#include "tests/stepping/model.hpp"
 
 namespace rl::test {
 
 /// Guarantee S, read from the bytes: every slot is in one of its states, no key has two members,
-/// every policy on the list is whole and no name is there twice. Returns what is wrong, or nothing.
+/// every entry on the list is whole and none is there twice, and each that a key comes back from
+/// leads to a limit. Returns what is wrong, or nothing.
 std::string find_damage(const shm::Mapping& mapping);
 
 /// What a victim that stands still has done, nobody else having done anything.
@@ -46,8 +47,8 @@ struct Story {
 /// (A reset of all keys is many operations, one for each key.)
 ///
 /// Evictions are explained, too. A key whose debt is gone was evicted since it was seen last, by an
-/// insert of another key into slots that all owe; an insert evicts one key; and there are as many
-/// as were counted. Returns what is wrong, or nothing.
+/// insert of another key into slots that all owe or stay; an insert evicts one key; and there are
+/// as many as were counted. What is put apart is never evicted. Returns what is wrong, or nothing.
 std::string find_contradiction(const Story& story, const shm::Mapping& mapping,
                                std::uint64_t now_ns);
 

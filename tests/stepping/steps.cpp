@@ -2,9 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
-#include "src/core.hpp"
+#include "src/change.hpp"
+#include "src/rules.hpp"
 
 namespace rl::test {
 namespace {
@@ -12,15 +11,32 @@ namespace {
 constexpr const char* kPolicy = "api";
 
 Algorithm algorithm = Algorithm::token_bucket;
+bool limit_bans = false;
 
 std::string text_of(char key) {
   return std::string("key-") + key;
 }
 
-/// Reads the policy that a member is under.
-Parameters parameters_of(const shm::Mapping& mapping, shm::SlotWords words) {
-  const auto constants = shm::PolicyTable(mapping).read(shm::policy_of(words.tag));
-  return policy_from(constants.value()).value().parameters;
+/// Reads the policy of an id.
+Policy policy_of(const shm::Mapping& mapping, std::uint16_t id) {
+  return policy_from(shm::PolicyTable(mapping).read(id).value()).value();
+}
+
+bool is_override(const shm::Mapping& mapping, std::uint16_t id) {
+  return policy_of(mapping, id).kind == shm::PolicyKind::override_;
+}
+
+/// What a ban for ever says of its end.
+constexpr std::uint64_t kNever_ns = ~std::uint64_t{0};
+
+/// Read without the library's own way from a ban that is over to its limit.
+Stand stand_in_ban(BanWord word, bool is_overridden, std::uint64_t now_ns) {
+  const std::uint64_t owed = word.owed.tokens();
+  if (word.is_for_ever()) return {Stand::ban, is_overridden, kNever_ns, owed};
+  if (now_ns < word.until_ns()) return {Stand::ban, is_overridden, word.until_ns(), owed};
+  const std::uint64_t paid_ns = word.until_ns() + owed * kIntervalNs;
+  const std::uint64_t debt_ns = paid_ns > now_ns ? paid_ns - now_ns : 0;
+  return {Stand::limit, is_overridden, 0, (debt_ns + kIntervalNs - 1) / kIntervalNs};
 }
 
 }  // namespace
@@ -33,14 +49,17 @@ bool decides(const Step& step) {
 
 bool inserts(const Step& step) {
   return (decides(step) && step.kind != Step::peek) || step.kind == Step::settle ||
-         step.kind == Step::set_remaining;
+         step.kind == Step::set_remaining || step.kind == Step::ban || step.kind == Step::allow ||
+         step.kind == Step::set_override || step.kind == Step::load;
 }
 
 std::string to_string(const Step& step) {
   constexpr const char* kNames[] = {
-      "acquire",       "peek",          "reset",  "reset_all",  "reap",        "advance",
-      "die_inserting", "publish",       "change", "refund",     "charge",      "reserve",
-      "settle",        "set_remaining", "batch",  "acquire_at", "acquire_for", "all_of"};
+      "acquire",       "peek",          "reset",  "reset_all",  "reap",         "advance",
+      "die_inserting", "publish",       "change", "refund",     "charge",       "reserve",
+      "settle",        "set_remaining", "batch",  "acquire_at", "acquire_for",  "all_of",
+      "ban",           "unban",         "allow",  "disallow",   "set_override", "unset_override",
+      "begin_trial",   "load"};
   return fmt::format("{}({}, {})", kNames[step.kind], step.key, step.amount);
 }
 
@@ -49,8 +68,23 @@ std::string to_string(const Outcome& outcome) {
                      rl::to_string(outcome.reason), outcome.remaining);
 }
 
-void step_under(Algorithm chosen) {
+std::string to_string(const Stand& stand) {
+  constexpr const char* kNames[] = {"under", "banned over", "let through over"};
+  return fmt::format("{} {}, owing {} until {}", kNames[stand.kind],
+                     stand.is_overridden ? "an override" : "the limit", stand.owed, stand.until_ns);
+}
+
+void step_under(Algorithm chosen, bool bans) {
   algorithm = chosen;
+  limit_bans = bans;
+}
+
+bool stepped_limit_bans() {
+  return limit_bans;
+}
+
+Algorithm stepped_algorithm() {
+  return algorithm;
 }
 
 Limit stepped_limit() {
@@ -63,28 +97,75 @@ Limit stepped_limit() {
     case Algorithm::sliding_window:
       return Limit::sliding_window(kBurst, day);
     default:
-      return Limit::per(1, day).burst(kBurst);
+      break;
+  }
+  const Limit bucket = Limit::per(1, day).burst(kBurst);
+  if (!limit_bans) return bucket;
+  return bucket.ban_after(kDenials, day, std::chrono::nanoseconds(kBanNs));
+}
+
+Limit stepped_override() {
+  const std::chrono::nanoseconds day(kIntervalNs);
+  if (algorithm == Algorithm::fixed_window) return Limit::fixed_window(2 * kBurst, day);
+  return Limit::per(1, day).burst(2 * kBurst);
+}
+
+Stand stand_of(const shm::Mapping& mapping, char key, std::uint64_t now_ns) {
+  const shm::Table<shm::Slot> table = mapping.table();
+  const std::uint64_t index = table.find(hash_of(mapping, key));
+  if (index == table.kNowhere) return {};
+  const shm::SlotWords words = table.slot(index).words();
+  const Policy policy = policy_of(mapping, shm::policy_of(words.tag));
+  const BanWord word = BanWord::of(words.state);
+  switch (policy.kind) {
+    case shm::PolicyKind::ban:
+      return stand_in_ban(word, is_override(mapping, policy.parent), now_ns);
+    case shm::PolicyKind::allow:
+      return {Stand::allow, is_override(mapping, policy.parent), 0, word.owed.tokens()};
+    default:
+      return {Stand::limit, policy.kind == shm::PolicyKind::override_, 0,
+              tokens_owed(policy.parameters, words.state, now_ns)};
   }
 }
 
-std::uint64_t owed(const shm::Mapping& mapping, char key, std::uint64_t now_ns) {
-  const shm::Table<shm::Slot> table = mapping.table();
-  const std::uint64_t index = table.find(hash_of(mapping, key));
-  if (index == table.kNowhere) return 0;
-  const shm::SlotWords words = table.slot(index).words();
-  return tokens_owed(parameters_of(mapping, words), words.state, now_ns);
+shm::KeyHash hash_of(const shm::Mapping& mapping, char key) {
+  shm::Hasher keys = hasher_for(mapping, kPolicy);
+  if (is_on_trial(key)) {
+    const shm::PolicyTable policies(mapping);
+    const auto candidate =
+        static_cast<std::uint16_t>(shm::candidate_in(policies.links(policies.find(kPolicy))));
+    keys = shm::Hasher(keys(&candidate, sizeof candidate));
+    key = on_trial(key);
+  }
+  const std::string text = text_of(key);
+  return shm::KeyHash::from(keys(text.data(), text.size()));
 }
 
-shm::KeyHash hash_of(const shm::Mapping& mapping, char key) {
-  const std::string text = text_of(key);
-  return shm::KeyHash::from(hasher_for(mapping, kPolicy)(text.data(), text.size()));
+namespace {
+
+/// A ban is over when its intervals are: a second is more than a tick.
+std::chrono::nanoseconds length_of_ban(std::uint64_t intervals) {
+  if (intervals == kForEver) return kNever;
+  return std::chrono::nanoseconds(intervals * kIntervalNs) - std::chrono::seconds(1);
 }
+
+template <class Change>
+Outcome changed(Change&& change) try {
+  return {change(), Reason::ok, 0};
+} catch (const Error& e) {
+  return {false, e.code() == Errc::bad_option ? Reason::invalid : Reason::full, 0};
+}
+
+}  // namespace
 
 Actor::Actor(const std::string& segment)
     : name_(segment),
       segment_(Segment::open(segment)),
       api_(segment_.limiter(kPolicy, stepped_limit())),
-      raw_(shm::Mapping::attach(segment_.path(), shm::Access::read_write, false)) {}
+      view_(shm::Mapping::attach(segment_.path(), shm::Access::read_write, false),
+            segment_.path()) {
+  view_.participant.attend();
+}
 
 void Actor::reopen() {
   segment_ = Segment::open(name_);
@@ -166,31 +247,73 @@ Outcome Actor::act(const Step& step) {
       return {all.decision.allowed, all.decision.reason,
               all.each[0].remaining + kPartnersUnit * all.each[1].remaining};
     }
+    case Step::ban:
+      return changed([&] { return segment_.ban(kPolicy, key, length_of_ban(step.amount)); });
+    case Step::unban:
+      return changed([&] { return segment_.unban(kPolicy, key); });
+    case Step::allow:
+      return changed([&] { return segment_.allow(kPolicy, key); });
+    case Step::disallow:
+      return changed([&] { return segment_.disallow(kPolicy, key); });
+    case Step::set_override:
+      return changed([&] { return segment_.set_override(kPolicy, key, stepped_override()); });
+    case Step::unset_override:
+      return changed([&] { return segment_.unset_override(kPolicy, key); });
+    case Step::begin_trial:
+      segment_.set_candidate(kPolicy, stepped_override());
+      break;
+    case Step::load:
+      return load(key, step.amount);
   }
   return {true, Reason::ok, 0};
 }
 
+/// What is idle is what an insert may overwrite.
 void Actor::reap() {
-  const shm::Table<shm::Slot> table = raw_.table();
-  const std::uint64_t now = now_ns();
-  for (std::uint64_t i = 0; i < table.slot_count(); ++i) {
-    (void)table.free_if(i, [&](shm::SlotWords words) {
-      return shm::is_member(words.tag) && is_idle(parameters_of(raw_, words), words.state, now);
+  const Binding bound = binding();
+  CallRules<OwnTime> rules(bound, OwnTime{&view_.clock}, Acquire{1});
+  for (std::uint64_t i = 0; i < view_.table.slot_count(); ++i) {
+    (void)view_.table.free_if(i, [&](shm::SlotWords words) {
+      rules.begin_judging();
+      return shm::is_member(words.tag) &&
+             rules.judge(shm::policy_of(words.tag), words.state) == shm::Standing::idle;
     });
   }
+}
+
+Binding Actor::binding() {
+  const std::uint16_t id = view_.policies.in_force(view_.policies.find(kPolicy));
+  return {&view_,
+          id,
+          hasher_for(view_.mapping, kPolicy),
+          policy_of(view_.mapping, id),
+          nullptr,
+          &view_.policies.links_word(id)};
+}
+
+/// What rl::Dump::load does to a key in a segment that others use (src/load.cpp): the text of a dump
+/// and the memory for it are left out.
+Outcome Actor::load(std::string_view key, std::uint64_t tokens) {
+  Binding bound = binding();
+  bound.policy.limit = bound.policy.limit.when_full(WhenFull::deny);
+  const SetOwed owes{bound.policy.parameters, {.ns = tokens * kIntervalNs}};
+  CallRules<OwnTime, SetOwed> rules(bound, OwnTime{&view_.clock}, owes);
+  const auto hash = shm::KeyHash::from(bound.hasher(key.data(), key.size()));
+  const shm::Update update = view_.table.update(hash, rules);
+  return {update.outcome == shm::Update::decided && !rules.is_unavailable(), Reason::ok, 0};
 }
 
 /// What Segment::limiter does to the segment; all that it does besides is to its own process.
 void Actor::publish(char key) {
   const char name[] = {'p', 'o', 'l', 'i', 'c', 'y', '-', key};
-  (void)shm::PolicyTable(raw_).find_or_publish(constants_of(stepped_limit(), {now_ns(), 1, 0}),
-                                               {name, sizeof name});
+  (void)view_.policies.find_or_publish(constants_of(stepped_limit(), {now_ns(), 1, 0}),
+                                       {name, sizeof name});
 }
 
 /// What Segment::set_policy does to the segment: a limit that differs in what it leaves to calls of
 /// low priority, so that keys owe after it what they owed before, under another tag.
 void Actor::change() {
-  const shm::PolicyTable policies(raw_);
+  const shm::PolicyTable& policies = view_.policies;
   const std::uint16_t root = policies.find(kPolicy);
   std::uint16_t replaced = 0;
   (void)policies.succeed(root, kPolicy, [&](std::uint16_t last) {
@@ -204,8 +327,8 @@ void Actor::change() {
 
 /// The nonce is one that no seat gives: the process that is played never had a seat.
 void Actor::die_inserting(char key, bool last) {
-  const shm::Table<shm::Slot> table = raw_.table();
-  const shm::KeyHash hash = hash_of(raw_, key);
+  const shm::Table<shm::Slot>& table = view_.table;
+  const shm::KeyHash hash = hash_of(view_.mapping, key);
   const shm::CandidateList list = table.candidates(hash);
   const shm::SlotWords claim{shm::make_tag(hash.identity, 0),
                              0x8000'0000'0000'0000U | (last ? 2U : 1U)};
@@ -213,122 +336,6 @@ void Actor::die_inserting(char key, bool last) {
     shm::Slot& slot = table.slot(list.slot_at(last ? list.kSize - 1 - i : i));
     if (slot.compare_exchange({}, claim)) return;
   }
-}
-
-Outcome Model::act(const Step& step) {
-  const std::uint64_t asked = step.amount * kIntervalNs;
-  std::uint64_t& tat = tat_ns_[step.key];
-  switch (step.kind) {
-    case Step::acquire:
-    case Step::batch:
-    case Step::acquire_at:
-    case Step::acquire_for:
-    case Step::peek:
-    case Step::charge:
-    case Step::reserve:
-      return decide(step);
-    case Step::reset:
-      evict(step.key);
-      break;
-    case Step::reset_all:
-      tat_ns_.clear();
-      fading_ns_.clear();
-      break;
-    case Step::advance:
-      advance(asked);
-      break;
-    case Step::refund:
-      give_back(step.key, asked);
-      break;
-    case Step::settle: {
-      const std::uint64_t held = first_[step.key].cost_ns;
-      if (asked < held) give_back(step.key, held - asked);
-      if (asked > held) tat = now_ns_ + debt_ns(step.key) + asked - held;
-      break;
-    }
-    case Step::set_remaining:
-      fading_ns_[step.key] = 0;
-      tat = now_ns_ + kBurst * kIntervalNs - std::min(asked, kBurst * kIntervalNs);
-      break;
-    case Step::all_of: {
-      Model both = *this;
-      const Outcome mine = both.act({Step::acquire, step.key, step.amount});
-      const Outcome partners = both.act({Step::acquire, kPartner, step.amount});
-      if (mine.allowed && partners.allowed) *this = both;
-      return {mine.allowed && partners.allowed, mine.allowed ? partners.reason : mine.reason,
-              mine.remaining + kPartnersUnit * partners.remaining};
-    }
-    case Step::reap:
-    case Step::die_inserting:
-    case Step::publish:
-    case Step::change:
-      break;  // worth nothing to anybody
-  }
-  return {true, Reason::ok, 0};
-}
-
-Outcome Model::decide(const Step& step) {
-  const std::uint64_t asked = step.amount * kIntervalNs;
-  const std::uint64_t debt = debt_ns(step.key);
-  const bool may_wait = step.kind == Step::reserve && algorithm == Algorithm::token_bucket;
-  const bool must_wait =
-      step.kind == Step::acquire_for && algorithm == Algorithm::leaky && debt != 0;
-  const bool fits = !must_wait && debt + asked <= (may_wait ? 2 : 1) * kBurst * kIntervalNs;
-  if (step.kind == Step::peek) return {fits, fits ? Reason::ok : Reason::limited, left(step.key)};
-  if (step.kind != Step::charge) {
-    if (step.amount > kBurst) return {false, Reason::never, left(step.key)};
-    if (!fits) return {false, Reason::limited, left(step.key)};
-  }
-  tat_ns_[step.key] = now_ns_ + debt + asked;
-  if (step.kind == Step::acquire)
-    first_.try_emplace(step.key, First{asked, now_ns_ + debt + asked});
-  return {true, Reason::ok, left(step.key)};
-}
-
-/// Windows are intervals, and the clock is always at the beginning of one.
-void Model::advance(std::uint64_t ns) {
-  const bool counts_by_windows = rl::counts_by_windows(algorithm);
-  for (auto& [key, tat_ns] : tat_ns_) {
-    const std::uint64_t counted = debt_ns(key) - fading_ns_[key];
-    const bool fades = algorithm == Algorithm::sliding_window && ns == kIntervalNs;
-    if (counts_by_windows) fading_ns_[key] = fades ? counted : 0;
-  }
-  now_ns_ += ns;
-  if (!counts_by_windows) return;
-  for (auto& [key, tat_ns] : tat_ns_) tat_ns = now_ns_ + fading_ns_[key];
-  for (auto& [key, first] : first_) first.charged_ns = 0;
-}
-
-/// A leaky bucket takes back the last place in line only, a window what was counted in it.
-void Model::give_back(char key, std::uint64_t most_ns) {
-  const std::uint64_t charged = first_[key].charged_ns;
-  if (algorithm == Algorithm::leaky && charged != tat_ns_[key]) return;
-  tat_ns_[key] -= std::min(
-      {most_ns, debt_ns(key) - fading_ns_[key], charged > now_ns_ ? charged - now_ns_ : 0});
-}
-
-std::uint64_t Model::debt_ns(char key) const {
-  const auto at = tat_ns_.find(key);
-  return at != tat_ns_.end() && at->second > now_ns_ ? at->second - now_ns_ : 0;
-}
-
-std::uint64_t Model::left(char key) const {
-  const std::uint64_t all = kBurst * kIntervalNs;
-  return (all - std::min(debt_ns(key), all)) / kIntervalNs;
-}
-
-/// All of it, as far as a bucket's horizon goes: what passes at once, and as much again.
-std::uint64_t Model::owed(char key) const {
-  const std::uint64_t tokens = (debt_ns(key) + kIntervalNs - 1) / kIntervalNs;
-  return rl::counts_by_windows(algorithm) ? tokens : std::min(tokens, 2 * kBurst);
-}
-
-std::set<char> Model::debtors(char but) const {
-  std::set<char> all;
-  for (const auto& [key, tat_ns] : tat_ns_) {
-    if (key != but && tat_ns > now_ns_) all.insert(key);
-  }
-  return all;
 }
 
 }  // namespace rl::test

@@ -1,17 +1,15 @@
 /// \file
 /// A small language of operations: what a process does, as a value. The library performs it
-/// (Actor), a model of one sentence a line foretells it (Model), and the two are compared.
+/// (Actor), a model of one sentence a line foretells it (model.hpp), and the two are compared.
 #pragma once
 
 #include <cstdint>
-#include <map>
-#include <set>
 #include <string>
 #include <vector>
 
 #include <rl/rl.hpp>
 
-#include "shm/mapping.hpp"
+#include "src/core.hpp"
 
 namespace rl::test {
 
@@ -37,6 +35,14 @@ struct Step {
     acquire_at,   ///< as acquire, with the segment's time read before
     acquire_for,  ///< as acquire, with no time to wait
     all_of,       ///< charges the key and kPartner together; both remainders in one outcome
+    ban,          ///< for `amount` intervals but a second, or for ever
+    unban,
+    allow,
+    disallow,
+    set_override,  ///< a limit that lets twice as many pass at once, and refills as the other
+    unset_override,
+    begin_trial,  ///< of that limit beside the one in force
+    load,         ///< as from a dump: the key owes `amount` tokens, whatever it owes now
   } kind;
   char key = 'k';
   std::uint64_t amount = 1;
@@ -49,6 +55,17 @@ struct Outcome {
   std::uint64_t remaining = 0;
   friend bool operator==(const Outcome&, const Outcome&) = default;
 };
+
+/// The same key as a limit on trial has it.
+constexpr char on_trial(char key) {
+  return static_cast<char>(key ^ '\x80');
+}
+constexpr bool is_on_trial(char key) {
+  return (key & '\x80') != 0;
+}
+
+/// The amount of a ban that does not end.
+inline constexpr std::uint64_t kForEver = 0;
 
 /// Whether a step is told how it was decided.
 bool decides(const Step& step);
@@ -67,21 +84,41 @@ std::string to_string(const Outcome& outcome);
 inline constexpr std::uint64_t kBurst = 5;
 inline constexpr std::uint64_t kIntervalNs = 86'400'000'000'000;
 Limit stepped_limit();
+Limit stepped_override();
 /// Says which algorithm the next segments have; this process and those that it forks then know.
-void step_under(Algorithm algorithm);
+/// `bans`: kDenials denials ban a key for an interval but a second.
+void step_under(Algorithm algorithm, bool bans);
+bool stepped_limit_bans();
+inline constexpr std::uint64_t kDenials = 3;
+inline constexpr std::uint64_t kBanNs = kIntervalNs - 1'000'000'000;
+Algorithm stepped_algorithm();
 
-/// The key's hash under the policy "api".
+/// The key's hash under the policy "api", or under its candidate.
 shm::KeyHash hash_of(const shm::Mapping& mapping, char key);
 
-/// Returns the tokens that the key owes, as the table has it.
-std::uint64_t owed(const shm::Mapping& mapping, char key, std::uint64_t now_ns);
+/// Where a key stands, and the tokens that it owes: as of now, of a ban that does so at its end.
+struct Stand {
+  enum Kind : std::uint8_t { limit, ban, allow } kind = limit;
+  bool is_overridden = false;  ///< or comes back to an override
+  std::uint64_t until_ns = 0;  ///< of a ban
+  std::uint64_t owed = 0;
+
+  /// Whether the key's slot is nobody else's to take, whatever the key owes.
+  [[nodiscard]] bool stays() const noexcept { return kind != limit || is_overridden; }
+  [[nodiscard]] bool is_any() const noexcept { return stays() || owed != 0; }
+  friend bool operator==(const Stand&, const Stand&) = default;
+};
+std::string to_string(const Stand& stand);
+
+/// Returns how the table has it.
+Stand stand_of(const shm::Mapping& mapping, char key, std::uint64_t now_ns);
 
 /// Performs steps through handles of its own, as another process would.
 class Actor {
  public:
   explicit Actor(const std::string& segment);
   Outcome act(const Step& step);
-  [[nodiscard]] const shm::Mapping& mapping() const noexcept { return raw_; }
+  [[nodiscard]] const shm::Mapping& mapping() const noexcept { return view_.mapping; }
   /// Opens a handle anew, whose first decision looks at clock and name.
   void reopen();
   /// Asks the segment which policy is in force, whatever it knew.
@@ -93,42 +130,14 @@ class Actor {
   void die_inserting(char key, bool last);
   void publish(char key);
   void change();
+  Outcome load(std::string_view key, std::uint64_t tokens);
+  Binding binding();
 
   std::string name_;
   Segment segment_;
   Limiter api_;
-  shm::Mapping raw_;
+  View view_;
   Decision first_;  ///< that was admitted
-};
-
-/// What steps do when they come one after the other.
-class Model {
- public:
-  Outcome act(const Step& step);
-  /// The key's slot is taken from it.
-  void evict(char key) { tat_ns_[key] = fading_ns_[key] = 0; }
-  [[nodiscard]] std::uint64_t owed(char key) const;
-  /// All keys that owe something, but for one.
-  [[nodiscard]] std::set<char> debtors(char but) const;
-  [[nodiscard]] const std::map<char, std::uint64_t>& keys() const noexcept { return tat_ns_; }
-
- private:
-  /// The first call on a key that was admitted.
-  struct First {
-    std::uint64_t cost_ns;
-    std::uint64_t charged_ns;  ///< the TAT after it; 0 when its window is over
-  };
-  Outcome decide(const Step& step);
-  void give_back(char key, std::uint64_t most_ns);
-  [[nodiscard]] std::uint64_t debt_ns(char key) const;
-  [[nodiscard]] std::uint64_t left(char key) const;
-
-  std::uint64_t now_ns_ = 0;
-  void advance(std::uint64_t ns);
-  std::map<char, std::uint64_t> tat_ns_;
-  std::map<char, std::uint64_t>
-      fading_ns_;  ///< of a sliding window: of that, what is of the one before
-  std::map<char, First> first_;
 };
 
 }  // namespace rl::test
