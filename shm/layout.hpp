@@ -95,6 +95,19 @@ struct alignas(64) Health {
 };
 static_assert(sizeof(Health) == 64);
 
+/// What the reaper did, for people; relaxed, no order needed. Nothing depends on it.
+struct alignas(64) Reaping {
+  Word beat_ns;  ///< when it last swept, by CLOCK_BOOTTIME; 0 = never
+  Word pid;
+  Word rounds;  ///< how often it came to the end of the table
+  Word idle_freed;
+  Word permits_freed;
+  Word tentatives_freed;
+  Word corrupt;  ///< slots in none of the states, when it last went round
+  Word reserved;
+};
+static_assert(sizeof(Reaping) == 64);
+
 /// The first page.
 ///
 ///     0    constants (four lines)
@@ -103,6 +116,7 @@ static_assert(sizeof(Health) == 64);
 ///     384  policies: next free id, first of the published list; retired; next record of the journal
 ///     448  health counters
 ///     512  calls that passed while limits were off
+///     576  what the reaper did
 struct alignas(kPageBytes) Header {
   HeaderConstants constants;
   alignas(64) Word boottime_offset_ns;
@@ -117,6 +131,7 @@ struct alignas(kPageBytes) Header {
   Word journal_next;
   Health health;
   alignas(64) Word off_allowed;
+  Reaping reaping;
 };
 static_assert(sizeof(Header) == kPageBytes);
 static_assert(offsetof(Header, boottime_offset_ns) == 256);
@@ -126,6 +141,7 @@ static_assert(offsetof(Header, off_unix_ns) == 272);
 static_assert(offsetof(Header, journal_next) == 400);
 static_assert(offsetof(Header, health) == 448);
 static_assert(offsetof(Header, off_allowed) == 512);
+static_assert(offsetof(Header, reaping) == 576);
 
 /// The entry of an attached process. Who holds it is told by a lock of the kernel on its first byte
 /// in the file, never by its contents.

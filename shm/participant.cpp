@@ -28,6 +28,10 @@ struct flock copy_lock(short type) noexcept {
   return byte_lock(offsetof(Header, retired), type);
 }
 
+struct flock reaper_lock(short type) noexcept {
+  return byte_lock(offsetof(Header, reaping), type);
+}
+
 }  // namespace
 
 Participant::Participant(const Mapping& mapping, Fd file) : mapping_(mapping) {
@@ -163,16 +167,30 @@ Participant::CopyLock::~CopyLock() {
 namespace {
 
 /// Asked on a description that has no lock itself: a lock does not conflict with its own. A read
-/// lock is asked for, as readers of the file may hold those without sitting there. Nothing is known
+/// lock is asked for, as readers of the file may hold those without being meant. Nothing is known
 /// when the kernel does not tell.
-std::optional<bool> is_seat_locked(const Mapping& mapping, const Fd& fd,
-                                   std::uint32_t seat) noexcept {
-  struct flock lock = seat_lock(mapping, seat, F_RDLCK);
+std::optional<bool> is_locked(const Fd& fd, struct flock lock) noexcept {
+  lock.l_type = F_RDLCK;
   if (::fcntl(fd.get(), F_OFD_GETLK, &lock) != 0) return std::nullopt;
   return lock.l_type != F_UNLCK;
 }
+std::optional<bool> is_seat_locked(const Mapping& mapping, const Fd& fd,
+                                   std::uint32_t seat) noexcept {
+  return is_locked(fd, seat_lock(mapping, seat, F_RDLCK));
+}
 
 }  // namespace
+
+ReaperLock::ReaperLock(const Mapping& mapping, const std::string& path) noexcept
+    : file_(mapping.reopen(path, -1)) {
+  struct flock lock = reaper_lock(F_WRLCK);
+  if (file_ && ::fcntl(file_.get(), F_OFD_SETLK, &lock) != 0) file_ = Fd();
+}
+
+bool ReaperLock::is_held(const Mapping& mapping, const std::string& path) noexcept {
+  const Fd file = mapping.reopen(path, -1);
+  return file && is_locked(file, reaper_lock(F_RDLCK)).value_or(false);
+}
 
 std::uint32_t Participant::count_attached(const Mapping& mapping,
                                           const std::string& path) noexcept {

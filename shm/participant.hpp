@@ -110,6 +110,22 @@ class Participant {
   std::atomic<Holder*> holder_{nullptr};
 };
 
+/// The right to lead the reapers of a segment: a lock of the kernel on a byte of its file, through a
+/// description of its own. It ends with its object, and with its process, however that ends; a
+/// forked child shares it for as long as it lives.
+class ReaperLock {
+ public:
+  /// Tries once.
+  ReaperLock(const Mapping& mapping, const std::string& path) noexcept;
+  [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(file_); }
+
+  /// Whether anybody has it.
+  static bool is_held(const Mapping& mapping, const std::string& path) noexcept;
+
+ private:
+  Fd file_;  ///< empty: another has it
+};
+
 /// Says who of those that sat on seats has died. For one scan: whoever lived when it was asked
 /// lives to the end of it. (The dead are not remembered: their seat may go to a living one
 /// meanwhile.)

@@ -29,6 +29,7 @@
 ///                                                                     renewed or given back; a
 ///                                                                     debt that is loaded
 ///     (i) free       MEMBER                    FREE                   reset; reap, when idle
+///                    TENTATIVE, abandoned      FREE                   a sweep: as (f)
 ///
 /// A segment that nobody else sees yet is filled outside of all this (put_unseen).
 ///

@@ -19,6 +19,7 @@
 #include <rl/limiters.hpp>
 #include <rl/limits.hpp>
 #include <rl/permit.hpp>
+#include <rl/reaper.hpp>
 #include <rl/segment.hpp>
 #include <rl/standing.hpp>
 #include <rl/time.hpp>

@@ -25,7 +25,9 @@
 namespace rl {
 
 class Dump;
+class Reaper;
 class SegmentCore;
+struct ReaperInfo;
 struct StandingChange;
 
 /// How a segment is made. What is not said has a default that suits a web server.
@@ -297,6 +299,9 @@ class RL_EXPORT Segment {
   /// stay; so do overrides, bans and allowed keys.
   std::uint64_t reset_all();
 
+  /// Says who sweeps the segment, and what was swept. Errors: none.
+  [[nodiscard]] ReaperInfo reaper() const;
+
   /// Says whether, since when and why this process goes on without the segment, and how many calls
   /// it had so. Nothing but zeros if the segment was to be had at once.
   [[nodiscard]] FallbackInfo fallback() const;
@@ -306,6 +311,7 @@ class RL_EXPORT Segment {
 
  private:
   friend class Dump;
+  friend class Reaper;
   explicit Segment(std::shared_ptr<SegmentCore> core) noexcept : core_(std::move(core)) {}
   void add_rest(std::string_view policy, std::vector<Limiter>& all);
   bool change_standing_of(std::string_view policy, std::string_view key,

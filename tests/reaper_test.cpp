@@ -1,0 +1,226 @@
+// Sweeping a segment: what is freed, and what stays.
+#include <doctest/doctest.h>
+
+#include <random>
+#include <string>
+
+#include "shm/mapping.hpp"
+#include "tests/support.hpp"
+
+namespace rl {
+namespace {
+
+using namespace std::chrono_literals;
+
+const SegmentOptions kSmall{.keys = 100, .clock = ClockSource::manual};
+
+std::string key(int i) {
+  return "key-" + std::to_string(i);
+}
+
+SweepReport sweep_all(Reaper& reaper) {
+  return reaper.sweep(reaper.round());
+}
+
+/// Puts words into the first free slot, as somebody else would.
+void put(const test::Scratch& scratch, shm::SlotWords words) {
+  const shm::Mapping raw = shm::Mapping::attach(scratch.path(), shm::Access::read_write, false);
+  for (std::uint64_t i = 0; i < raw.table().slot_count(); ++i)
+    if (raw.table().slot(i).compare_exchange({}, words)) return;
+  FAIL("no free slot");
+}
+
+TEST_CASE("keys_that_were_idle_for_the_time_that_was_said_are_freed_and_no_others") {
+  test::Scratch scratch(kSmall);
+  Limiter api = scratch->limiter("api", Limit::per_second(1).burst(10));
+  REQUIRE(api.try_acquire("early", 1));
+  scratch->advance_clock(5s);
+  REQUIRE(api.try_acquire("late", 1));
+  REQUIRE(api.try_acquire("deep", 10));
+  scratch->advance_clock(6s);  // early is idle for 10 s, late for 5, deep owes 4
+
+  Reaper reaper(*scratch, 10s);
+  const SweepReport report = sweep_all(reaper);
+  CHECK(report.slots == reaper.round());
+  CHECK(report.idle_freed == 1);
+  CHECK(report.live == 2);
+  CHECK(report.free == reaper.round() - 3);
+  CHECK_FALSE(scratch->find("api", "early"));
+  CHECK(scratch->find("api", "late"));
+  CHECK(api.peek("deep").remaining == 6);
+  CHECK(scratch->reaper().idle_freed == 1);
+  CHECK(scratch->reaper().rounds == 1);
+}
+
+TEST_CASE("a_sweep_takes_as_many_slots_as_it_is_given_and_goes_on_where_it_was") {
+  test::Scratch scratch(kSmall);
+  Reaper reaper(*scratch, 0s);
+  CHECK(reaper.sweep(7).slots == 7);
+  CHECK(reaper.sweep(reaper.round() - 7).slots == reaper.round() - 7);
+  CHECK(scratch->reaper().rounds == 1);
+  CHECK(reaper.sweep(1'000'000'000).slots == reaper.round());
+  CHECK(reaper.sweep(0).slots == 0);
+}
+
+TEST_CASE("A_whoever_sweeps_between_any_two_calls_changes_no_decision") {
+  std::mt19937_64 random(test::seed());
+  INFO("seed ", test::seed());
+  test::Scratch swept(kSmall);
+  test::Scratch left(kSmall);
+  Reaper reaper(*swept, 0s);
+  const char* const limits[] = {"10/s burst=3", "leaky 10/s queue=3", "window 5/s", "sliding 5/s",
+                                "5/s ban_after=3/s ban=2s"};
+  for (const char* const& limit : limits) {
+    CAPTURE(limit);
+    const std::string policy = "p" + std::to_string(&limit - limits);
+    Limiter a = swept->limiter(policy, Limit::parse(limit));
+    Limiter b = left->limiter(policy, Limit::parse(limit));
+    for (int i = 0; i < 2'000; ++i) {
+      const std::string who = key(static_cast<int>(random() % 8));
+      const std::uint64_t cost = 1 + random() % 3;
+      const Decision swepts = a.try_acquire(who, cost);
+      const Decision lefts = b.try_acquire(who, cost);
+      CHECK(swepts.allowed == lefts.allowed);
+      CHECK(swepts.remaining == lefts.remaining);
+      CHECK(swepts.retry_after == lefts.retry_after);
+      CHECK(swepts.reason == lefts.reason);
+      const std::chrono::nanoseconds step(random() % 200'000'000);
+      swept->advance_clock(step);
+      left->advance_clock(step);
+      (void)sweep_all(reaper);
+    }
+  }
+  CHECK(swept->reaper().idle_freed > 1'000);
+}
+
+TEST_CASE("overrides_bans_and_allowed_keys_stay_and_a_ban_that_is_over_goes") {
+  test::Scratch scratch(kSmall);
+  (void)scratch->limiter("api", Limit::per_second(10));
+  scratch->set_override("api", "vip", Limit::per_second(100));
+  scratch->allow("api", "monitor");
+  scratch->ban("api", "bot", 1min);
+  Reaper reaper(*scratch, 1s);
+  SweepReport report = sweep_all(reaper);
+  CHECK(report.standing == 3);
+  CHECK(report.idle_freed == 0);
+  scratch->advance_clock(2min);
+  report = sweep_all(reaper);
+  CHECK(report.standing == 2);
+  CHECK(report.idle_freed == 1);
+  CHECK_FALSE(scratch->find("api", "bot"));
+}
+
+TEST_CASE("permits_stay_while_they_are_out_and_go_a_second_after_they_were_given_back") {
+  test::Scratch scratch(kSmall);
+  Limiter up = scratch->limiter("up", Limit::concurrency(3, 30s));
+  Permit held = up.permit("k");
+  Permit given = up.permit("k");
+  REQUIRE(held);
+  REQUIRE(given.release());
+  Reaper reaper(*scratch, 0s);
+  SweepReport report = sweep_all(reaper);
+  CHECK(report.permits_out == 1);
+  CHECK(report.live >= 1);
+  scratch->advance_clock(2s);
+  report = sweep_all(reaper);
+  CHECK(report.permits_out == 1);
+  CHECK(report.idle_freed >= 1);
+  CHECK(held.renew());
+  scratch->advance_clock(1min);  // its lease is over
+  (void)sweep_all(reaper);
+  CHECK(sweep_all(reaper).permits_out == 0);
+  CHECK_FALSE(held.renew());
+}
+
+TEST_CASE("an_insert_that_nobody_goes_on_with_is_freed_after_a_second") {
+  test::Scratch scratch(kSmall);
+  put(scratch, {shm::make_tag(0x1234, 0), 0x8000'0000'0000'0001U});
+  Reaper reaper(*scratch);
+  CHECK(sweep_all(reaper).tentatives == 1);
+  scratch->advance_clock(900ms);
+  CHECK(sweep_all(reaper).tentatives == 1);
+  scratch->advance_clock(200ms);
+  const SweepReport report = sweep_all(reaper);
+  CHECK(report.tentatives == 0);
+  CHECK(report.tentatives_freed == 1);
+  CHECK(sweep_all(reaper).free == reaper.round());
+}
+
+TEST_CASE("keys_of_a_trial_that_is_over_are_freed_though_they_owe") {
+  test::Scratch scratch(kSmall);
+  Limiter api = scratch->limiter("api", Limit::per_second(10));
+  scratch->set_candidate("api", Limit::per_hour(10));
+  REQUIRE(api.try_acquire("k"));
+  Reaper reaper(*scratch, 0s);
+  CHECK(sweep_all(reaper).live == 2);
+  scratch->clear_candidate("api");
+  const SweepReport report = sweep_all(reaper);
+  CHECK(report.live == 1);
+  CHECK(report.idle_freed == 1);
+}
+
+TEST_CASE("slots_that_are_in_no_state_are_counted_and_left") {
+  test::Scratch scratch(kSmall);
+  put(scratch, {7, 7});                                // no identity
+  put(scratch, {shm::make_tag(0x1234, 999), 12'345});  // a policy that there is not
+  Reaper reaper(*scratch, 0s);
+  const SweepReport report = sweep_all(reaper);
+  CHECK(report.corrupt == 1);
+  CHECK(report.unreadable == 1);
+  CHECK(report.free == reaper.round() - 2);
+  CHECK(scratch->reaper().corrupt == 1);
+}
+
+TEST_CASE("one_leads_and_the_next_when_that_has_ended") {
+  test::Scratch scratch(kSmall);
+  CHECK_FALSE(scratch->reaper().leads);
+  {
+    Reaper first(*scratch);
+    CHECK(first.lead());
+    CHECK(first.lead());
+    CHECK(scratch->reaper().leads);
+    Reaper second(*scratch);
+    CHECK_FALSE(second.lead());
+    first = Reaper(*scratch);  // ends
+    CHECK(second.lead());
+    CHECK_FALSE(first.lead());
+  }
+  CHECK_FALSE(scratch->reaper().leads);
+}
+
+TEST_CASE("a_table_of_idle_keys_takes_new_ones_with_a_reaper_and_without") {
+  for (const bool is_swept : {false, true}) {
+    CAPTURE(is_swept);
+    test::Scratch scratch({.keys = 5'000, .clock = ClockSource::manual});
+    Limiter api = scratch->limiter("api", Limit::per_second(1));
+    const int slots = static_cast<int>(Reaper(*scratch).round());
+    for (int i = 0; i < 2 * slots; ++i) {  // until hardly a slot is free
+      REQUIRE(api.try_acquire(key(i)));
+      if (i % 1'000 == 0) scratch->advance_clock(2s);
+    }
+    scratch->advance_clock(2s);
+    REQUIRE(scratch->info().idle > static_cast<std::uint64_t>(slots) * 95 / 100);
+    Reaper reaper(*scratch, 0s);
+    if (is_swept)
+      CHECK(sweep_all(reaper).idle_freed > static_cast<std::uint64_t>(slots) * 95 / 100);
+    for (int i = 0; i < 5'000; ++i) REQUIRE(api.try_acquire("new-" + key(i)).reason == Reason::ok);
+    const SegmentInfo info = scratch->info();
+    CHECK(info.evicted == 0);
+    CHECK(info.gave_up == 0);
+    CHECK(info.live == 5'000);
+  }
+}
+
+TEST_CASE("a_segment_that_may_only_be_read_is_refused") {
+  test::Scratch scratch(kSmall);
+  const Segment reader = Segment::open_read_only(scratch.name());
+  try {
+    Reaper reaper(reader);
+    FAIL("it was taken");
+  } catch (const Error& e) {
+    CHECK(e.code() == Errc::read_only);
+  }
+}
+
+}  // namespace
+}  // namespace rl

@@ -1,0 +1,285 @@
+// rlreaper as a process: signals, standby, checkpoints, and what goes wrong around it.
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <random>
+
+#include "tests/rlctl.hpp"
+#include "tests/web.hpp"
+
+namespace rl::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::string content_of(const std::string& file) {
+  std::ifstream in(file);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+/// rlreaper, with what it says in a file.
+class Running {
+ public:
+  Running(const Folder& folder, Words arguments, const std::string& notify = {})
+      : log_(folder.at("log-" + unique_name())), child_([&] {
+          const int fd = ::open(log_.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+          ::dup2(fd, 2);
+          if (!notify.empty()) ::setenv("NOTIFY_SOCKET", notify.c_str(), 1);
+          arguments.insert(arguments.begin(), program("RLREAPER"));
+          std::vector<char*> words;
+          for (std::string& word : arguments) words.push_back(word.data());
+          words.push_back(nullptr);
+          ::execv(words[0], words.data());
+          ::_exit(127);
+        }) {}
+  [[nodiscard]] bool says(std::string_view part) const {
+    const bool found = poll_until([&] { return content_of(log_).find(part) != std::string::npos; });
+    if (!found) MESSAGE("it said:\n" << content_of(log_));
+    return found;
+  }
+  [[nodiscard]] std::string said() const { return content_of(log_); }
+  /// Says how often a text stands in what it said.
+  [[nodiscard]] int times(std::string_view part) const {
+    const std::string all = said();
+    int count = 0;
+    for (std::size_t at = 0; (at = all.find(part, at)) != all.npos; at += part.size()) ++count;
+    return count;
+  }
+  Child& operator*() noexcept { return child_; }
+  Child* operator->() noexcept { return &child_; }
+
+ private:
+  std::string log_;
+  Child child_;
+};
+
+const SegmentOptions kSmall{.keys = 1'000};
+
+TEST_CASE("sigterm_ends_it_and_sigusr1_has_it_say_what_goes_on") {
+  const Folder folder;
+  Scratch scratch(kSmall);
+  Running reaper(folder, {scratch.name()});
+  REQUIRE(reaper.says("sweeping"));
+  reaper->signal(SIGUSR1);
+  CHECK(reaper.says("slots free"));
+  const auto begin = std::chrono::steady_clock::now();
+  reaper->signal(SIGTERM);
+  CHECK(reaper->wait() == 0);
+  CHECK(std::chrono::steady_clock::now() - begin < 10s);
+}
+
+TEST_CASE("it_frees_keys_that_owe_nothing_and_permits_of_the_dead") {
+  const Folder folder;
+  Scratch scratch(kSmall);
+  Limiter api = scratch->limiter("api", Limit::per_second(1'000));
+  Limiter up = scratch->limiter("up", Limit::concurrency(2, 24h));
+  for (int i = 0; i < 50; ++i) REQUIRE(api.try_acquire("key-" + std::to_string(i)));
+  Permit ours = up.permit("k");
+  Child other([&] {
+    Permit permit = up.permit("k");
+    ::_exit(permit ? 0 : 1);  // and never gives it back
+  });
+  REQUIRE(other.wait() == 0);
+  Running reaper(folder, {scratch.name(), "--idle", "10ms"});
+  CHECK(poll_until([&] { return scratch->reaper().permits_freed == 1; }));
+  CHECK(poll_until([&] { return scratch->reaper().idle_freed >= 50; }));
+  CHECK(ours.holds());
+  CHECK(up.permit("k"));
+}
+
+TEST_CASE("a_second_one_stands_by_and_takes_over_when_the_first_is_killed") {
+  const Folder folder;
+  Scratch scratch(kSmall);
+  Running first(folder, {scratch.name()});
+  REQUIRE(first.says("sweeping"));
+  Running second(folder, {scratch.name()});
+  REQUIRE(second.says("standing by"));
+  first->signal(SIGSTOP);  // it still leads: who is stopped is not dead
+  CHECK(scratch->reaper().leads);
+  first->signal(SIGKILL);
+  CHECK(first->wait() == 128 + SIGKILL);
+  CHECK(second.says("sweeping"));
+  CHECK(scratch->reaper().leads);
+}
+
+TEST_CASE("nobody_waits_for_one_that_is_stopped") {
+  const Folder folder;
+  Scratch scratch(kSmall);
+  Running reaper(folder, {scratch.name(), "--idle", "1ms", "--rate", "100M"});
+  REQUIRE(reaper.says("sweeping"));
+  Limiter api = scratch->limiter("api", Limit::per_day(100));
+  std::uint64_t admitted = 0;
+  for (int stop = 0; stop < 20; ++stop) {
+    reaper->signal(SIGSTOP);
+    for (int i = 0; i < 100; ++i) admitted += api.try_acquire("k") ? 1U : 0U;
+    reaper->signal(SIGCONT);
+    ::usleep(5'000);
+  }
+  CHECK(admitted == 100);
+}
+
+TEST_CASE("sighup_reads_the_file_again_and_what_is_wrong_there_changes_nothing") {
+  const Folder folder;
+  Scratch scratch(kSmall);
+  Scratch other(kSmall);
+  const std::string config = folder.at("config");
+  std::ofstream(config) << "rate = \"2M\"\n";
+  Running reaper(folder, {scratch.name(), other.name(), "--config", config});
+  REQUIRE(reaper.says(other.name() + ": sweeping"));
+  std::ofstream(config) << "rate = \"lots\"\n";
+  reaper->signal(SIGHUP);
+  CHECK(reaper.says("--rate \"lots\": give a whole number"));
+  std::ofstream(config) << "rate = \"3M\"\n";
+  reaper->signal(SIGHUP);
+  CHECK(reaper.says("configuration read again: 2 segments"));
+  reaper->signal(SIGTERM);
+  CHECK(reaper->wait() == 0);
+}
+
+TEST_CASE("a_segment_that_is_not_there_yet_or_any_more_is_waited_for") {
+  const Folder folder;
+  const std::string name = unique_name();
+  const RemoveAtEnd end(name);
+  Running reaper(folder, {name});
+  REQUIRE(reaper.says("no such segment"));
+  { const Segment made = Segment::create(name, kSmall); }
+  REQUIRE(reaper.says(name + ": sweeping"));
+  Segment::remove(name);
+  REQUIRE(reaper.says("has vanished; waiting"));
+  { const Segment made = Segment::create(name, kSmall); }
+  CHECK(poll_until([&] { return reaper.times(": sweeping") == 2; }));
+  CHECK(reaper.times("no such segment") <= 2);
+}
+
+/// Reads a dump as a program would.
+bool is_whole(const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  try {
+    (void)Dump::read([&](std::span<char> to) {
+      in.read(to.data(), static_cast<std::streamsize>(to.size()));
+      return static_cast<std::size_t>(in.gcount());
+    });
+    return true;
+  } catch (const Error& e) {
+    MESSAGE(e.what());
+    return false;
+  }
+}
+
+TEST_CASE("whoever_kills_it_when_leaves_a_whole_checkpoint") {
+  std::mt19937_64 random(seed());
+  INFO("seed ", seed());
+  const Folder folder;
+  Scratch scratch({.keys = 20'000});
+  Limiter api = scratch->limiter("api", Limit::per_day(10));
+  for (int i = 0; i < 20'000; ++i) REQUIRE(api.try_acquire("key-" + std::to_string(i)));
+  const std::string file = folder.at("web.dump");
+  const Words words{scratch.name(), "--checkpoint", file, "--every", "1ms", "--keep", "2"};
+  {
+    Running reaper(folder, words);
+    REQUIRE(poll_until([&] { return ::access((file + ".2").c_str(), F_OK) == 0; }));
+  }
+  for (int kill = 0; kill < 20; ++kill) {
+    Running reaper(folder, words);
+    REQUIRE(reaper.says("sweeping"));
+    ::usleep(static_cast<useconds_t>(random() % 300'000));
+    reaper->signal(SIGKILL);
+    (void)reaper->wait();
+    CHECK(is_whole(file));
+    CHECK(is_whole(file + ".1"));
+  }
+}
+
+TEST_CASE("a_segment_that_is_not_there_is_made_from_its_last_checkpoint") {
+  const Folder folder;
+  const std::string name = unique_name();
+  const RemoveAtEnd end(name);
+  const std::string file = folder.at(name + ".dump");
+  const Words words{name, "--checkpoint", folder.at("%s.dump"), "--restore", "--every", "100ms"};
+  {
+    Segment segment = Segment::create(name, {.keys = 100});
+    REQUIRE(segment.limiter("api", Limit::per_day(10)).try_acquire("user:42", 7));
+    Running reaper(folder, words);
+    REQUIRE(poll_until([&] { return ::access((file + ".1").c_str(), F_OK) == 0; }));
+    reaper->signal(SIGTERM);
+    CHECK(reaper->wait() == 0);
+  }
+  Segment::remove(name);
+  std::ofstream(file, std::ios::app) << "x";  // the last is not whole
+  Running reaper(folder, words);
+  REQUIRE(reaper.says(file + ".1: 1 keys"));
+  REQUIRE(reaper.says("sweeping"));
+  CHECK(Segment::open(name).limiter("api").peek("user:42").remaining == 3);
+  // Who removes it while it runs means it.
+  Segment::remove(name);
+  CHECK(reaper.says("has vanished"));
+  CHECK(reaper.says("no such segment"));
+}
+
+TEST_CASE("a_checkpoint_that_cannot_be_written_is_said_once_and_ends_nothing") {
+  const Folder folder;
+  Scratch scratch(kSmall);
+  Running reaper(folder,
+                 {scratch.name(), "--checkpoint", folder.at("no/such/folder"), "--every", "1ms"});
+  REQUIRE(reaper.says("no checkpoint: "));
+  const std::uint64_t rounds = scratch->reaper().rounds;
+  CHECK(poll_until([&] { return scratch->reaper().rounds > rounds + 1; }));
+  CHECK(reaper.times("no checkpoint: ") == 1);
+}
+
+TEST_CASE("systemd_is_told_when_it_is_ready_alive_and_ending") {
+  const Folder folder;
+  Scratch scratch(kSmall);
+  const std::string path = folder.at("notify");
+  const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  sockaddr_un at{};
+  at.sun_family = AF_UNIX;
+  std::strncpy(at.sun_path, path.c_str(), sizeof at.sun_path - 1);
+  REQUIRE(::bind(fd, reinterpret_cast<sockaddr*>(&at), sizeof at) == 0);
+  std::string told;
+  const auto is_told = [&](std::string_view what) {
+    return poll_until([&] {
+      char text[512];
+      ssize_t size;
+      while ((size = ::recv(fd, text, sizeof text, 0)) > 0)
+        told.append(text, static_cast<std::size_t>(size)).append("\n");
+      return told.find(what) != std::string::npos;
+    });
+  };
+  Running reaper(folder, {scratch.name()}, path);
+  CHECK(is_told("READY=1\n"));
+  CHECK(is_told("WATCHDOG=1\n"));
+  CHECK(is_told("STATUS=" + scratch.name()));
+  reaper->signal(SIGHUP);
+  CHECK(is_told("RELOADING=1\nMONOTONIC_USEC="));
+  reaper->signal(SIGTERM);
+  CHECK(is_told("STOPPING=1\n"));
+  CHECK(reaper->wait() == 0);
+  ::close(fd);
+}
+
+TEST_CASE("what_it_cannot_do_is_refused_with_a_sentence") {
+  const auto refused = [](Words words, std::string_view part) {
+    words.insert(words.begin(), program("RLREAPER"));
+    const Ran ran = run(words);
+    CAPTURE(ran.err);
+    CHECK(ran.exit_code == 2);
+    CHECK(ran.err.starts_with("rlreaper: "));
+    CHECK(ran.err.find(part) != std::string::npos);
+  };
+  refused({}, "no segment; give one");
+  refused({"web", "web"}, "given twice");
+  refused({"web", "--rate", "fast"}, "--rate \"fast\"");
+  refused({"web", "--restore"}, "give --checkpoint FILE, too");
+  refused({"a", "b", "--checkpoint", "file"}, "put %s where their names go");
+  refused({"web", "--config", "/no/such/file"}, "/no/such/file");
+  refused({"web", "--what"}, "--what");
+}
+
+}  // namespace
+}  // namespace rl::test
