@@ -130,16 +130,12 @@ std::uint64_t PolicyTable::date(std::uint16_t id, std::uint64_t now_ns) const no
   return is_ours ? ours : dated;
 }
 
-bool PolicyTable::set_candidate(std::uint16_t id, std::uint16_t candidate) const noexcept {
-  std::uint64_t seen = links(id);
-  while (successor_in(seen) == 0) {  // ends: each failure is another's success
-    // release: pairs with links; the candidate's entry.
-    if (entry(id).links.compare_exchange_weak(
-            seen, links_of(0, candidate), std::memory_order_acq_rel, std::memory_order_acquire)) {
-      return true;
-    }
-  }
-  return false;
+bool PolicyTable::set_candidate(std::uint16_t id, std::uint16_t last,
+                                std::uint16_t candidate) const noexcept {
+  std::uint64_t expected = links_of(0, last);
+  // release: pairs with links; the candidate's entry. relaxed: what there is instead is not used.
+  return entry(id).links.compare_exchange_strong(
+      expected, links_of(0, candidate), std::memory_order_acq_rel, std::memory_order_relaxed);
 }
 
 }  // namespace rl::shm

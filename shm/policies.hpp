@@ -89,9 +89,10 @@ class PolicyTable {
   /// was seen. Returns the date.
   std::uint64_t date(std::uint16_t id, std::uint64_t now_ns) const noexcept;
 
-  /// Puts a candidate beside the entry in force, or none (0). False when the entry has a successor
-  /// by now.
-  [[nodiscard]] bool set_candidate(std::uint16_t id, std::uint16_t candidate) const noexcept;
+  /// Puts a candidate (0: none) beside the entry in force, in the place of `last`. False when there is
+  /// another by now, or the entry has a successor.
+  [[nodiscard]] bool set_candidate(std::uint16_t id, std::uint16_t last,
+                                   std::uint16_t candidate) const noexcept;
   [[nodiscard]] Tallies& tallies(std::uint16_t id) const noexcept { return entry(id).tallies; }
 
   /// Calls visit(id) for every published policy, in order; stops when visit returns true.

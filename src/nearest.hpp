@@ -39,8 +39,8 @@ class Nearest {
   explicit Nearest(std::string_view typed) : typed_(typed) {}
 
   void offer(std::string_view name) {
-    const auto [shorter, longer] = std::minmax(name.size(), typed_.size());
-    if (longer - shorter >= too_many_) return;
+    const std::size_t shorter = std::min(name.size(), typed_.size());
+    if (std::max(name.size(), typed_.size()) - shorter >= too_many_) return;
     const std::size_t slips = slips_between(typed_, name);
     if (slips >= too_many_) return;
     too_many_ = slips;

@@ -36,7 +36,7 @@ bool end_trial(const View& view, std::string_view name, std::uint16_t live) {
   const std::uint16_t candidate = candidate_of(view, live);
   if (candidate == 0) return false;
   const std::string text = text_of_candidate(view, candidate);
-  if (!view.policies.set_candidate(live, 0)) return false;
+  if (!view.policies.set_candidate(live, candidate, 0)) return false;  // a rival's word
   note_change(view, {.change = Change::trial_ended, .policy = name, .before = text});
   return true;
 }
@@ -55,7 +55,7 @@ bool begin_trial(const Place& place, std::string_view name, const Limit& limit) 
     if (live == 0) return false;
     (void)end_trial(view, name, live);  // nobody counts for it any more
     clear(view.policies.tallies(live));
-    if (!view.policies.set_candidate(live, id)) continue;
+    if (!view.policies.set_candidate(live, 0, id)) continue;
     const std::string text = limit.to_string();
     note_change(view, {.change = Change::trial_begun, .policy = name, .after = text});
     return true;
