@@ -74,8 +74,8 @@ int run(int argc, char** argv) {
       }
     }
   };
-  rows(10'000);
-  rows(options.quick ? 20'000 : 9'000'000);  // 16,000,000 slots: 1 GiB of /dev/shm
+  rows(40'000);
+  rows(options.quick ? 50'000 : 9'000'000);  // 16,000,000 slots: 1 GiB of /dev/shm
   report.finish();
   return 0;
 }

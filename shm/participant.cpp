@@ -182,9 +182,19 @@ std::optional<bool> is_seat_locked(const Mapping& mapping, const Fd& fd,
 }  // namespace
 
 ReaperLock::ReaperLock(const Mapping& mapping, const std::string& path) noexcept
-    : file_(mapping.reopen(path, -1)) {
+    : mapping_(mapping) {
+  Fd file = mapping.reopen(path, -1);
   struct flock lock = reaper_lock(F_WRLCK);
-  if (file_ && ::fcntl(file_.get(), F_OFD_SETLK, &lock) != 0) file_ = Fd();
+  if (!file || ::fcntl(file.get(), F_OFD_SETLK, &lock) != 0) return;
+  fork_file_ = note_for_forks(file.get(), mapping.device(), mapping.inode());
+  process_ = process_token();
+  fd_ = file.release();
+}
+
+/// Closes only what still is what we opened, as a seat's does.
+ReaperLock::~ReaperLock() {
+  if (mapping_.is_shown_by(fd_)) ::close(fd_);
+  if (fd_ >= 0) forget_for_forks(fork_file_);
 }
 
 bool ReaperLock::is_held(const Mapping& mapping, const std::string& path) noexcept {

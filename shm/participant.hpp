@@ -111,19 +111,28 @@ class Participant {
 };
 
 /// The right to lead the reapers of a segment: a lock of the kernel on a byte of its file, through a
-/// description of its own. It ends with its object, and with its process, however that ends; a
-/// forked child shares it for as long as it lives.
+/// description of its own. It ends with its object, and with its process, however that ends: a
+/// forked child has none (but for the few that shm/fork_files.hpp names).
 class ReaperLock {
  public:
-  /// Tries once.
+  /// Tries once. `mapping` must outlive the lock.
   ReaperLock(const Mapping& mapping, const std::string& path) noexcept;
-  [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(file_); }
+  ReaperLock(const ReaperLock&) = delete;
+  ReaperLock& operator=(const ReaperLock&) = delete;
+  ~ReaperLock();
+  /// Whether this process has it: not its parent, and not one that closed all its descriptors.
+  [[nodiscard]] bool is_ours() const noexcept {
+    return process_ == process_token() && mapping_.is_shown_by(fd_);
+  }
 
   /// Whether anybody has it.
   static bool is_held(const Mapping& mapping, const std::string& path) noexcept;
 
  private:
-  Fd file_;  ///< empty: another has it
+  const Mapping& mapping_;
+  std::uint64_t process_ = 0;
+  int fd_ = -1;  ///< -1: another has it
+  ForkFile fork_file_ = kNotNoted;
 };
 
 /// Says who of those that sat on seats has died. For one scan: whoever lived when it was asked

@@ -79,18 +79,21 @@ Reaper::~Reaper() = default;
 
 bool Reaper::lead() {
   View& view = inside_->come_to_view();
-  if (!inside_->lock) inside_->lock.emplace(view.mapping, inside_->core->path());
-  if (!*inside_->lock) inside_->lock.reset();
-  return inside_->lock.has_value();
+  std::optional<shm::ReaperLock>& lock = inside_->lock;
+  if (lock && !lock->is_ours()) lock.reset();
+  if (!lock) lock.emplace(view.mapping, inside_->core->path());
+  return lock->is_ours();
 }
 
 SweepReport Reaper::sweep(std::uint64_t slots) {
   View& view = inside_->come_to_view();
   SweepReport report;
   const std::uint64_t count = view.table.slot_count();
-  for (std::uint64_t left = std::min(slots, count); left != 0;) {  // ends: each turn takes some
+  for (std::uint64_t left = std::min(slots, count);
+       left != 0;) {  // ends: each turn takes some, or is the last
     const std::uint64_t stretch = std::min(left, count - inside_->next);
     const SweepReport part = inside_->sweep->run(inside_->next, stretch);
+    if (part.slots != stretch) return report;  // this process's clock is not the segment's
     report += part;
     inside_->corrupt += part.corrupt;
     left -= stretch;

@@ -8,16 +8,27 @@
 #include "src/trial.hpp"
 
 namespace rl {
+namespace {
 
-SweepReport Sweep::run(std::uint64_t first, std::uint64_t slots) {
+/// Whether a candidate is beside the entry in force of its name. True when that cannot be told. A
+/// trial that is over never comes again: its id is used once.
+bool is_on_trial(const View& view, std::uint16_t candidate) noexcept {
+  const auto constants = view.policies.read(candidate);
+  if (!constants) return true;
+  const std::uint16_t root = view.policies.find(shm::name_of(*constants));
+  return root == 0 || candidate_of(view, view.policies.in_force(root)) == candidate;
+}
+
+}  // namespace
+
+SweepReport Sweep::run(std::uint64_t first, std::uint64_t slots) noexcept {
   SweepReport report;
   now_ns_ = view_.clock.now();
   if (now_ns_ == shm::Clock::kNoTime) return report;
   as_of_ns_ = now_ns_ - std::min(now_ns_, idle_ns_);
   shm::Liveness liveness(view_.participant);
   liveness_ = &liveness;
-  on_trial_.clear();
-  note_what_owes_from();
+  note_policies();
   const std::uint64_t end = std::min(view_.table.slot_count(), first + slots);
   for (std::uint64_t index = first; index < end;) {  // ends: each turn takes some
     __builtin_prefetch(&view_.table.slot(std::min(index + kAhead, end - 1)));
@@ -35,19 +46,20 @@ SweepReport Sweep::run(std::uint64_t first, std::uint64_t slots) {
   return report;
 }
 
-/// Of a bucket nobody needs to know more than its state: it owes if that lies ahead. A change that is
-/// made from here on makes it stay for one more round.
-void Sweep::note_what_owes_from() {
-  if (owes_above_.empty()) owes_above_.assign(kPolicies, kNothing);
-  for (std::uint32_t id = 1; id <= std::min(view_.policies.used(), view_.policies.capacity());
-       ++id) {
-    std::optional<Policy> spare;
+/// What is the same for many slots. Of a bucket nobody needs to know more than its state: it owes if
+/// that lies ahead. A change that is made from here on makes it stay for one more round.
+void Sweep::note_policies() noexcept {
+  const std::uint32_t used = std::min(view_.policies.used(), view_.policies.capacity());
+  for (std::uint32_t id = 1; id <= used; ++id) {
     const auto policy = static_cast<std::uint16_t>(id);
+    std::optional<Policy> spare;
     const Policy* const known = view_.known.find(policy, spare).policy;
     const bool is_bucket = known != nullptr && known->kind == shm::PolicyKind::limit &&
                            counts_evenly(known->limit.algorithm());
     const bool is_told = is_bucket && view_.policies.successor(policy) == 0;
     owes_above_[id] = is_told ? as_of_ns_ : kNothing;
+    may_be_over_[id] = known != nullptr && known->kind == shm::PolicyKind::candidate &&
+                       !is_on_trial(view_, policy);
   }
 }
 
@@ -72,7 +84,7 @@ std::uint32_t Sweep::glance(std::uint64_t first, int count, SweepReport& report)
   return others;
 }
 
-void Sweep::look_at(std::uint64_t index, shm::SlotWords words, SweepReport& report) {
+void Sweep::look_at(std::uint64_t index, shm::SlotWords words, SweepReport& report) noexcept {
   if (shm::is_free(words)) {
     ++report.free;  // just now
   } else if (shm::is_member(words.tag)) {
@@ -87,7 +99,7 @@ void Sweep::look_at(std::uint64_t index, shm::SlotWords words, SweepReport& repo
   }
 }
 
-void Sweep::look_at_key(std::uint64_t index, shm::SlotWords words, SweepReport& report) {
+void Sweep::look_at_key(std::uint64_t index, shm::SlotWords words, SweepReport& report) noexcept {
   Follower follower(view_, view_.clock);
   const Followed at = follower.follow(shm::policy_of(words.tag), words.state, as_of_ns_, 0);
   if (at.policy == nullptr) {
@@ -95,13 +107,15 @@ void Sweep::look_at_key(std::uint64_t index, shm::SlotWords words, SweepReport& 
     return;
   }
   if (const auto* permits = std::get_if<Concurrency>(&at.policy->parameters))
-    return look_at_permit(index, words, *permits, report);
+    return look_at_permit(index, words, at.state, *permits, report);
   if (is_standing(at.policy->kind)) {
     ++report.standing;
     return;
   }
-  const bool is_over = at.policy->kind == shm::PolicyKind::candidate && !is_on_trial(at.id);
-  const bool goes = is_over || is_idle(at.policy->parameters, at.state, at.now_ns);
+  // Asked again now: before its first key, a trial that is about to begin looks as if it were over.
+  const bool is_over = may_be_over_[at.id] && !is_on_trial(view_, at.id);
+  const bool goes = is_over || (is_idle(at.policy->parameters, at.state, at.now_ns) &&
+                                !is_remembered_by_limit_in_force(at));
   if (goes && free(index, words)) {
     ++report.idle_freed;
   } else {
@@ -109,46 +123,49 @@ void Sweep::look_at_key(std::uint64_t index, shm::SlotWords words, SweepReport& 
   }
 }
 
-void Sweep::look_at_permit(std::uint64_t index, shm::SlotWords words, const Concurrency& permits,
-                           SweepReport& report) {
+void Sweep::look_at_permit(std::uint64_t index, shm::SlotWords words, std::uint64_t state,
+                           const Concurrency& permits, SweepReport& report) noexcept {
   const std::uint64_t now = view_.clock.now();
   if (now == shm::Clock::kNoTime) return;
-  const PermitWord word = PermitWord::of(words.state);
-  if (kind_of(words.state) == WordKind::permit && is_out(permits, word, now)) {
+  const PermitWord word = PermitWord::of(state);
+  if (kind_of(state) == WordKind::permit && is_out(permits, word, now)) {
     const bool goes = is_dead(view_.participant, word, liveness_) && free(index, words);
     ++(goes ? report.permits_freed : report.permits_out);
     return;
   }
-  const bool has_time = kind_of(words.state) != WordKind::permit || word.holder != 0;
-  const bool goes = is_idle(permits, words.state, now) &&
-                    (has_time || stood_unchanged(index, words)) && free(index, words);
+  const bool has_time = kind_of(state) != WordKind::permit || word.holder != 0;
+  const bool goes = is_idle(permits, state, now) && (has_time || stood_unchanged(index, words)) &&
+                    free(index, words);
   ++(goes ? report.idle_freed : report.live);
-}
-
-/// A trial that is over never comes again: its id is used once.
-bool Sweep::is_on_trial(std::uint16_t candidate) {
-  const auto [at, is_new] = on_trial_.try_emplace(candidate, true);
-  if (!is_new) return at->second;
-  const auto constants = view_.policies.read(candidate);
-  if (!constants) return true;
-  const std::uint16_t root = view_.policies.find(shm::name_of(*constants));
-  at->second = root == 0 || candidate_of(view_, view_.policies.in_force(root)) == candidate;
-  return at->second;
 }
 
 bool Sweep::free(std::uint64_t index, shm::SlotWords words) const noexcept {
   return view_.table.free_if(index, [&](shm::SlotWords now) { return now == words; });
 }
 
-bool Sweep::stood_unchanged(std::uint64_t index, shm::SlotWords words) {
-  const auto at = seen_.find(index);
-  if (at != seen_.end() && at->second.words == words) {
-    if (now_ns_ < at->second.since_ns + kUnchangedNs) return false;
-    seen_.erase(at);
-    return true;
-  }
-  if (at == seen_.end() && seen_.size() >= kSeenMax) seen_.clear();  // changed long ago, most of it
-  seen_[index] = {words, now_ns_};
+/// A key's conduct goes by the limit that it is under now, which may remember for longer than the one
+/// by which it was noted (as in src/rules.hpp).
+bool Sweep::is_remembered_by_limit_in_force(const Followed& at) const noexcept {
+  if (!std::holds_alternative<Conduct>(at.policy->parameters)) return false;
+  const auto constants = view_.policies.read(at.id);
+  const std::uint16_t root = constants ? view_.policies.find(shm::name_of(*constants)) : 0;
+  std::optional<Policy> spare;
+  const Policy* const limit =
+      root != 0 ? view_.known.find(view_.policies.in_force(root), spare).policy : nullptr;
+  if (limit == nullptr) return false;
+  std::optional<Policy> spare_of_conduct;
+  const Policy* const conduct = view_.known.find(limit->parent, spare_of_conduct).policy;
+  return conduct != nullptr && std::holds_alternative<Conduct>(conduct->parameters) &&
+         !is_idle(conduct->parameters, at.state, at.now_ns);
+}
+
+bool Sweep::stood_unchanged(std::uint64_t index, shm::SlotWords words) noexcept {
+  const std::uint64_t now = view_.clock.now();  // after the words
+  Seen& seen = seen_[index % kSeen];
+  if (seen.index == index && seen.words == words) return now >= seen.since_ns + kUnchangedNs;
+  const bool is_waiting =
+      !shm::is_free(seen.words) && view_.table.slot(seen.index).words() == seen.words;
+  if (!is_waiting || seen.index == index) seen = {index, words, now};
   return false;
 }
 

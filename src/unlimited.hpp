@@ -2,10 +2,11 @@
 /// No limit: every call passes, and nothing is counted against it. A policy that was removed, and a
 /// key that is let through whatever it does. Pure functions, no clock, no atomics.
 ///
-/// The state is whatever it was; nothing reads it.
+/// The state is whatever it was; nothing reads it. But fencing numbers go on when a removed limit is
+/// made again, so one that time has not overtaken is kept.
 #pragma once
 
-#include "src/verdict.hpp"
+#include "src/permit_words.hpp"
 
 namespace rl {
 
@@ -64,8 +65,8 @@ constexpr std::uint64_t cut(const Unlimited&, std::uint64_t state, std::uint64_t
   return state;
 }
 
-constexpr bool is_idle(const Unlimited&, std::uint64_t, std::uint64_t) noexcept {
-  return true;
+constexpr bool is_idle(const Unlimited&, std::uint64_t state, std::uint64_t now_ns) noexcept {
+  return kind_of(state) != WordKind::fence || is_fence_overtaken(fence_of(state), now_ns);
 }
 
 constexpr std::uint64_t idle_state(const Unlimited&, std::uint64_t) noexcept {

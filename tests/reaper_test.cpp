@@ -132,6 +132,50 @@ TEST_CASE("permits_stay_while_they_are_out_and_go_a_second_after_they_were_given
   CHECK_FALSE(held.renew());
 }
 
+TEST_CASE("fencing_numbers_go_on_when_a_limit_is_removed_swept_and_made_again") {
+  test::Scratch scratch(kSmall);
+  Limiter up = scratch->limiter("up", Limit::concurrency(3, 30s));
+  Permit first = up.permit("k");
+  Permit second = up.permit("k");
+  REQUIRE(first.fence() != 0);
+  const std::uint64_t last = second.fence();
+  scratch->remove_policy("up");
+  Reaper reaper(*scratch, 0s);
+  (void)sweep_all(reaper);
+  Limiter again = scratch->limiter("up", Limit::concurrency(3, 30s));
+  CHECK(again.permit("k").fence() > last);
+}
+
+TEST_CASE("permits_given_back_go_however_many_there_are") {
+  test::Scratch scratch({.keys = 20'000, .clock = ClockSource::manual});
+  Limiter up = scratch->limiter("up", Limit::concurrency(1, 30s));
+  for (int i = 0; i < 10'000; ++i) REQUIRE(up.permit(key(i)).release());
+  Reaper reaper(*scratch, 0s);
+  std::uint64_t freed = 0;
+  for (int round = 0; round < 40; ++round) {  // a place for each of 4,096 at a time
+    freed += sweep_all(reaper).idle_freed;
+    scratch->advance_clock(2s);
+  }
+  CHECK(freed >= 10'000);
+  CHECK(sweep_all(reaper).free == reaper.round());
+}
+
+TEST_CASE("a_ban_s_level_is_remembered_for_as_long_as_the_limit_in_force_says") {
+  test::Scratch scratch(kSmall);
+  Limiter api = scratch->limiter("api", Limit::parse("1/d ban_after=2/m ban=1s"));
+  REQUIRE(api.try_acquire("k"));
+  for (int denial = 0; denial < 2; ++denial) REQUIRE_FALSE(api.try_acquire("k"));
+  scratch->advance_clock(2s);  // the first ban is over
+  REQUIRE(api.try_acquire("k").reason == Reason::limited);
+  scratch->set_policy("api", Limit::parse("1/d ban_after=2/m ban=1h"));
+  scratch->advance_clock(
+      3min);  // the denial, and 64 bans of a second, are forgotten; not 64 of an hour
+  Reaper reaper(*scratch, 0s);
+  (void)sweep_all(reaper);
+  for (int denial = 0; denial < 2; ++denial) REQUIRE_FALSE(api.try_acquire("k"));
+  CHECK(scratch->find("api", "k")->ban_level == 1);
+}
+
 TEST_CASE("an_insert_that_nobody_goes_on_with_is_freed_after_a_second") {
   test::Scratch scratch(kSmall);
   put(scratch, {shm::make_tag(0x1234, 0), 0x8000'0000'0000'0001U});

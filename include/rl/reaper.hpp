@@ -67,7 +67,7 @@ struct ReaperInfo {
 class RL_EXPORT Reaper {
  public:
   /// Keys that were idle for less than `idle_for` stay, with the counts that `rlctl list` shows.
-  /// Errors: read_only.
+  /// Takes 0.7 MB of memory. Errors: read_only.
   explicit Reaper(const Segment& segment,
                   std::chrono::nanoseconds idle_for = std::chrono::seconds(10));
   Reaper(Reaper&&) noexcept;
@@ -80,8 +80,9 @@ class RL_EXPORT Reaper {
   [[nodiscard]] bool lead();
 
   /// Looks at the next `slots` slots, at most one round, and frees what is worth nothing; goes on
-  /// from the beginning after the last. Whether this is the one that leads is not asked. Progress:
-  /// bounded; some nanoseconds a slot, and one system call for each seat that has permits out.
+  /// from the beginning after the last. Whether this is the one that leads is not asked. Where this
+  /// process has no part in the segment's clock, nothing is looked at. Progress: bounded; some
+  /// nanoseconds a slot, and one system call for each seat that has permits out.
   SweepReport sweep(std::uint64_t slots);
 
   /// Returns the number of slots of a round.

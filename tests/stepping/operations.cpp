@@ -129,8 +129,6 @@ const std::vector<Operation>& operations() {
       {.name = "reset all",
        .before = {{Step::acquire, 'k', 2}, {Step::acquire, 'l'}},
        .step = {Step::reset_all}},
-      // The one that is not the library's: it is the tests' own loop (steps.cpp) over the table's
-      // free_if, as `rlctl` has one.
       {.name = "reap",
        .before = {{Step::acquire}, {Step::acquire, 'l', 3}, {Step::advance, 'k', 2}},
        .step = {Step::reap}},

@@ -206,7 +206,7 @@ Outcome Actor::act(const Step& step) {
       (void)segment_.reset_all();
       break;
     case Step::reap:
-      reap();
+      (void)sweep_.run(0, view_.table.slot_count());
       break;
     case Step::advance:
       segment_.advance_clock(std::chrono::nanoseconds(step.amount * kIntervalNs));
@@ -266,19 +266,6 @@ Outcome Actor::act(const Step& step) {
       return load(key, step.amount);
   }
   return {true, Reason::ok, 0};
-}
-
-/// What is idle is what an insert may overwrite.
-void Actor::reap() {
-  const Binding bound = binding();
-  CallRules<OwnTime> rules(bound, OwnTime{&view_.clock}, Acquire{1});
-  for (std::uint64_t i = 0; i < view_.table.slot_count(); ++i) {
-    (void)view_.table.free_if(i, [&](shm::SlotWords words) {
-      rules.begin_judging();
-      return shm::is_member(words.tag) &&
-             rules.judge(shm::policy_of(words.tag), words.state) == shm::Standing::idle;
-    });
-  }
 }
 
 Binding Actor::binding() {

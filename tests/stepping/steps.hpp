@@ -10,6 +10,7 @@
 #include <rl/rl.hpp>
 
 #include "src/core.hpp"
+#include "src/sweep.hpp"
 
 namespace rl::test {
 
@@ -126,7 +127,6 @@ class Actor {
   [[nodiscard]] std::uint64_t now_ns() const;
 
  private:
-  void reap();
   void die_inserting(char key, bool last);
   void publish(char key);
   void change();
@@ -137,6 +137,7 @@ class Actor {
   Segment segment_;
   Limiter api_;
   View view_;
+  Sweep sweep_{view_, 0};
   Decision first_;  ///< that was admitted
 };
 
