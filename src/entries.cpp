@@ -50,19 +50,25 @@ EntryCount::EntryCount(const shm::PolicyTable& policies)
 }
 
 std::uint32_t EntryCount::left() const noexcept {
-  const std::uint32_t kept = needs_common_ ? shm::ids_kept(capacity_) : 0;
-  return left_ - std::min(left_, kept);
+  const std::uint32_t common = left_ - std::min(left_, shm::ids_kept(capacity_));
+  return needed_to_last_ > common ? common : left_;
+}
+
+bool EntryCount::fits() const noexcept {
+  return needed_to_last_ <= left() && needed_ <= left_;
 }
 
 void EntryCount::take_common() noexcept {
-  ++needed_;
-  needs_common_ = true;
+  needed_to_last_ = ++needed_;
 }
 
 bool EntryCount::take(std::string name, PolicyKind kind, std::string limit) {
   if (!there_.emplace(std::move(name), kind, std::move(limit)).second) return false;
-  ++needed_;
-  needs_common_ = needs_common_ || (kind != PolicyKind::ban && kind != PolicyKind::allow);
+  if (kind == PolicyKind::ban || kind == PolicyKind::allow) {
+    ++needed_;
+  } else {
+    take_common();
+  }
   return true;
 }
 
@@ -96,12 +102,15 @@ void EntryCount::put_apart(const std::string& name, PolicyKind kind,
 
 void EntryCount::check_room(std::string_view path) const {
   if (fits()) return;
+  const std::uint32_t kept = left_ - left();
+  const std::string but_kept =
+      kept == 0 ? "" : fmt::format(" (and {} kept for bans and allowed keys)", kept);
   throw Error(
       Errc::too_many,
-      fmt::format("{}: this takes {} policy {}, and {} of {} are left; nothing was changed; "
+      fmt::format("{}: this takes {} policy {}, and {} of {} are left{}; nothing was changed; "
                   "move it into a segment with more (rlctl dump, then load --create "
                   "--policies)",
-                  path, needed_, needed_ == 1 ? "entry" : "entries", left(), capacity_));
+                  path, needed_, needed_ == 1 ? "entry" : "entries", left(), capacity_, but_kept));
 }
 
 }  // namespace rl

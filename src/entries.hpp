@@ -13,8 +13,8 @@
 ///     the first allowed key under a limit    1; so under each override's
 ///     a trial                                1 each time
 ///
-/// The last entries are kept for bans and allowed keys (shm::ids_kept). Changes that need others, too,
-/// are counted as if they could have none of these.
+/// The last entries are kept for bans and allowed keys (shm::ids_kept). So changes are counted in the
+/// order in which they will be made.
 #pragma once
 
 #include <cstdint>
@@ -53,10 +53,11 @@ class EntryCount {
   void put_apart(const std::string& name, shm::PolicyKind kind, const std::optional<Limit>& parent);
 
   [[nodiscard]] std::uint32_t needed() const noexcept { return needed_; }
-  /// Returns how many may be had.
+  /// Returns how many may be had by what is needed: without those that are kept, if it is one of the
+  /// others that does not fit.
   [[nodiscard]] std::uint32_t left() const noexcept;
   [[nodiscard]] std::uint32_t capacity() const noexcept { return capacity_; }
-  [[nodiscard]] bool fits() const noexcept { return needed_ <= left(); }
+  [[nodiscard]] bool fits() const noexcept;
   /// Errors: Error (too_many) when more are needed than left. `path` names the segment.
   void check_room(std::string_view path) const;
 
@@ -74,7 +75,7 @@ class EntryCount {
   std::uint32_t capacity_ = 0;
   std::uint32_t left_ = 0;
   std::uint32_t needed_ = 0;
-  bool needs_common_ = false;  ///< not for bans and allowed keys alone
+  std::uint32_t needed_to_last_ = 0;  ///< up to the last that is no ban and no allow
 };
 
 }  // namespace rl

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
+#include <tuple>
 #include <unordered_set>
 
 #include <rl/dump.hpp>
@@ -99,17 +99,28 @@ class Loading {
     entries.check_room(path_);
   }
 
+  /// In the order of run().
   void count_entries_of_keys(EntryCount& entries) const {
     std::map<std::uint16_t, std::string> names;
     for (const DumpedPolicy& policy : dump_.policies) names.emplace(policy.id, policy.name);
-    for (const DumpedStanding& s : dump_.standings) {
-      const std::string& name = names.at(s.where.policy);
-      if (s.limit) entries.set_override(name, *s.limit);
-      if (s.standing == Standing::ban) entries.put_apart(name, shm::PolicyKind::ban, s.limit);
-      if (s.standing == Standing::allow) entries.put_apart(name, shm::PolicyKind::allow, s.limit);
-    }
+    for (const DumpedStanding& s : dump_.standings)
+      if (s.limit) entries.set_override(names.at(s.where.policy), *s.limit);
     for (const DumpedConduct& c : dump_.conducts)
       entries.keep_conduct(names.at(c.where.policy), c.bans);
+    // A ban over an override is another than that over the policy's limit.
+    using Key = std::tuple<std::uint16_t, std::string_view, std::uint64_t>;
+    std::map<Key, Limit> overrides;
+    for (const DumpedStanding& s : dump_.standings) {
+      const Key key{s.where.policy, s.where.view(), s.where.hash.identity};
+      if (s.standing == Standing::override_) {
+        overrides.emplace(key, *s.limit);
+        continue;
+      }
+      const auto at = overrides.find(key);
+      const auto parent = at != overrides.end() ? std::optional(at->second) : std::nullopt;
+      const auto kind = s.standing == Standing::ban ? shm::PolicyKind::ban : shm::PolicyKind::allow;
+      entries.put_apart(names.at(s.where.policy), kind, parent);
+    }
   }
 
   [[nodiscard]] bool can_place(const DumpedKey& key) const noexcept {

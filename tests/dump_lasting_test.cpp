@@ -100,6 +100,26 @@ TEST_CASE("a_trial_goes_on_beside_a_policy_that_is_made_and_counts_anew") {
   CHECK(fresh.compare("api")->candidate == Limit::parse("1/h burst=5"));
 }
 
+TEST_CASE("bans_over_overrides_need_an_entry_each_and_that_is_said_before_anything_is_changed") {
+  Scratch old(kByHand);
+  (void)old->limiter("api", Limit::parse("10/s"));
+  for (const char* limit : {"21/s", "22/s", "23/s"}) {
+    old->set_override("api", limit, Limit::parse(limit));
+    old->ban("api", limit, kNever);
+  }
+  const Dump dump = read(dumped(*old));
+  SegmentOptions tight = kByHand;
+  tight.policies = 6;  // a limit, three overrides, and a ban over each: 7
+  Scratch full(tight);
+  CHECK_THROWS_WITH_AS((void)dump.load(*full), doctest::Contains("this takes 7 policy entries"),
+                       Error);
+  CHECK(full->policies().empty());
+  tight.policies = 7;
+  Scratch enough(tight);
+  CHECK(dump.load(*enough).standings == 6);
+  CHECK(enough->info().policies == 7);
+}
+
 TEST_CASE("a_trial_and_what_bans_need_entries_and_that_is_said_before_anything_is_changed") {
   Scratch old(kByHand);
   (void)old->limiter("api", Limit::parse("1/h ban_after=1/m ban=1m"));
@@ -109,8 +129,7 @@ TEST_CASE("a_trial_and_what_bans_need_entries_and_that_is_said_before_anything_i
   tight.policies = 3;  // the limit, what it keeps of conduct, its bans; and none for the trial
   Scratch full(tight);
   CHECK_THROWS_WITH_AS((void)dump.load(*full),
-                       doctest::Contains("the dump may take 4 policy entries, and there is room "
-                                         "for 3"),
+                       doctest::Contains("this takes 4 policy entries, and 3 of 3 are left"),
                        Error);
   CHECK(full->policies().empty());
   tight.policies = 4;

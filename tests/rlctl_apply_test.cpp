@@ -241,9 +241,20 @@ TEST_CASE("a_segment_is_not_made_that_would_have_no_room_for_what_the_file_says"
   CHECK(Segment::open_read_only(name.text).info().policies == 3);
 }
 
+TEST_CASE("a_ban_beyond_what_a_clock_can_hold_is_refused_with_its_line") {
+  const Name name;
+  for (const char* until : {"2200-01-01", "2262-05-01", "2400-01-01", "9999-12-31"}) {
+    check_error(apply_file(name.text, std::string("[policy.api]\nlimit = \"1/s\"\n"
+                                                  "[policy.api.ban]\nx = { until = ") +
+                                          until + "T00:00:00Z }\n"),
+                ":4: a ban lasts no longer than 73 years");
+  }
+  check_error(apply_file(name.text, "[segment]\nkeys = 99999999999999\n"), ":2: keys is at most");
+}
+
 TEST_CASE("what_shares_a_policy_entry_is_counted_once_and_what_fits_is_not_refused") {
   std::string file =
-      "[segment]\nkeys = 1000\npolicies = 9\n[policy.api]\nlimit = \"1/s\"\n"
+      "[segment]\nkeys = 1000\npolicies = 10\n[policy.api]\nlimit = \"1/s\"\n"
       "[policy.bans]\nlimit = \"1/s ban_after=20/m ban=1h\"\n[policy.api.override]\n";
   for (int key = 0; key < 50; ++key) file += "o" + std::to_string(key) + " = \"9/s\"\n";
   file += "[policy.api.ban]\n";
@@ -260,8 +271,9 @@ TEST_CASE("what_shares_a_policy_entry_is_counted_once_and_what_fits_is_not_refus
   CHECK(apply_file(name.text, "[policy.api.ban]\nx = {}\n[policy.api]\nlimit = \"2/s\"\n")
             .exit_code == 0);
   CHECK(Segment::open_read_only(name.text).info().policies == 9);
-  check_error(apply_file(name.text, "[policy.api]\nlimit = \"3/s\"\n"),
-              "this takes 1 policy entry, and 0 of 9 are left");
+  check_error(
+      apply_file(name.text, "[policy.api]\nlimit = \"3/s\"\n"),
+      "this takes 1 policy entry, and 0 of 10 are left (and 1 kept for bans and allowed keys)");
 }
 
 TEST_CASE("what_is_pruned_makes_way_for_what_the_file_wants_of_the_same_key") {

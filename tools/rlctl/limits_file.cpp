@@ -85,7 +85,11 @@ class Reader {
   void read_segment(const toml::table& table) {
     know_only(table, {"keys", "mode", "labels", "clock", "policies"});
     SegmentOptions options;
-    if (const toml::node* keys = table.get("keys")) options.keys = count(*keys, "keys");
+    if (const toml::node* keys = table.get("keys")) {
+      options.keys = count(*keys, "keys");
+      if (options.keys > shm::kKeysMax)
+        fail(*keys, fmt::format("keys is at most {}", shm::kKeysMax));
+    }
     if (const toml::node* mode = table.get("mode")) {
       options.mode =
           checked(*mode, [&, word = text(*mode, "mode")] { return parse_mode("mode", word); });
@@ -201,8 +205,13 @@ class Reader {
     using namespace std::chrono;
     const sys_days day = year_month_day{year{value->date.year}, month{value->date.month},
                                         std::chrono::day{value->date.day}};
-    return system_clock::time_point(day) + hours(value->time.hour) + minutes(value->time.minute) +
-           seconds(value->time.second) - minutes(value->offset->minutes);
+    const sys_seconds when = sys_seconds(day) + hours(value->time.hour) +
+                             minutes(value->time.minute) + seconds(value->time.second) -
+                             minutes(value->offset->minutes);
+    // Nanoseconds would run over in 2262, to a time long ago.
+    if (when > floor<seconds>(system_clock::now()) + floor<seconds>(kBanMax))
+      fail(node, "a ban lasts no longer than 73 years; or leave until out, for ever");
+    return when;
   }
 
   template <class Value>

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "shm/mapping.hpp"
+#include "shm/policies.hpp"
+
 #include "tools/rlctl/common.hpp"
 #include "tools/rlctl/text.hpp"
 
@@ -59,6 +62,12 @@ void check_as_many(const std::string& name, const std::vector<PolicyInfo>& have,
                             "no list; give limits of calls",
                             limit.to_string()));
   }
+}
+
+EntryCount entries_of(const Segment& segment, bool any_owner) {
+  const shm::Mapping mapping =
+      shm::Mapping::attach(segment.path(), shm::Access::read_only, any_owner);
+  return EntryCount(shm::PolicyTable(mapping));
 }
 
 }  // namespace rl::ctl

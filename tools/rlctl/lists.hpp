@@ -10,6 +10,8 @@
 
 #include <rl/rl.hpp>
 
+#include "src/entries.hpp"
+
 namespace rl::ctl {
 
 /// Returns the policies in force that a name stands for: its limit, or those of its list.
@@ -29,6 +31,10 @@ Error not_as_many(const std::string& name, const std::string& have, const Limits
 /// Errors: that; bad_limit for a concurrency limit among several. Before the first is changed.
 void check_as_many(const std::string& name, const std::vector<PolicyInfo>& have,
                    const Limits& given);
+
+/// Returns a count of the policy entries that changes of the segment will take, so that none is begun
+/// for which they run out half-way.
+EntryCount entries_of(const Segment& segment, bool any_owner);
 
 /// Makes a change of a key under every limit that a policy's name stands for, the first one first:
 /// `make(policy, i)` returns whether it changed anything, and so does this. Errors: as make; where

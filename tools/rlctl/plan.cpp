@@ -5,6 +5,7 @@
 #include "shm/mapping.hpp"
 #include "shm/policies.hpp"
 #include "tools/rlctl/common.hpp"
+#include "tools/rlctl/lists.hpp"
 #include "tools/rlctl/text.hpp"
 
 namespace rl::ctl {
@@ -15,11 +16,9 @@ using std::chrono::system_clock;
 /// A file has whole seconds, and a ban ends at a tick of the segment's clock.
 constexpr auto kBanSlack = std::chrono::seconds(2);
 
-EntryCount entries_of(const LimitsFile& file, const Segment* segment, bool any_owner) {
-  if (segment == nullptr) return EntryCount(file.segment.value_or(SegmentOptions{}).policies);
-  const shm::Mapping mapping =
-      shm::Mapping::attach(segment->path(), shm::Access::read_only, any_owner);
-  return EntryCount(shm::PolicyTable(mapping));
+EntryCount entries_for(const LimitsFile& file, const Segment* segment, bool any_owner) {
+  if (segment != nullptr) return entries_of(*segment, any_owner);
+  return EntryCount(file.segment.value_or(SegmentOptions{}).policies);
 }
 
 bool is_apart(Standing standing) noexcept {
@@ -36,7 +35,7 @@ Plan::Plan(const LimitsFile& file, Segment* segment, bool any_owner, bool prunes
     : file_(file),
       segment_(segment),
       room_for_keys_(file.segment.value_or(SegmentOptions{}).keys),
-      entries_(entries_of(file, segment, any_owner)) {
+      entries_(entries_for(file, segment, any_owner)) {
   if (segment != nullptr) look();
   name_all();
   // Before others are put apart: an allowed key cannot be banned, and room may be short.

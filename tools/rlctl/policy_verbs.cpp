@@ -84,9 +84,18 @@ int policy_set(const Arguments& arguments) {
 int policy_shadow(const Arguments& arguments) {
   const bool watches = choice(arguments, Arg::on_off, false, {{"on", true}, {"off", false}});
   Segment segment = open_to_write(arguments);
-  const std::vector<PolicyInfo> before = must_have(segment, arguments.text(Arg::policy));
+  const std::string& name = arguments.text(Arg::policy);
+  const std::vector<PolicyInfo> before = must_have(segment, name);
+  EntryCount entries = entries_of(segment, arguments.has(Arg::any_owner));
   for (const PolicyInfo& policy : before)
-    if (policy.limit) segment.set_policy(policy.name, policy.limit->shadow(watches));
+    if (policy.limit && policy.limit->shadow() != watches)
+      entries.set_policy(policy.name, policy.limit->shadow(watches));
+  entries.check_room(segment.path());
+  (void)change_each(segment, name, [&](const std::string& policy, std::size_t i) {
+    if (i >= before.size() || !before[i].limit) return false;
+    segment.set_policy(policy, before[i].limit->shadow(watches));
+    return true;
+  });
   say_what_is(arguments, segment, before);
   return 0;
 }

@@ -204,7 +204,11 @@ int override_set(const Arguments& arguments) {
   const std::string key = key_of(arguments);
   Segment segment = open_to_write(arguments);
   const std::string& name = arguments.text(Arg::policy);
-  check_as_many(name, must_have(segment, name), limits);
+  const std::vector<PolicyInfo> parts = must_have(segment, name);
+  check_as_many(name, parts, limits);
+  EntryCount entries = entries_of(segment, arguments.has(Arg::any_owner));
+  for (std::size_t i = 0; i < parts.size(); ++i) entries.set_override(parts[i].name, limits[i]);
+  entries.check_room(segment.path());
   const bool changed = change_each(segment, name, [&](const std::string& policy, std::size_t i) {
     return segment.set_override(policy, key, limits[i]);
   });
@@ -242,10 +246,9 @@ int ban(const Arguments& arguments) {
                                    });
   const std::string how_long =
       length == kNever ? "for ever" : fmt::format("for {}", human_duration(length));
-  return tell(arguments, changed,
-              fmt::format("{} is banned {}", whose(segment, arguments, key), how_long),
-              fmt::format("{} was banned for as long before, or longer",
-                          whose(segment, arguments, key)));
+  return tell(
+      arguments, changed, fmt::format("{} is banned {}", whose(segment, arguments, key), how_long),
+      fmt::format("{} was banned for as long before, or longer", whose(segment, arguments, key)));
 }
 
 int unban(const Arguments& arguments) {

@@ -36,7 +36,7 @@ std::vector<Trial> must_compare(Segment& segment, const std::string& name) {
 }
 
 /// Returns the limits of trials as text, with commas: those in force, or those on trial.
-std::string text_of(const std::vector<Trial>& trials, Limit Comparison::*which) {
+std::string limits_of(const std::vector<Trial>& trials, Limit Comparison::*which) {
   std::vector<std::string> texts;
   for (const Trial& trial : trials) texts.push_back((trial.what.*which).to_string());
   return fmt::format("{}", fmt::join(texts, ", "));
@@ -61,7 +61,7 @@ int end_trial(const Arguments& arguments, Segment& segment) {
   } else {
     put(fmt::format(
         "policy {} is {}; {}\n", escape(name), text_of(parts),
-        changed ? fmt::format("{} is no longer on trial", text_of(ended, &Comparison::candidate))
+        changed ? fmt::format("{} is no longer on trial", limits_of(ended, &Comparison::candidate))
                 : "nothing was on trial beside it"));
   }
   return 0;
@@ -78,7 +78,13 @@ int policy_trial(const Arguments& arguments) {
   const std::vector<PolicyInfo> parts = must_have(segment, name);
   check_as_many(name, parts, limits);
   const std::vector<Trial> before = trials_of(segment, parts);
-  for (std::size_t i = 0; i < parts.size(); ++i) segment.set_candidate(parts[i].name, limits[i]);
+  EntryCount entries = entries_of(segment, arguments.has(Arg::any_owner));
+  for (std::size_t i = 0; i < parts.size(); ++i) entries.begin_trial();
+  entries.check_room(segment.path());
+  (void)change_each(segment, name, [&](const std::string& policy, std::size_t i) {
+    segment.set_candidate(policy, limits[i]);
+    return true;
+  });
   const std::vector<Trial> begun = must_compare(segment, name);
   if (arguments.has(Arg::json)) {
     for (const Trial& trial : begun) {
@@ -90,11 +96,11 @@ int policy_trial(const Arguments& arguments) {
       put_json(object);
     }
   } else {
-    put(fmt::format(
-        "policy {} is {}, and {} is on trial beside it{}\n", escape(name),
-        text_of(begun, &Comparison::live), text_of(begun, &Comparison::candidate),
-        before.empty() ? ""
-                       : "; no longer on trial: " + text_of(before, &Comparison::candidate)));
+    put(fmt::format("policy {} is {}, and {} is on trial beside it{}\n", escape(name),
+                    limits_of(begun, &Comparison::live), limits_of(begun, &Comparison::candidate),
+                    before.empty()
+                        ? ""
+                        : "; no longer on trial: " + limits_of(before, &Comparison::candidate)));
   }
   return 0;
 }
@@ -143,7 +149,14 @@ int policy_promote(const Arguments& arguments) {
   Segment segment = open_to_write(arguments);
   const std::vector<Trial> trials = must_compare(segment, name);
   const std::string before = text_of(must_have(segment, name));
-  for (const Trial& trial : trials) segment.promote_candidate(trial.policy, spent);
+  EntryCount entries = entries_of(segment, arguments.has(Arg::any_owner));
+  for (const Trial& trial : trials) entries.set_policy(trial.policy, trial.what.candidate);
+  entries.check_room(segment.path());
+  (void)change_each(segment, name, [&](const std::string& policy, std::size_t) {
+    const bool is_tried = segment.compare(policy).has_value();
+    if (is_tried) segment.promote_candidate(policy, spent);
+    return is_tried;
+  });
   const std::vector<PolicyInfo> after = must_have(segment, name);
   if (arguments.has(Arg::json)) {
     for (const PolicyInfo& policy : after)
