@@ -107,6 +107,29 @@ TEST_CASE("a_second_one_stands_by_and_takes_over_when_the_first_is_killed") {
   CHECK(scratch->reaper().leads);
 }
 
+TEST_CASE("a_forked_child_neither_leads_nor_keeps_its_dead_parents_lead") {
+  Scratch scratch(kSmall);
+  Shared<std::atomic<int>> child_leads;
+  Shared<std::atomic<bool>> is_over;
+  child_leads[0] = -1;
+  Child parent([&] {
+    Reaper reaper(*scratch);
+    if (!reaper.lead()) ::_exit(1);
+    if (::fork() == 0) {
+      child_leads[0] = reaper.lead() ? 1 : 0;
+      while (!is_over[0]) ::usleep(1'000);
+      ::_exit(0);
+    }
+    while (child_leads[0] < 0) ::usleep(1'000);
+    ::_exit(reaper.lead() ? 0 : 1);
+  });
+  CHECK(parent.wait() == 0);
+  CHECK(child_leads[0] == 0);
+  Reaper next(*scratch);
+  CHECK(next.lead());
+  is_over[0] = true;
+}
+
 TEST_CASE("nobody_waits_for_one_that_is_stopped") {
   const Folder folder;
   Scratch scratch(kSmall);
@@ -213,6 +236,7 @@ TEST_CASE("a_segment_that_is_not_there_is_made_from_its_last_checkpoint") {
   std::ofstream(file, std::ios::app) << "x";  // the last is not whole
   Running reaper(folder, words);
   REQUIRE(reaper.says(file + ".1: 1 keys"));
+  CHECK(::access((file + ".refused").c_str(), F_OK) == 0);  // it takes no older one's place
   REQUIRE(reaper.says("sweeping"));
   CHECK(Segment::open(name).limiter("api").peek("user:42").remaining == 3);
   // Who removes it while it runs means it.
@@ -279,6 +303,13 @@ TEST_CASE("what_it_cannot_do_is_refused_with_a_sentence") {
   refused({"a", "b", "--checkpoint", "file"}, "put %s where their names go");
   refused({"web", "--config", "/no/such/file"}, "/no/such/file");
   refused({"web", "--what"}, "--what");
+  refused({"web", "--rate", "0"}, "at 0 nothing is swept");
+  refused({"../web"}, "../web");
+  refused({"web", "/dev/shm/rl.web"}, "given twice");
+  refused({"/tmp/a/web", "/tmp/b/web", "--checkpoint", "/tmp/%s.dump"}, "one file for several");
+  const Folder folder;
+  std::ofstream(folder.at("config")) << "chekpoint = \"x\"\n";
+  refused({"web", "--config", folder.at("config")}, "chekpoint");
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ namespace {
   throw shm::os_error(fmt::format("{}: {} it", path, what), errno);
 }
 
-void sync(const shm::Fd& fd, const std::string& path) {
+void bring_to_disk(const shm::Fd& fd, const std::string& path) {
   // EINVAL: a file system that has nothing to write back.
   if (::fsync(fd.get()) != 0 && errno != EINVAL) fail("writing back", path);
 }
@@ -50,15 +50,19 @@ void NewFile::write(std::string_view text) {
   }
 }
 
+void NewFile::sync() {
+  bring_to_disk(fd_, beside_);
+}
+
 void NewFile::keep() {
-  sync(fd_, beside_);
+  sync();
   if (::rename(beside_.c_str(), path_.c_str()) != 0) fail("giving its name to", path_);
   is_kept_ = true;
   // The name, too, has to outlast a power failure.
   const std::string folder = path_.substr(0, path_.rfind('/') + 1);
   const shm::Fd directory =
       shm::open_file(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY);
-  if (directory) sync(directory, folder);
+  if (directory) bring_to_disk(directory, folder);
 }
 
 }  // namespace rl::ctl

@@ -22,6 +22,8 @@ class NewFile {
   NewFile& operator=(const NewFile&) = delete;
   ~NewFile();
   void write(std::string_view text);
+  /// Brings what was written to the disk.
+  void sync();
   void keep();
 
  private:

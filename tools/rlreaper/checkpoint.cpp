@@ -32,8 +32,11 @@ void copy_name(const std::string& from, const std::string& to) {
     if (errno == ENOENT) return;
     fail("linking", from);
   }
-  if (::rename(beside.c_str(), to.c_str()) != 0) fail("renaming", beside);
-  (void)::unlink(beside.c_str());  // two names of one file: then the rename did nothing
+  const bool is_renamed = ::rename(beside.c_str(), to.c_str()) == 0;
+  const int error = errno;
+  (void)::unlink(beside.c_str());  // it failed, or both were names of one file and it did nothing
+  errno = error;
+  if (!is_renamed) fail("renaming", beside);
 }
 
 /// Gives each older one the next number, and the last one the first.
@@ -57,6 +60,14 @@ std::optional<Dump> read(const std::string& file) {
   });
 }
 
+/// What cannot be read must not take the place of an older one that can.
+void put_aside(const std::string& file, const char* why) {
+  const std::string aside = file + ".refused";
+  const bool is_moved = ::rename(file.c_str(), aside.c_str()) == 0;
+  say(fmt::format("{}: {}; it is not used{}", file, why,
+                  is_moved ? ", and is " + aside + " now" : ""));
+}
+
 }  // namespace
 
 std::string checkpoint_file(std::string_view pattern, std::string_view segment) {
@@ -75,6 +86,7 @@ bool write_checkpoint(const Segment& segment, const std::string& file, std::uint
       if (!goes_on()) throw Interrupted();
       fresh.write(text);
     });
+    fresh.sync();  // what fails before here leaves all as it was
     put_back(file, keep);
     fresh.keep();
     return true;
@@ -89,7 +101,7 @@ Restored restore(const std::string& segment, const std::string& file, std::uint6
     try {
       dump = read(nth(file, n));
     } catch (const Error& e) {
-      say(fmt::format("{}: {}; it is left as it is, and not used", nth(file, n), e.what()));
+      put_aside(nth(file, n), e.what());
     }
     if (!dump) continue;
     return {nth(file, n), dump->create(segment, dump->options(), {.partial = true})};

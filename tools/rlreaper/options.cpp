@@ -8,8 +8,10 @@
 #include <rl/error.hpp>
 #include <rl/version.hpp>
 
+#include "shm/mapping.hpp"
 #include "tools/rlctl/output.hpp"
 #include "tools/rlctl/text.hpp"
+#include "tools/rlreaper/checkpoint.hpp"
 
 namespace rl::reaper {
 namespace {
@@ -33,16 +35,22 @@ struct Words {
 void check(const Options& options) {
   if (options.segments.empty())
     throw Error(Errc::bad_option, "no segment; give one, such as web; see `rlreaper --help`");
-  const std::set<std::string> names(options.segments.begin(), options.segments.end());
-  if (names.size() != options.segments.size())
+  if (options.rate == 0)
+    throw Error(Errc::bad_option, "--rate: at 0 nothing is swept; give 1 or more");
+  std::set<std::string> paths;
+  std::set<std::string> checkpoints;
+  for (const std::string& name : options.segments) {
+    paths.insert(shm::path_of(name));
+    checkpoints.insert(checkpoint_file(options.checkpoint, name));
+  }
+  if (paths.size() != options.segments.size())
     throw Error(Errc::bad_option, "a segment is given twice; give each once");
   if (options.checkpoint.empty() && options.restore)
     throw Error(Errc::bad_option, "--restore: from what is not said; give --checkpoint FILE, too");
-  const bool is_shared = options.segments.size() > 1 && !options.checkpoint.empty() &&
-                         options.checkpoint.find("%s") == std::string::npos;
-  if (is_shared) {
+  if (!options.checkpoint.empty() && checkpoints.size() != options.segments.size()) {
     throw Error(Errc::bad_option,
-                "--checkpoint: one file for several segments; put %s where their names go");
+                "--checkpoint: one file for several segments; put %s where their names go, or give "
+                "each a reaper of its own where these are the same");
   }
 }
 
@@ -72,6 +80,7 @@ std::optional<Options> read_options(int argc, const char* const* argv) {
                "make a segment that is not there from its last checkpoint");
   app.add_flag("--any-owner", options.any_owner, "trust a segment of any owner");
   app.set_config("--config", "", "read options from this file, a line each: rate = \"2M\"");
+  app.allow_config_extras(CLI::config_extras_mode::error);
   app.set_version_flag("--version", "rlreaper " RL_VERSION);
   try {
     app.parse(argc, argv);

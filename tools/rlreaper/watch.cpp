@@ -21,10 +21,7 @@ constexpr std::uint64_t kSlotsPerTickMax = 4'000'000;  // some tens of milliseco
 }  // namespace
 
 Watch::Watch(std::string name, const Options& options, const Notifier& notifier)
-    : name_(std::move(name)),
-      options_(options),
-      notifier_(notifier),
-      may_restore_(options.restore) {}
+    : name_(std::move(name)), options_(options), notifier_(notifier) {}
 
 void Watch::change(const Options& options) {
   const bool is_to_reopen =
@@ -78,7 +75,7 @@ void Watch::open() {
     try {
       take_up(Segment::open(name_, options), "opened");
     } catch (const Error& e) {
-      if (e.code() != Errc::not_found || !may_restore_) throw;
+      if (e.code() != Errc::not_found || was_there_ || !options_.restore) throw;
       const Restored made =
           restore(name_, checkpoint_file(options_.checkpoint, name_), options_.keep);
       if (made.file.empty()) throw;
@@ -97,7 +94,7 @@ void Watch::take_up(Segment segment, const char* how) {
   Reaper reaper(segment, options_.idle_for);
   held_.emplace(Held{std::move(segment), std::move(reaper), st.st_dev, st.st_ino});
   in_round_ = last_round_ = {};
-  may_restore_ = false;  // who removes it later means it
+  was_there_ = true;  // who removes it later means it
   said_of_opening_.clear();
   say(fmt::format("{}: {}", name_, how));
 }

@@ -56,7 +56,7 @@ class Watch {
   std::string name_;
   Options options_;
   const Notifier& notifier_;
-  bool may_restore_;  ///< it was never there yet
+  bool was_there_ = false;
   std::optional<Held> held_;
   bool leads_ = false;
   Clock::time_point next_look_;
