@@ -252,6 +252,33 @@ TEST_CASE("a_ban_beyond_what_a_clock_can_hold_is_refused_with_its_line") {
   check_error(apply_file(name.text, "[segment]\nkeys = 99999999999999\n"), ":2: keys is at most");
 }
 
+TEST_CASE("what_a_change_ends_is_told_before_it_is_made") {
+  const Name name;
+  REQUIRE(apply_file(name.text, "[policy.api]\nlimit = \"9/h\"\n[policy.api.ban]\nk = {}\n")
+              .exit_code == 0);
+  REQUIRE(rlctl({"policy", "trial", name.text, "api", "5/h"}).exit_code == 0);
+  const std::string file = "[policy.api]\nlimit = \"8/h\"\n[policy.api.allow]\nk = \"why\"\n";
+  check_answer(apply_file(name.text, file), 0,
+               "~ policy api: 9/h -> 8/h; no longer on trial: 5/h\n"
+               "~ allow api k: banned for ever -> why\n2 changes\n");
+}
+
+TEST_CASE("a_ban_that_is_longer_than_the_files_stays_and_says_so_unless_it_is_pruned") {
+  const Name name;
+  const std::string policy = "[policy.api]\nlimit = \"9/h\"\n[policy.api.ban]\nk = ";
+  REQUIRE(apply_file(name.text, policy + "{}\n").exit_code == 0);
+  const std::string shorter = policy + "{ until = 2085-12-01T03:00:00Z }\n";
+  const Ran ran = apply_file(name.text, shorter);
+  CHECK(ran.exit_code == 0);
+  CHECK(ran.out == "nothing to change\n");
+  CHECK(ran.err ==
+        "rlctl: ban api k: banned for ever in the segment, which is longer than in the file, and "
+        "stays; --prune shortens it\n");
+  check_answer(apply_file(name.text, shorter, {"--prune"}), 0,
+               "~ ban api k: banned for ever -> until 2085-12-01T03:00:00Z\n1 change\n");
+  check_answer(apply_file(name.text, shorter, {"--prune"}), 0, "nothing to change\n");
+}
+
 TEST_CASE("what_shares_a_policy_entry_is_counted_once_and_what_fits_is_not_refused") {
   std::string file =
       "[segment]\nkeys = 1000\npolicies = 10\n[policy.api]\nlimit = \"1/s\"\n"
@@ -283,7 +310,7 @@ TEST_CASE("what_is_pruned_makes_way_for_what_the_file_wants_of_the_same_key") {
   const std::string bans = policy + "[policy.api.ban]\nk = {}\n";
   check_error(apply_file(name.text, bans), "is on the allow-list of the segment");
   check_answer(apply_file(name.text, bans, {"--prune"}), 0,
-               "- allow api k: set\n+ ban api k: for ever\n2 changes\n");
+               "- allow api k: allowed\n+ ban api k: for ever\n2 changes\n");
   check_answer(apply_file(name.text, bans, {"--prune"}), 0, "nothing to change\n");
 }
 

@@ -103,6 +103,7 @@ int apply(const Arguments& arguments) {
     if (!segment && !tries) continue;  // somebody was faster: compare with that one
     if (!tries) make_all(plan.steps(), *segment);
     report(arguments, plan.steps(), !tries, creates);
+    for (const std::string& stays : plan.stays()) complain(stays);
     return 0;
   }
 }

@@ -35,6 +35,7 @@ Plan::Plan(const LimitsFile& file, Segment* segment, bool any_owner, bool prunes
     : file_(file),
       segment_(segment),
       room_for_keys_(file.segment.value_or(SegmentOptions{}).keys),
+      prunes_(prunes),
       entries_(entries_for(file, segment, any_owner)) {
   if (segment != nullptr) look();
   name_all();
@@ -48,6 +49,8 @@ Plan::Plan(const LimitsFile& file, Segment* segment, bool any_owner, bool prunes
 void Plan::look() {
   for (const PolicyInfo& policy : segment_->policies())
     if (policy.limit) policies_.emplace(policy.name, *policy.limit);
+  for (const PolicyInfo& policy : segment_->policies())
+    if (policy.candidate) candidates_.emplace(policy.name, *policy.candidate);
   room_for_keys_ = segment_->info().keys;
   now_ = segment_->now();
 }
@@ -127,7 +130,7 @@ void Plan::compare_limit(const WantedPolicy& wanted, const std::string& name, co
   check_limit(wanted, name, limit);
   steps_.push_back(
       {fmt::format("policy {}", escape(name)), at != policies_.end() ? at->second.to_string() : "",
-       limit.to_string(),
+       limit.to_string() + no_longer_on_trial(name),
        [=, spent = wanted.spent](Segment& segment) { segment.set_policy(name, limit, spent); }});
   entries_.set_policy(name, limit);
 }
@@ -156,7 +159,8 @@ void Plan::compare_allow(const std::string& policy, const WantedStanding& wanted
   KeyInfo& is = key_of(policy, wanted.key);
   if (is.standing == Standing::allow) return;
   change_key(
-      "allow", policy, wanted.key, "", wanted.reason.empty() ? "always" : wanted.reason,
+      "allow", policy, wanted.key, is.standing == Standing::ban ? text_of_ban(is) : "",
+      wanted.reason.empty() ? "always" : wanted.reason,
       [=, key = wanted.key, reason = wanted.reason](Segment& s) { s.allow(policy, key, reason); });
   is.standing = Standing::allow;
   entries_.put_apart(policy, shm::PolicyKind::allow, is.own_limit);
@@ -172,17 +176,18 @@ void Plan::compare_ban(const std::string& policy, const WantedStanding& wanted) 
                                                   "segment; disallow it first",
                                                   escape(wanted.key)));
   }
-  if (is_banned && is.until == Instant::max()) return;
+  if (is_banned && is.until == Instant::max() && !wanted.until) return;
   nanoseconds length = kNever;
   if (wanted.until) {
     length = *wanted.until - system_clock::now();
     if (length <= nanoseconds(0)) return;  // it would be over
     if (length > kBanMax)
       throw file_.error_at(wanted.line, "a ban lasts no longer than 73 years; or leave until out");
+    if (is_banned && is.until - now_ > length + kBanSlack) return shorten_ban(policy, wanted);
     if (is_banned && is.until - now_ + kBanSlack >= length) return;
   }
   const std::string until = wanted.until ? "until " + iso_time(*wanted.until) : "for ever";
-  change_key("ban", policy, wanted.key, is_banned ? "a shorter one" : "",
+  change_key("ban", policy, wanted.key, is_banned ? text_of_ban(is) : "",
              wanted.reason.empty() ? until : fmt::format("{} ({})", until, wanted.reason),
              [=, key = wanted.key, reason = wanted.reason](Segment& s) {
                s.ban(policy, key, length, reason);
@@ -191,9 +196,43 @@ void Plan::compare_ban(const std::string& policy, const WantedStanding& wanted) 
   entries_.put_apart(policy, shm::PolicyKind::ban, is.own_limit);
 }
 
+/// Of two bans the one that ends later holds: a shorter one takes the place of the other only if that
+/// is lifted first.
+void Plan::shorten_ban(const std::string& policy, const WantedStanding& wanted) {
+  KeyInfo& is = key_of(policy, wanted.key);
+  const std::string what = fmt::format("ban {} {}", escape(policy), escape(wanted.key));
+  if (!prunes_) {
+    stays_.push_back(
+        fmt::format("{}: {} in the segment, which is longer than in the file, and stays; "
+                    "--prune shortens it",
+                    what, text_of_ban(is)));
+    return;
+  }
+  change_key("ban", policy, wanted.key, text_of_ban(is), "until " + iso_time(*wanted.until),
+             [=, key = wanted.key, until = *wanted.until, reason = wanted.reason](Segment& s) {
+               s.unban(policy, key);
+               const auto length = until - system_clock::now();
+               if (length > std::chrono::nanoseconds(0)) s.ban(policy, key, length, reason);
+             });
+  is.until = now_ + (*wanted.until - system_clock::now());
+}
+
+std::string Plan::text_of_ban(const KeyInfo& is) const {
+  if (is.until == Instant::max()) return "banned for ever";
+  const auto left = std::chrono::ceil<system_clock::duration>(is.until - now_);
+  return "banned until " + iso_time(system_clock::now() + left);
+}
+
+/// A change of a policy ends its trial. Returns the end of a sentence.
+std::string Plan::no_longer_on_trial(const std::string& policy) const {
+  const auto at = candidates_.find(policy);
+  return at == candidates_.end() ? "" : "; no longer on trial: " + at->second.to_string();
+}
+
 void Plan::remove_policy(const std::string& name) {
   const auto at = policies_.find(name);
-  steps_.push_back({fmt::format("policy {}", escape(name)), at->second.to_string(), "",
+  steps_.push_back({fmt::format("policy {}", escape(name)),
+                    at->second.to_string() + no_longer_on_trial(name), "",
                     [name](Segment& segment) { segment.remove_policy(name); }});
   entries_.remove_policy();
   policies_.erase(at);
@@ -212,9 +251,10 @@ void Plan::prune_key(const std::string& policy, const std::string& key) {
   };
   if (is_apart(is.standing) && !is_named(is.standing)) {
     if (is.standing == Standing::ban) {
-      change_key("ban", policy, key, "set", "", [=](Segment& s) { s.unban(policy, key); });
+      change_key("ban", policy, key, text_of_ban(is), "",
+                 [=](Segment& s) { s.unban(policy, key); });
     } else {
-      change_key("allow", policy, key, "set", "", [=](Segment& s) { s.disallow(policy, key); });
+      change_key("allow", policy, key, "allowed", "", [=](Segment& s) { s.disallow(policy, key); });
     }
     is.standing = is.own_limit ? Standing::override_ : Standing::none;
   }

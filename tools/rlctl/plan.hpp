@@ -34,6 +34,8 @@ class Plan {
   /// name. Errors: Error with the line of the file that cannot be made so, or without one.
   Plan(const LimitsFile& file, Segment* segment, bool any_owner, bool prunes);
   [[nodiscard]] const std::vector<Step>& steps() const { return steps_; }
+  /// What differs and stays: sentences for people.
+  [[nodiscard]] const std::vector<std::string>& stays() const { return stays_; }
 
  private:
   using Named = std::tuple<std::string, std::string, Standing>;  // policy, key, and how it stands
@@ -49,6 +51,9 @@ class Plan {
   void compare_override(const std::string& policy, const std::string& key, const Limit& limit);
   void compare_allow(const std::string& policy, const WantedStanding& wanted);
   void compare_ban(const std::string& policy, const WantedStanding& wanted);
+  void shorten_ban(const std::string& policy, const WantedStanding& wanted);
+  [[nodiscard]] std::string text_of_ban(const KeyInfo& is) const;
+  [[nodiscard]] std::string no_longer_on_trial(const std::string& policy) const;
   void remove_policy(const std::string& name);
   void prune_keys();
   void prune_key(const std::string& policy, const std::string& key);
@@ -63,10 +68,13 @@ class Plan {
   std::map<std::string, Limit> policies_;                        ///< as the steps so far leave them
   std::map<std::pair<std::string, std::string>, KeyInfo> keys_;  ///< by policy and key; likewise
   std::uint64_t room_for_keys_;
+  std::map<std::string, Limit> candidates_;  ///< on trial, in the segment
+  bool prunes_;
   Instant now_{};
   std::set<std::string> named_;
   std::set<Named> named_keys_;
   std::vector<Step> steps_;
+  std::vector<std::string> stays_;
   EntryCount entries_;
 };
 

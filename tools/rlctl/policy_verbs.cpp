@@ -68,6 +68,17 @@ void check_leaves_no_hole(const Segment& segment, const std::string& name) {
   }
 }
 
+/// Errors: Error (unknown_policy) for a name that never was there.
+int say_was_removed(const Arguments& arguments, const Segment& segment, const std::string& name) {
+  (void)segment.history(name);
+  if (arguments.has(Arg::json)) {
+    put_json(Json{{"policy", escape(name)}, {"removed", false}});
+  } else {
+    put(fmt::format("policy {} was removed before\n", escape(name)));
+  }
+  return 0;
+}
+
 }  // namespace
 
 int policy_set(const Arguments& arguments) {
@@ -103,6 +114,7 @@ int policy_shadow(const Arguments& arguments) {
 int policy_remove(const Arguments& arguments) {
   const std::string& name = arguments.text(Arg::policy);
   Segment segment = open_to_write(arguments);
+  if (policies_of(segment, name).empty()) return say_was_removed(arguments, segment, name);
   const std::vector<PolicyInfo> before = must_have(segment, name);
   check_leaves_no_hole(segment, name);
   // From the end, so that who is stopped on the way can say it again.

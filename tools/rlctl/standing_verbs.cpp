@@ -148,9 +148,15 @@ int tell(const Arguments& arguments, bool changed, std::string_view done, std::s
   return 0;
 }
 
-/// Looks where a key stands. Others may change it before and after: this is for people.
+/// Looks where a key stands: of a list, under the first of its limits under which it is banned or
+/// allowed. Others may change it before and after: this is for people.
 KeyInfo look_at(const Segment& segment, const Arguments& arguments, const std::string& key) {
-  return segment.find(arguments.text(Arg::policy), key).value_or(KeyInfo{});
+  KeyInfo is;
+  for (const PolicyInfo& policy : policies_of(segment, arguments.text(Arg::policy))) {
+    is = segment.find(policy.name, key).value_or(KeyInfo{});
+    if (is.standing == Standing::ban || is.standing == Standing::allow) return is;
+  }
+  return is;
 }
 
 /// What stands above the limit that a key was put under.
