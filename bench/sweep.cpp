@@ -23,19 +23,27 @@ struct Sweeping {
 };
 
 /// The floor: the bytes of as many slots, from memory that is as large as all of them.
+template <class Words>
 struct Streaming {
-  std::shared_ptr<std::vector<std::uint64_t>> words;
+  std::shared_ptr<Words> words;
+  std::size_t count;
   std::size_t next = 0;
   void start(unsigned) {}
   std::uint64_t operator()() {
     constexpr std::size_t kWords = kSlots * 2;
-    if (next + kWords > words->size()) next = 0;
+    if (next + kWords > count) next = 0;
     std::uint64_t sum = 0;
     for (std::size_t i = next; i < next + kWords; ++i) sum += (*words)[i];
     next += kWords;
     return sum;
   }
 };
+template <class Words>
+Streaming<Words> streaming(std::size_t count) {
+  auto words = std::make_shared<Words>(count);
+  for (std::size_t i = 0; i < count; ++i) (*words)[i] = i;
+  return {std::move(words), count};
+}
 
 /// A table that promises room for so many keys, with that many live ones or with none.
 void row(Report& report, std::uint32_t keys, bool is_live) {
@@ -51,8 +59,8 @@ void row(Report& report, std::uint32_t keys, bool is_live) {
   report.add(compare(
       fmt::format("{} slots, {}", slots, is_live ? fmt::format("{} keys live", keys) : "all free"),
       {contender("sweep", Sweeping{reaper}),
-       contender("streaming",
-                 Streaming{std::make_shared<std::vector<std::uint64_t>>(slots * 2, 1)})},
+       contender("streaming", streaming<std::vector<std::uint64_t>>(slots * 2)),
+       contender("streaming, shared", streaming<SharedArray<std::uint64_t>>(slots * 2))},
       report.options(), 0.1));
 }
 

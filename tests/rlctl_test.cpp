@@ -56,6 +56,7 @@ TEST_CASE("info_begins_with_version_creator_and_age") {
                "attached   0 processes; 0 found no seat\n"
                "when full  0 evicted, 0 allowed, 0 denied, 0 gave up\n"
                "repaired   0 states clamped, 0 inserts of dead processes freed\n"
+               "reaper     none\n"
                "limits     on; calls that passed while they were off: 0\n");
 }
 
@@ -73,7 +74,10 @@ TEST_CASE("info_in_json_is_exact") {
           R"(,"attached":0,"anonymous":0,"policies":0,"policy_room":1024,"policies_left":1024,"policies_kept":8,)"
           R"("evicted":0,)"
           R"("full_allowed":0,"full_denied":0,"gave_up":0,"clamped":0,)"
-          "\"tentatives_freed\":0,\"off_since\":null,\"off_allowed\":0}\n");
+          "\"tentatives_freed\":0,\"off_since\":null,\"off_allowed\":0,"
+          R"("reaper":{"leads":false,"pid":0,"beat_ago_ns":null,"rounds":0,"idle_freed":0,)"
+          R"("permits_freed":0,"tentatives_freed":0,"corrupt":0}})"
+          "\n");
 }
 
 TEST_CASE("policy_set_makes_a_limit_and_says_it_again") {

@@ -90,6 +90,13 @@ TEST_CASE("it_frees_keys_that_owe_nothing_and_permits_of_the_dead") {
   CHECK(poll_until([&] { return scratch->reaper().idle_freed >= 50; }));
   CHECK(ours.holds());
   CHECK(up.permit("k"));
+  const Ran info = rlctl({"info", scratch.name()});
+  const std::string who = "reaper     process " + std::to_string(reaper->pid()) + ", swept ";
+  CHECK(info.out.find(who) != std::string::npos);
+  reaper->signal(SIGTERM);
+  CHECK(reaper->wait() == 0);
+  CHECK(rlctl({"info", scratch.name()}).out.find("reaper     none now; last swept ") !=
+        std::string::npos);
 }
 
 TEST_CASE("a_second_one_stands_by_and_takes_over_when_the_first_is_killed") {

@@ -192,6 +192,31 @@ Json json_of(const SegmentInfo& info) {
   };
 }
 
+Json json_of(const ReaperInfo& reaper) {
+  const bool has_swept = reaper.beat_ago.count() >= 0;
+  return {
+      {"leads", reaper.leads},
+      {"pid", reaper.pid},
+      {"beat_ago_ns", has_swept ? Json(reaper.beat_ago.count()) : Json(nullptr)},
+      {"rounds", reaper.rounds},
+      {"idle_freed", reaper.idle_freed},
+      {"permits_freed", reaper.permits_freed},
+      {"tentatives_freed", reaper.tentatives_freed},
+      {"corrupt", reaper.corrupt},
+  };
+}
+
+/// Who is stopped leads, and sweeps nothing: the age says so.
+std::string text_of(const ReaperInfo& reaper) {
+  if (reaper.beat_ago.count() < 0) return reaper.leads ? "there, and has not swept yet" : "none";
+  std::string text = reaper.leads ? fmt::format("process {}, swept", reaper.pid)
+                                  : std::string("none now; last swept");
+  text += fmt::format(" {} ago; {} idle keys and {} permits of the dead freed",
+                      human_duration(reaper.beat_ago), reaper.idle_freed, reaper.permits_freed);
+  if (reaper.corrupt != 0) text += fmt::format("; {} slots are corrupt", reaper.corrupt);
+  return text;
+}
+
 std::string text_of_off(const SegmentInfo& info) {
   if (!info.off_since) return "";
   return fmt::format("LIMITS ARE OFF since {}: every call passes; `rlctl on {}` ends that\n",
@@ -202,7 +227,7 @@ void add_off(Json& object, const SegmentInfo& info) {
   if (info.off_since) object["off_since"] = iso_time(*info.off_since);
 }
 
-void put_text(const SegmentInfo& info) {
+void put_text(const SegmentInfo& info, const ReaperInfo& reaper) {
   put(text_of_off(info));
   const auto age = std::chrono::duration_cast<nanoseconds>(
       std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now() - info.created));
@@ -225,6 +250,7 @@ void put_text(const SegmentInfo& info) {
                                 info.full_allowed, info.full_denied, info.gave_up)},
       {"repaired", fmt::format("{} states clamped, {} inserts of dead processes freed",
                                info.clamped, info.tentatives_freed)},
+      {"reaper", text_of(reaper)},
       {"limits", fmt::format("{}; calls that passed while they were off: {}",
                              info.off_since ? "OFF" : "on", info.off_allowed)},
   });

@@ -29,7 +29,8 @@ Json json_of(const Decision& decision, std::string_view by);
 std::string text_of(const Decision& decision, std::string_view by, std::string_view asked);
 
 Json json_of(const SegmentInfo& info);
-void put_text(const SegmentInfo& info);
+void put_text(const SegmentInfo& info, const ReaperInfo& reaper);
+Json json_of(const ReaperInfo& reaper);
 
 /// Returns a line that says loudly that limits are off; nothing while they are on.
 std::string text_of_off(const SegmentInfo& info);

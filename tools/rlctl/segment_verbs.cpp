@@ -66,11 +66,14 @@ int create(const Arguments& arguments) {
 }
 
 int info(const Arguments& arguments) {
-  const SegmentInfo found = open_to_read(arguments).info();
+  const Segment segment = open_to_read(arguments);
+  const SegmentInfo found = segment.info();
   if (arguments.has(Arg::json)) {
-    put_json(json_of(found));
+    Json object = json_of(found);
+    object["reaper"] = json_of(segment.reaper());
+    put_json(object);
   } else {
-    put_text(found);
+    put_text(found, segment.reaper());
   }
   return 0;
 }
