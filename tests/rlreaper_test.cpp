@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iterator>
 #include <random>
+#include <set>
 
 #include "tests/rlctl.hpp"
 #include "tests/web.hpp"
@@ -292,6 +293,23 @@ TEST_CASE("systemd_is_told_when_it_is_ready_alive_and_ending") {
   CHECK(is_told("STOPPING=1\n"));
   CHECK(reaper->wait() == 0);
   ::close(fd);
+}
+
+/// Returns all words of a text that begin with two dashes.
+std::set<std::string> options_in(const std::string& text) {
+  std::set<std::string> options;
+  for (std::size_t at = 0; (at = text.find("--", at)) != text.npos;) {  // ends: `at` grows
+    const std::size_t end = text.find_first_not_of("abcdefghijklmnopqrstuvwxyz-", at);
+    options.insert(text.substr(at, end - at));
+    at = std::min(end, text.size());
+  }
+  return options;
+}
+
+TEST_CASE("the_manual_has_every_option_and_no_other") {
+  const Ran help = run({program("RLREAPER"), "--help"});
+  REQUIRE(help.exit_code == 0);
+  CHECK(options_in(help.out) == options_in(content_of(program("RL_REAPER_MANUAL"))));
 }
 
 TEST_CASE("what_it_cannot_do_is_refused_with_a_sentence") {
