@@ -64,24 +64,27 @@ void Sweep::note_policies() noexcept {
 }
 
 /// Counts the slots of some lines that are free, or keys of a bucket that owe; returns the others, a
-/// bit for each. Without a branch, as nobody can foretell them: that is twice as fast.
+/// bit for each. Without a branch on them, as nobody can foretell them.
 std::uint32_t Sweep::glance(std::uint64_t first, int count, SweepReport& report) const noexcept {
-  std::uint32_t others = 0;
-  std::uint64_t free = 0;
-  std::uint64_t live = 0;
+  const shm::Slot* const slots = &view_.table.slot(first);  // of one pair: side by side
   const std::uint64_t* const above = owes_above_.data();
-  for (int i = 0; i < count; ++i) {
-    const shm::SlotWords words = view_.table.slot(first + static_cast<std::uint64_t>(i)).words();
-    const std::uint32_t is_free = (words.tag | words.state) == 0 ? 1 : 0;
-    const std::uint32_t owes = (words.state > above[shm::policy_of(words.tag)] ? 1U : 0U) &
-                               (shm::identity_of(words.tag) != 0 ? 1U : 0U);
-    free += is_free;
-    live += owes;
-    others |= (1U ^ is_free ^ owes) << i;
+  std::uint32_t free = 0;  // a bit for each
+  std::uint32_t owing = 0;
+  const auto look = [&](int i) noexcept {
+    const shm::SlotWords words = slots[i].words();
+    free |= static_cast<std::uint32_t>((words.tag | words.state) == 0) << i;
+    const auto is_ahead =
+        static_cast<std::uint32_t>(words.state > above[shm::policy_of(words.tag)]);
+    owing |= (is_ahead & static_cast<std::uint32_t>(shm::identity_of(words.tag) != 0)) << i;
+  };
+  if (count == kAtOnce) {
+    for (int i = 0; i < kAtOnce; ++i) look(i);
+  } else {
+    for (int i = 0; i < count; ++i) look(i);
   }
-  report.free += free;
-  report.live += live;
-  return others;
+  report.free += static_cast<std::uint64_t>(std::popcount(free));
+  report.live += static_cast<std::uint64_t>(std::popcount(owing));
+  return ((1U << count) - 1U) & ~(free | owing);
 }
 
 void Sweep::look_at(std::uint64_t index, shm::SlotWords words, SweepReport& report) noexcept {

@@ -51,7 +51,7 @@ class Sweep {
 
  private:
   /// Slots that are looked at together: the lines of a pair.
-  static constexpr std::uint64_t kAtOnce = 8;
+  static constexpr int kAtOnce = 8;
   /// How far ahead memory is asked for: across a page, which the CPU does not do by itself.
   static constexpr std::uint64_t kAhead = 256;
   static constexpr std::size_t kPolicies = std::size_t{1} << 16;
