@@ -15,11 +15,6 @@ std::uint64_t unix_time_at_0(const View& view) noexcept {
   return view.clock.kind() == shm::ClockKind::manual ? 0 : view.mapping.constants().epoch_unix_ns;
 }
 
-std::optional<Policy> read_policy(const View& view, std::uint16_t id) noexcept {
-  const auto constants = view.policies.read(id);
-  return constants ? policy_from(*constants) : std::nullopt;
-}
-
 bool is_removed(const Policy& policy) noexcept {
   return policy.kind == shm::PolicyKind::removed;
 }
@@ -96,7 +91,7 @@ Error no_such_policy(const Place& place, std::string_view name, std::string_view
     const auto constants = view.policies.read(id);
     const bool is_root = constants && constants->kind == shm::PolicyKind::limit;
     if (!is_root || !shm::PolicyTable::can_be_name(shm::name_of(*constants))) return false;
-    const auto in_force = read_policy(view, view.policies.in_force(id));
+    const auto in_force = read_policy(view.policies, view.policies.in_force(id));
     if (in_force && !is_removed(*in_force)) nearest.offer(shm::name_of(*constants));
     return false;
   });
@@ -106,8 +101,18 @@ Error no_such_policy(const Place& place, std::string_view name, std::string_view
   return {Errc::unknown_policy, fmt::format("{}: no policy \"{}\"; {}", place.path, name, advice)};
 }
 
+std::optional<Policy> read_policy(const shm::PolicyTable& policies, std::uint16_t id) noexcept {
+  const auto constants = policies.read(id);
+  return constants ? policy_from(*constants) : std::nullopt;
+}
+
+std::string limit_text(const shm::PolicyTable& policies, std::uint16_t id) {
+  const auto policy = read_policy(policies, id);
+  return policy ? policy->limit.to_string() : "";
+}
+
 Policy must_read(const Place& place, std::string_view name, std::uint16_t id) {
-  if (auto policy = read_policy(place.view, id)) return *policy;
+  if (auto policy = read_policy(place.view.policies, id)) return *policy;
   throw Error(
       Errc::corrupt,
       fmt::format("{}: policy \"{}\" (id {}) is damaged or made by a newer librl; remove the "
@@ -136,7 +141,7 @@ std::uint16_t policy_in_force(const View& view, std::string_view name) noexcept 
   if (root == 0) return 0;
   date_changes(view, root);
   const std::uint16_t id = view.policies.in_force(root);
-  const auto policy = read_policy(view, id);
+  const auto policy = read_policy(view.policies, id);
   return policy && is_removed(*policy) ? std::uint16_t{0} : id;
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -31,6 +32,11 @@ std::uint16_t policy_in_force(const View& view, std::string_view name) noexcept;
 /// Returns the Error (unknown_policy) for a name that none in force has: with the nearest that one
 /// has, or what to do otherwise.
 Error no_such_policy(const Place& place, std::string_view name, std::string_view what_to_do);
+
+/// Reads a policy; nothing for one that is damaged, or of a newer library.
+std::optional<Policy> read_policy(const shm::PolicyTable& policies, std::uint16_t id) noexcept;
+/// Returns the limit of a policy as text; empty when there is none.
+std::string limit_text(const shm::PolicyTable& policies, std::uint16_t id);
 
 /// Reads a policy. Errors: Error (corrupt) for one that is damaged, or of a newer library.
 Policy must_read(const Place& place, std::string_view name, std::uint16_t id);

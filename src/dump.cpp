@@ -68,7 +68,7 @@ class Dumping {
       const auto constants = view_.policies.read(root);
       if (!constants || constants->kind != shm::PolicyKind::limit) return false;
       const std::uint16_t id = view_.policies.in_force(root);
-      const auto policy = policy_of(id);
+      const auto policy = read_policy(view_.policies, id);
       if (!policy || policy->kind != shm::PolicyKind::limit) return false;
       const std::string name(shm::name_of(*constants));
       if (by_id_.contains(id) || by_name_.contains(name) || !is_name(name)) return false;
@@ -82,7 +82,7 @@ class Dumping {
   }
 
   [[nodiscard]] std::optional<Limit> trial_beside(std::uint16_t id, const Policy& live) const {
-    const auto trial = policy_of(candidate_of(view_, id));
+    const auto trial = read_policy(view_.policies, candidate_of(view_, id));
     const bool is_one = trial && trial->kind == shm::PolicyKind::candidate &&
                         !gives_permits(trial->limit.algorithm()) &&
                         !gives_permits(live.limit.algorithm());
@@ -96,11 +96,6 @@ class Dumping {
     } catch (const Error&) {
       return false;
     }
-  }
-
-  [[nodiscard]] std::optional<Policy> policy_of(std::uint16_t id) const noexcept {
-    const auto constants = view_.policies.read(id);
-    return constants ? policy_from(*constants) : std::nullopt;
   }
 
   /// Returns the policy of the dump with the name that this one has; none: it is not dumped. A key

@@ -14,12 +14,6 @@ namespace {
 
 using shm::PolicyKind;
 
-/// Returns what an entry says; nothing for one that is damaged, as that is nobody's equal.
-std::optional<Policy> policy_of(const shm::PolicyTable& policies, std::uint16_t id) noexcept {
-  const auto constants = policies.read(id);
-  return constants ? policy_from(*constants) : std::nullopt;
-}
-
 /// Returns the limit that tells an entry from others of its name and kind.
 std::string limit_of(const shm::PolicyTable& policies, const Policy& policy) {
   switch (policy.kind) {
@@ -28,7 +22,7 @@ std::string limit_of(const shm::PolicyTable& policies, const Policy& policy) {
       return policy.limit.to_string();
     case PolicyKind::ban:
     case PolicyKind::allow:
-      if (const auto parent = policy_of(policies, policy.parent)) {
+      if (const auto parent = read_policy(policies, policy.parent)) {
         if (parent->kind == PolicyKind::override_) return parent->limit.to_string();
       }
       return {};
@@ -43,7 +37,7 @@ EntryCount::EntryCount(const shm::PolicyTable& policies)
     : capacity_(policies.capacity()), left_(policies.capacity() - policies.used()) {
   policies.walk([&](std::uint16_t id) {
     const auto constants = policies.read(id);
-    const auto policy = policy_of(policies, id);
+    const auto policy = read_policy(policies, id);  // one that is damaged is nobody's equal
     if (policy) there_.emplace(shm::name_of(*constants), policy->kind, limit_of(policies, *policy));
     return false;
   });

@@ -25,9 +25,8 @@ PolicyInfo describe(const View& view, std::uint16_t id) {
     info.spent = policy->spent;
   }
   info.candidate_id = candidate_of(view, id);
-  if (const auto candidate = view.policies.read(info.candidate_id)) {
-    if (const auto policy = policy_from(*candidate)) info.candidate = policy->limit;
-  }
+  if (const auto candidate = read_policy(view.policies, info.candidate_id))
+    info.candidate = candidate->limit;
   return info;
 }
 
@@ -51,12 +50,6 @@ void add_what_was_asked(const View& view, std::vector<PolicyInfo>& all) {
   });
 }
 
-/// Returns the text of a policy's limit; empty when there is none.
-std::string limit_text(const View& view, std::uint16_t id) {
-  const PolicyInfo info = describe(view, id);
-  return info.limit ? info.limit->to_string() : "";
-}
-
 /// A limit that is about to be replaced, as far as the journal tells of it. Of two that change it at
 /// once, one may note what the other has replaced.
 struct Replaced {
@@ -66,7 +59,7 @@ struct Replaced {
 
   static Replaced before(const View& view, std::string_view policy) {
     const std::uint16_t id = policy_in_force(view, policy);
-    return {id, limit_text(view, id), limit_text(view, candidate_of(view, id))};
+    return {id, limit_text(view.policies, id), limit_text(view.policies, candidate_of(view, id))};
   }
   /// Notes the end of the trial beside it, if there was one.
   void note_end_of_trial(const View& view, std::string_view policy) const noexcept {

@@ -272,11 +272,7 @@ std::string text_of_length(std::uint64_t ns) {
 
 /// Says what it was put under.
 std::string text_of(const View& view, const StandingChange& change) {
-  if (change.act == StandingAct::set_override) {
-    const auto constants = view.policies.read(change.override_id);
-    const auto policy = constants ? policy_from(*constants) : std::nullopt;
-    return policy ? policy->limit.to_string() : "";
-  }
+  if (change.act == StandingAct::set_override) return limit_text(view.policies, change.override_id);
   if (change.act != StandingAct::ban) return {};
   if (change.is_for_ever) return "for ever";
   return "for " + text_of_length(change.length_ns);

@@ -24,18 +24,11 @@ void clear(shm::Tallies& tallies) noexcept {
     word->store(0, std::memory_order_relaxed);
 }
 
-/// Returns the text of a candidate's limit; empty when there is none.
-std::string text_of_candidate(const View& view, std::uint16_t id) {
-  const auto constants = view.policies.read(id);
-  const auto policy = constants ? policy_from(*constants) : std::nullopt;
-  return policy ? policy->limit.to_string() : "";
-}
-
 /// Takes the candidate away from what is in force, and notes that. Returns whether there was one.
 bool end_trial(const View& view, std::string_view name, std::uint16_t live) {
   const std::uint16_t candidate = candidate_of(view, live);
   if (candidate == 0) return false;
-  const std::string text = text_of_candidate(view, candidate);
+  const std::string text = limit_text(view.policies, candidate);
   if (!view.policies.set_candidate(live, candidate, 0)) return false;  // a rival's word
   note_change(view, {.change = Change::trial_ended, .policy = name, .before = text});
   return true;

@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "tools/rlctl/common.hpp"
+#include "tools/rlctl/input.hpp"
 #include "tools/rlctl/new_file.hpp"
 #include "tools/rlctl/report.hpp"
 #include "tools/rlctl/verbs.hpp"
@@ -79,12 +80,7 @@ class Input {
     if (!file_) throw shm::os_error(fmt::format("{}: opening it", name_), errno);
   }
   std::size_t read(std::span<char> to) const {
-    ssize_t got;
-    do {
-      got = ::read(file_ ? file_.get() : STDIN_FILENO, to.data(), to.size());
-    } while (got < 0 && errno == EINTR);
-    if (got < 0) throw shm::os_error(fmt::format("{}: reading it", name_), errno);
-    return static_cast<std::size_t>(got);
+    return read_some(file_ ? file_.get() : STDIN_FILENO, to, name_);
   }
 
  private:

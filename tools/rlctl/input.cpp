@@ -35,4 +35,13 @@ std::string read_whole(std::string_view what, const std::string& file) {
   }
 }
 
+std::size_t read_some(int fd, std::span<char> to, const std::string& name) {
+  ssize_t got;
+  do {
+    got = ::read(fd, to.data(), to.size());
+  } while (got < 0 && errno == EINTR);
+  if (got < 0) throw shm::os_error(fmt::format("{}: reading it", name), errno);
+  return static_cast<std::size_t>(got);
+}
+
 }  // namespace rl::ctl

@@ -45,6 +45,10 @@ std::string text_of(const std::vector<PolicyInfo>& policies) {
   return fmt::format("{}", fmt::join(texts, ", "));
 }
 
+std::string no_longer_on_trial(const std::string& ended) {
+  return ended.empty() ? "" : "; no longer on trial: " + ended;
+}
+
 Error not_as_many(const std::string& name, const std::string& have, const Limits& given) {
   return {
       Errc::bad_limit,

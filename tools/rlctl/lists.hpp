@@ -25,6 +25,9 @@ bool is_part_of_list(const Segment& segment, const std::string& name);
 /// Returns their limits as text, with commas.
 std::string text_of(const std::vector<PolicyInfo>& policies);
 
+/// Returns the end of a sentence that says which limits are on trial no more; empty for none.
+std::string no_longer_on_trial(const std::string& ended);
+
 /// Returns an error for a list of limits that is longer or shorter than that of the policy `name`,
 /// whose limits are `have`.
 Error not_as_many(const std::string& name, const std::string& have, const Limits& given);

@@ -226,7 +226,7 @@ std::string Plan::text_of_ban(const KeyInfo& is) const {
 /// A change of a policy ends its trial. Returns the end of a sentence.
 std::string Plan::no_longer_on_trial(const std::string& policy) const {
   const auto at = candidates_.find(policy);
-  return at == candidates_.end() ? "" : "; no longer on trial: " + at->second.to_string();
+  return ctl::no_longer_on_trial(at == candidates_.end() ? "" : at->second.to_string());
 }
 
 void Plan::remove_policy(const std::string& name) {

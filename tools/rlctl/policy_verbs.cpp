@@ -21,11 +21,6 @@ std::string ended_trials(const std::vector<PolicyInfo>& before,
   return fmt::format("{}", fmt::join(ended, ", "));
 }
 
-/// Returns the end of a sentence that says so.
-std::string no_longer_on_trial(const std::string& ended) {
-  return ended.empty() ? "" : fmt::format("; no longer on trial: {}", ended);
-}
-
 /// Prints what a name stands for now, and what it stood for before.
 void say_what_is(const Arguments& arguments, const Segment& segment,
                  const std::vector<PolicyInfo>& before) {

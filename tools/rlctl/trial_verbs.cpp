@@ -98,9 +98,7 @@ int policy_trial(const Arguments& arguments) {
   } else {
     put(fmt::format("policy {} is {}, and {} is on trial beside it{}\n", escape(name),
                     limits_of(begun, &Comparison::live), limits_of(begun, &Comparison::candidate),
-                    before.empty()
-                        ? ""
-                        : "; no longer on trial: " + limits_of(before, &Comparison::candidate)));
+                    no_longer_on_trial(limits_of(before, &Comparison::candidate))));
   }
   return 0;
 }

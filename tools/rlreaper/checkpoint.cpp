@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "shm/os.hpp"
+#include "tools/rlctl/input.hpp"
 #include "tools/rlctl/new_file.hpp"
 #include "tools/rlreaper/service.hpp"
 
@@ -50,14 +51,7 @@ std::optional<Dump> read(const std::string& file) {
   const shm::Fd fd = shm::open_file(file.c_str(), O_RDONLY);
   if (!fd && errno == ENOENT) return std::nullopt;
   if (!fd) fail("opening", file);
-  return Dump::read([&](std::span<char> to) {
-    ssize_t got;
-    do {
-      got = ::read(fd.get(), to.data(), to.size());
-    } while (got < 0 && errno == EINTR);
-    if (got < 0) fail("reading", file);
-    return static_cast<std::size_t>(got);
-  });
+  return Dump::read([&](std::span<char> to) { return ctl::read_some(fd.get(), to, file); });
 }
 
 /// What cannot be read must not take the place of an older one that can.
