@@ -11,6 +11,7 @@
 #include <rl/decision.hpp>
 #include <rl/dump.hpp>
 #include <rl/error.hpp>
+#include <rl/events.hpp>
 #include <rl/fallback.hpp>
 #include <rl/http.hpp>
 #include <rl/keys.hpp>
@@ -23,6 +24,7 @@
 #include <rl/segment.hpp>
 #include <rl/standing.hpp>
 #include <rl/time.hpp>
+#include <rl/totals.hpp>
 #include <rl/version.hpp>
 
 #endif

@@ -25,10 +25,12 @@
 namespace rl {
 
 class Dump;
+class Events;
 class Reaper;
 class SegmentCore;
 struct ReaperInfo;
 struct StandingChange;
+struct Totals;
 
 /// How a segment is made. What is not said has a default that suits a web server.
 struct SegmentOptions {
@@ -299,6 +301,16 @@ class RL_EXPORT Segment {
   /// stay; so do overrides, bans and allowed keys.
   std::uint64_t reset_all();
 
+  /// Says how often what was decided. Reads no slot: some microseconds for each process that
+  /// decides.
+  [[nodiscard]] Totals totals() const;
+  /// Returns how many denials of a thread under a policy bring one event (rl/events.hpp); the first
+  /// of each key after it was allowed does so always. 1,024 in a new segment; 1: each of them.
+  [[nodiscard]] std::uint32_t denials_per_event() const noexcept;
+  /// Sets it, for all processes; it is rounded up to a power of two, at most 2^31. Errors:
+  /// read_only; bad_option for 0.
+  void set_denials_per_event(std::uint32_t denials);
+
   /// Says who sweeps the segment, and what was swept. Errors: none.
   [[nodiscard]] ReaperInfo reaper() const;
 
@@ -311,6 +323,7 @@ class RL_EXPORT Segment {
 
  private:
   friend class Dump;
+  friend class Events;
   friend class Reaper;
   explicit Segment(std::shared_ptr<SegmentCore> core) noexcept : core_(std::move(core)) {}
   void add_rest(std::string_view policy, std::vector<Limiter>& all);
