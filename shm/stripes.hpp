@@ -17,6 +17,8 @@
 /// a policy's id is above kOwnPolicies, adds go to the first stripe, locked: exact, too, and some
 /// nanoseconds slower.
 ///
+/// Searched exhaustively: tests/model/stripes.pml. Every instruction of it: tests/stepping.
+///
 /// Accuracy: exact, but for a process that closed its descriptors (its lock is gone, and another
 /// may count in its stripes), or was forked in a way that runs no handlers (shm/fork_files.hpp).
 #pragma once
