@@ -215,6 +215,60 @@ TEST_CASE("slots_that_are_in_no_state_are_counted_and_left") {
   CHECK(scratch->reaper().corrupt == 1);
 }
 
+TEST_CASE("a_slot_is_counted_as_what_it_is_whatever_stands_beside_it") {
+  std::mt19937_64 random(test::seed());
+  INFO("seed ", test::seed());
+  test::Scratch scratch({.keys = 2'000, .clock = ClockSource::manual});
+  scratch->advance_clock(1h);
+  (void)scratch->limiter("bucket", Limit::per_day(10));
+  (void)scratch->limiter("window", Limit::parse("window 10/d"));
+  const shm::Mapping raw = shm::Mapping::attach(scratch.path(), shm::Access::read_write, false);
+  const auto table = raw.table();
+  const std::uint64_t now = 3'600'000'000'000;
+  SweepReport expected;
+  for (std::uint64_t i = 0; i < table.slot_count(); ++i) {
+    const std::uint64_t who = 1 + random() % 1'000'000;
+    // Mostly what is plain; the rest lies among it anywhere.
+    switch (const auto kind = random() % 100) {
+      case 0:  // no identity, and a state that would owe
+        REQUIRE(table.put_unseen(i, {random() % 2, now + 1 + who}));
+        ++expected.corrupt;
+        break;
+      case 1:
+        REQUIRE(table.put_unseen(i, {shm::make_tag(who, 999), now + who}));
+        ++expected.unreadable;
+        break;
+      case 2:
+        REQUIRE(table.put_unseen(i, {shm::make_tag(who, 0), now + who}));
+        ++expected.tentatives;
+        break;
+      case 3:
+        REQUIRE(table.put_unseen(i, {shm::make_tag(who, 1), now - who}));
+        ++expected.idle_freed;
+        break;
+      case 4:
+        REQUIRE(table.put_unseen(i, {shm::make_tag(who, 2), 86'400'000'000'001}));
+        ++expected.live;
+        break;
+      default:
+        expected.live += kind % 2;
+        expected.free += 1 - kind % 2;
+        if (kind % 2 == 1) REQUIRE(table.put_unseen(i, {shm::make_tag(who, 1), now + who}));
+        break;
+    }
+  }
+  Reaper reaper(*scratch, 0s);
+  SweepReport seen;
+  while (seen.slots < reaper.round())
+    seen += reaper.sweep(std::min(1 + random() % 100, reaper.round() - seen.slots));
+  CHECK(seen.corrupt == expected.corrupt);
+  CHECK(seen.unreadable == expected.unreadable);
+  CHECK(seen.tentatives == expected.tentatives);
+  CHECK(seen.idle_freed == expected.idle_freed);
+  CHECK(seen.live == expected.live);
+  CHECK(seen.free == expected.free);
+}
+
 TEST_CASE("one_leads_and_the_next_when_that_has_ended") {
   test::Scratch scratch(kSmall);
   CHECK_FALSE(scratch->reaper().leads);
