@@ -18,11 +18,21 @@ bool is_on_trial(const View& view, std::uint16_t candidate) noexcept {
   return root == 0 || candidate_of(view, view.policies.in_force(root)) == candidate;
 }
 
-/// Asks the memory for the slots of a pair: two lines. Its counts, in the next two, stay where they
-/// are.
-void ask_for(const shm::Slot& first) noexcept {
-  __builtin_prefetch(&first);
-  __builtin_prefetch(&first + shm::CandidateList::kPerLine);
+/// Asks for what a look at a pair will need by then: the two lines of a later pair's slots (its
+/// counts, in the next two, stay where they are); and once a page, where a page beyond that lies,
+/// as finding that out takes longer than a line. Inlined: g++ takes a function that only asks for
+/// one that does nothing, and leaves its calls out.
+[[gnu::always_inline]] inline void ask_ahead(const shm::Table<shm::Slot>& table, std::uint64_t pair,
+                                             std::uint64_t end_pair) noexcept {
+  constexpr std::uint64_t kPairs = 48;
+  constexpr std::uint64_t kPairsToPage = 176;
+  constexpr std::uint64_t kPairsOfPage = shm::kPageBytes / sizeof(shm::Pair);
+  const std::uint64_t last = end_pair - 1;
+  const shm::Slot* const slots = &table.slot(std::min(pair + kPairs, last) * 8);
+  __builtin_prefetch(slots);
+  __builtin_prefetch(slots + shm::CandidateList::kPerLine);
+  if (pair % kPairsOfPage == 0)
+    __builtin_prefetch(&table.slot(std::min(pair + kPairsToPage, last) * 8));
 }
 
 }  // namespace
@@ -80,7 +90,7 @@ std::uint64_t Sweep::glance(std::uint64_t first, std::uint64_t end,
   std::uint64_t free_before = 0;  // this pair
   std::uint64_t pair = first_pair;
   for (; pair < end_pair; ++pair) {
-    ask_for(table.slot(std::min(pair + kPairsAhead, end_pair - 1) * kAtOnce));
+    ask_ahead(table, pair, end_pair);
     const shm::Slot* const slots = &table.slot(pair * kAtOnce);  // side by side
 #pragma GCC unroll 8
     for (std::uint64_t i = 0; i < kAtOnce; ++i) {

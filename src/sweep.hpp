@@ -52,8 +52,6 @@ class Sweep {
  private:
   /// Slots that are looked at together: the lines of a pair.
   static constexpr std::uint64_t kAtOnce = 8;
-  /// How far ahead memory is asked for: four pages, which the CPU does not do by itself.
-  static constexpr std::uint64_t kPairsAhead = 64;
   static constexpr std::size_t kPolicies = std::size_t{1} << 16;
   /// No state lies above it.
   static constexpr std::uint64_t kNothing = ~std::uint64_t{0};
