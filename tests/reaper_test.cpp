@@ -5,6 +5,7 @@
 #include <string>
 
 #include "shm/mapping.hpp"
+#include "src/core.hpp"
 #include "tests/support.hpp"
 
 namespace rl {
@@ -267,6 +268,63 @@ TEST_CASE("a_slot_is_counted_as_what_it_is_whatever_stands_beside_it") {
   CHECK(seen.idle_freed == expected.idle_freed);
   CHECK(seen.live == expected.live);
   CHECK(seen.free == expected.free);
+}
+
+TEST_CASE("a_report_says_how_full_the_table_is") {
+  test::Scratch scratch(kSmall);
+  Reaper reaper(*scratch, 0s);
+  CHECK(SweepReport{}.fill() == 0);
+  CHECK(sweep_all(reaper).fill() == 0);
+  Limiter api = scratch->limiter("api", Limit::per_second(1).burst(10));
+  for (int i = 0; i < 20; ++i) REQUIRE(api.try_acquire(key(i), i < 12 ? 10 : 1));
+  scratch->allow("api", "monitor");
+  const Permit held = scratch->limiter("up", Limit::concurrency(3, 30s)).permit("k");
+  REQUIRE(held);
+  scratch->advance_clock(2s);  // eight are idle
+  const auto slots = static_cast<double>(reaper.round());
+  CHECK(sweep_all(reaper).fill() == doctest::Approx(14 / slots));
+}
+
+TEST_CASE("samples_that_saw_each_pair_once_have_each_key_in_its_line") {
+  test::Scratch scratch({.keys = 2'304, .clock = ClockSource::manual});  // 512 pairs: 8 blocks
+  Limiter one = scratch->limiter("one", Limit::per_day(10));
+  Limiter two = scratch->limiter("two", Limit::per_day(10));
+  const shm::Mapping raw = shm::Mapping::attach(scratch.path(), shm::Access::read_only, false);
+  const shm::Hasher hashers[] = {hasher_for(raw, "one"), hasher_for(raw, "two")};
+  std::array<std::uint64_t, 4> expected{};
+  for (int i = 0; i < 2'304; ++i) {
+    const std::string who = (i % 3 == 0 ? "with-more-than-31-bytes-of-text-" : "") + key(i);
+    REQUIRE((i % 2 == 0 ? one : two).try_acquire(who));
+    const auto hash = shm::KeyHash::from(hashers[i % 2](who.data(), who.size()));
+    const shm::CandidateList list = raw.table().candidates(hash);
+    for (int position = 0; position < list.kSize; ++position)
+      if (list.slot_at(position) == raw.table().find(hash))
+        ++expected[static_cast<std::size_t>(position / list.kPerLine)];
+  }
+  Reaper reaper(*scratch);
+  REQUIRE(reaper.round() == 4'096);
+  SweepReport seen;
+  for (int turn = 0; turn < 64; ++turn) seen += sweep_all(reaper);
+  CHECK(seen.by_line == expected);
+  CHECK(expected[0] > expected[1]);
+  CHECK(expected[1] + expected[2] + expected[3] > 0);
+}
+
+TEST_CASE("a_slot_of_which_nobody_knows_the_key_is_in_no_line") {
+  for (const bool labels : {false, true}) {
+    CAPTURE(labels);
+    test::Scratch scratch({.keys = 100, .labels = labels, .clock = ClockSource::manual});
+    Limiter api = scratch->limiter("api", Limit::per_day(10));
+    if (labels) {
+      put(scratch, {shm::make_tag(0x1234, 1), 86'400'000'000'000});
+      put(scratch, {shm::make_tag(0x1235, 999), 12'345});
+    } else {
+      for (int i = 0; i < 50; ++i) REQUIRE(api.try_acquire(key(i)));
+    }
+    Reaper reaper(*scratch);
+    for (int turn = 0; turn < 64; ++turn)
+      CHECK(sweep_all(reaper).by_line == std::array<std::uint64_t, 4>{});
+  }
 }
 
 TEST_CASE("one_leads_and_the_next_when_that_has_ended") {
