@@ -3,6 +3,8 @@
 /// Who stands further back costs each of its calls a line more.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <optional>
 
@@ -38,7 +40,32 @@ class Lines {
     return std::nullopt;  // bytes gone wrong: no list of this key leads here
   }
 
+  /// Adds some of the keys in so many slots from `first` on to the lines that they are in: those of
+  /// one pair in each block, another one each time.
+  void sample(std::uint64_t first, std::uint64_t slots,
+              std::array<std::uint64_t, 4>& by_line) noexcept {
+    if (!view_.labels.kept()) return;
+    const std::uint64_t end = std::min(view_.table.slot_count(), first + slots) / kPerPair;
+    const std::uint64_t begin = std::min((first + kPerPair - 1) / kPerPair, end);
+    const std::uint64_t block = std::clamp((end - begin) / 8, kBlockMin, kBlockMax);
+    const std::uint64_t turn = turn_++;
+    for (std::uint64_t at = begin; at < end; at += block) {
+      const std::uint64_t pair = at + turn % std::min(block, end - at);
+      for (std::uint64_t index = pair * kPerPair; index < (pair + 1) * kPerPair; ++index) {
+        const std::uint64_t tag = view_.table.slot(index).tag();
+        if (!shm::is_member(tag)) continue;
+        if (const auto line = line_of(index, tag)) ++by_line[*line];
+      }
+    }
+  }
+
  private:
+  static constexpr std::uint64_t kPerPair = 8;
+  /// Pairs of which one is in the sample: some in stretches of any size, and never so many that it
+  /// shows.
+  static constexpr std::uint64_t kBlockMin = 64;
+  static constexpr std::uint64_t kBlockMax = 1'024;
+
   /// Returns the hasher of a policy's name, of the one that was asked for last without a look.
   [[nodiscard]] const shm::Hasher* hasher_of(std::uint16_t policy) noexcept {
     if (policy_ != policy || !hasher_) {
@@ -51,6 +78,7 @@ class Lines {
   }
 
   const View& view_;
+  std::uint64_t turn_ = 0;
   std::uint16_t policy_ = 0;
   std::optional<shm::Hasher> hasher_;
 };

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "src/change.hpp"
+#include "src/lines.hpp"
 #include "src/most_denied.hpp"
 #include "src/show.hpp"
 #include "src/sweep.hpp"
@@ -61,6 +62,7 @@ struct Reaper::Inside {
     if (view == &now) return now;
     view = &now;
     sweep.emplace(now, idle_for_ns);
+    lines.emplace(now);
     lock.reset();
     next = corrupt = 0;
     begin_ranking();
@@ -88,6 +90,7 @@ struct Reaper::Inside {
   std::uint64_t idle_for_ns;
   View* view = nullptr;
   std::optional<Sweep> sweep;
+  std::optional<Lines> lines;
   std::optional<shm::ReaperLock> lock;
   std::uint64_t next = 0;                 ///< the slot that comes next
   std::uint64_t corrupt = 0;              ///< in this round so far
@@ -124,6 +127,7 @@ SweepReport Reaper::sweep(std::uint64_t slots) {
     if (inside_->most_denied) inside_->most_denied->look_at(view, inside_->next, stretch);
     const SweepReport part = inside_->sweep->run(inside_->next, stretch);
     if (part.slots != stretch) return report;  // this process's clock is not the segment's
+    inside_->lines->sample(inside_->next, stretch, report.by_line);
     report += part;
     inside_->corrupt += part.corrupt;
     left -= stretch;

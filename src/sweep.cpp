@@ -53,7 +53,6 @@ SweepReport Sweep::run(std::uint64_t first, std::uint64_t slots) noexcept {
     index = next;
   }
   report.slots = end - std::min(first, end);
-  sample(first, end, report);
   liveness_ = nullptr;
   return report;
 }
@@ -118,25 +117,6 @@ void Sweep::look_one_by_one(std::uint64_t first, std::uint64_t end, SweepReport&
       ++report.live;
     } else {
       look_at(index, words, report);
-    }
-  }
-}
-
-/// Notes in which lines of their lists some of the keys stand: of one pair in each block, another one
-/// each time.
-void Sweep::sample(std::uint64_t first, std::uint64_t end, SweepReport& report) noexcept {
-  if (!view_.labels.kept()) return;
-  const std::uint64_t end_pair = end / kAtOnce;
-  const std::uint64_t first_pair = std::min((first + kAtOnce - 1) / kAtOnce, end_pair);
-  const std::uint64_t block = std::clamp((end_pair - first_pair) / 8, kBlockMin, kBlockMax);
-  const std::uint64_t turn = turn_++;
-  for (std::uint64_t begin = first_pair; begin < end_pair; begin += block) {
-    const std::uint64_t pair = begin + turn % std::min(block, end_pair - begin);
-    for (std::uint64_t i = 0; i < kAtOnce; ++i) {
-      const std::uint64_t index = pair * kAtOnce + i;
-      const std::uint64_t tag = view_.table.slot(index).tag();
-      if (!shm::is_member(tag)) continue;
-      if (const auto line = lines_.line_of(index, tag)) ++report.by_line[*line];
     }
   }
 }

@@ -32,7 +32,6 @@
 #include "shm/participant.hpp"
 #include "src/core.hpp"
 #include "src/follow.hpp"
-#include "src/lines.hpp"
 
 namespace rl {
 
@@ -42,7 +41,6 @@ class Sweep {
   /// Keys that were idle for less than `idle_ns` stay.
   Sweep(View& view, std::uint64_t idle_ns)
       : view_(view),
-        lines_(view),
         idle_ns_(idle_ns),
         seen_(kSeen),
         owes_above_(kPolicies, kNothing),
@@ -54,9 +52,6 @@ class Sweep {
  private:
   /// Slots that are looked at together: the lines of a pair.
   static constexpr std::uint64_t kAtOnce = 8;
-  /// Pairs of which one is a sample: in stretches of any size some, and never so many that it shows.
-  static constexpr std::uint64_t kBlockMin = 64;
-  static constexpr std::uint64_t kBlockMax = 1'024;
   static constexpr std::size_t kPolicies = std::size_t{1} << 16;
   /// No state lies above it.
   static constexpr std::uint64_t kNothing = ~std::uint64_t{0};
@@ -65,7 +60,6 @@ class Sweep {
   [[nodiscard]] std::uint64_t glance(std::uint64_t first, std::uint64_t end,
                                      SweepReport& report) const noexcept;
   void look_one_by_one(std::uint64_t first, std::uint64_t end, SweepReport& report) noexcept;
-  void sample(std::uint64_t first, std::uint64_t end, SweepReport& report) noexcept;
   void look_at(std::uint64_t index, shm::SlotWords words, SweepReport& report) noexcept;
   void look_at_key(std::uint64_t index, shm::SlotWords words, SweepReport& report) noexcept;
   void look_at_permit(std::uint64_t index, shm::SlotWords words, std::uint64_t state,
@@ -85,9 +79,7 @@ class Sweep {
   static constexpr std::uint64_t kUnchangedNs = 1'000'000'000;
 
   View& view_;
-  Lines lines_;
   std::uint64_t idle_ns_;
-  std::uint64_t turn_ = 0;  ///< which pair of each block is a sample
   std::vector<Seen> seen_;
   // Of one stretch.
   shm::Liveness* liveness_ = nullptr;
