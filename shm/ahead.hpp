@@ -24,9 +24,11 @@ template <class Cell>
   prefetch(&table.counts(list.slot_at(0)));
 }
 
-/// Asks for the other lines of a key's list.
+/// Asks for the other lines of a key's list. (Inlined, as the others: g++ leaves out calls of
+/// functions that do nothing but prefetch.)
 template <class Cell>
-void prefetch_beyond_home(const Table<Cell>& table, const CandidateList& list) noexcept {
+[[gnu::always_inline]] inline void prefetch_beyond_home(const Table<Cell>& table,
+                                                        const CandidateList& list) noexcept {
   for (int p = CandidateList::kPerLine; p < CandidateList::kSize; p += CandidateList::kPerLine)
     prefetch(&table.slot(list.slot_at(p)));
 }

@@ -10,6 +10,7 @@
 #include "src/core.hpp"
 #include "src/follow.hpp"
 #include "src/forget.hpp"
+#include "src/most_denied.hpp"
 #include "src/show.hpp"
 
 namespace rl {
@@ -267,6 +268,15 @@ void Segment::for_each_key(const std::function<void(const KeyInfo&)>& visit) con
     const shm::SlotWords words = view.table.settled(view.table.slot(i));
     if (shm::is_member(words.tag)) visit(describe(view, names, i, words, now));
   }
+}
+
+std::vector<DeniedKey> Segment::most_denied(std::size_t count) const {
+  const View& view = core_->view();
+  const std::uint64_t slots = view.table.slot_count();
+  if (count == 0) return {};
+  MostDenied most(std::min<std::uint64_t>(count, slots));
+  most.look_at(view, 0, slots);
+  return most.ranking(view);
 }
 
 std::optional<KeyInfo> Segment::find(std::string_view policy, std::string_view key) const {

@@ -1,7 +1,6 @@
 #include "src/sweep.hpp"
 
 #include <algorithm>
-#include <bit>
 
 #include "src/counting.hpp"
 #include "src/follow.hpp"
@@ -20,6 +19,23 @@ bool is_on_trial(const View& view, std::uint16_t candidate) noexcept {
   return root == 0 || candidate_of(view, view.policies.in_force(root)) == candidate;
 }
 
+/// Asks for what a look at a pair will need by then: the two lines of a later pair's slots (its
+/// counts, in the next two, stay where they are); and once a page, where a page beyond that lies,
+/// as finding that out takes longer than a line. Inlined: g++ takes a function that only asks for
+/// one that does nothing, and leaves its calls out.
+[[gnu::always_inline]] inline void ask_ahead(const shm::Table<shm::Slot>& table, std::uint64_t pair,
+                                             std::uint64_t end_pair) noexcept {
+  constexpr std::uint64_t kPairs = 48;
+  constexpr std::uint64_t kPairsToPage = 176;
+  constexpr std::uint64_t kPairsOfPage = shm::kPageBytes / sizeof(shm::Pair);
+  const std::uint64_t last = end_pair - 1;
+  const shm::Slot* const slots = &table.slot(std::min(pair + kPairs, last) * 8);
+  __builtin_prefetch(slots);
+  __builtin_prefetch(slots + shm::CandidateList::kPerLine);
+  if (pair % kPairsOfPage == 0)
+    __builtin_prefetch(&table.slot(std::min(pair + kPairsToPage, last) * 8));
+}
+
 }  // namespace
 
 SweepReport Sweep::run(std::uint64_t first, std::uint64_t slots) noexcept {
@@ -32,17 +48,12 @@ SweepReport Sweep::run(std::uint64_t first, std::uint64_t slots) noexcept {
   note_policies();
   const std::uint64_t end = std::min(view_.table.slot_count(), first + slots);
   for (std::uint64_t index = first; index < end;) {  // ends: each turn takes some
-    __builtin_prefetch(&view_.table.slot(std::min(index + kAhead, end - 1)));
-    __builtin_prefetch(&view_.table.slot(std::min(index + kAhead + 4, end - 1)));
-    const auto count =
-        static_cast<int>(std::min<std::uint64_t>(kAtOnce - index % kAtOnce, end - index));
-    for (std::uint32_t rest = glance(index, count, report); rest != 0; rest &= rest - 1) {
-      const std::uint64_t at = index + static_cast<std::uint64_t>(std::countr_zero(rest));
-      look_at(at, view_.table.slot(at).words(), report);
-    }
-    index += static_cast<std::uint64_t>(count);
-    report.slots += static_cast<std::uint64_t>(count);
+    if (index % kAtOnce == 0) index = glance(index, end, report);
+    const std::uint64_t next = std::min(index - index % kAtOnce + kAtOnce, end);
+    look_one_by_one(index, next, report);
+    index = next;
   }
+  report.slots = end - std::min(first, end);
   liveness_ = nullptr;
   return report;
 }
@@ -64,33 +75,56 @@ void Sweep::note_policies() noexcept {
   }
 }
 
-/// Counts the slots of some lines that are free, or keys of a bucket that owe; returns the others, a
-/// bit for each. Without a branch on them, as nobody can foretell them.
-std::uint32_t Sweep::glance(std::uint64_t first, int count, SweepReport& report) const noexcept {
-  const shm::Slot* const slots = &view_.table.slot(first);  // of one pair: side by side
+/// Counts the slots of whole pairs that are free, or keys of a bucket that owe, up to the first pair
+/// that has something else, or to the last whole one; returns where it stopped. There is no branch
+/// on a slot, as nobody could foretell it: what a comparison says is added, and a pair is well when
+/// the sums are. (A slot without an identity that is not free is corrupt.)
+std::uint64_t Sweep::glance(std::uint64_t first, std::uint64_t end,
+                            SweepReport& report) const noexcept {
+  const shm::Table<shm::Slot> table = view_.table;
   const std::uint64_t* const above = owes_above_.data();
-  std::uint32_t free = 0;  // a bit for each
-  std::uint32_t owing = 0;
-  const auto look = [&](int i) noexcept {
-    const shm::SlotWords words = slots[i].words();
-    free |= static_cast<std::uint32_t>((words.tag | words.state) == 0) << i;
-    const auto is_ahead =
-        static_cast<std::uint32_t>(words.state > above[shm::policy_of(words.tag)]);
-    owing |= (is_ahead & static_cast<std::uint32_t>(shm::identity_of(words.tag) != 0)) << i;
-  };
-  if (count == kAtOnce) {
-    for (int i = 0; i < kAtOnce; ++i) look(i);
-  } else {
-    for (int i = 0; i < count; ++i) look(i);
+  const std::uint64_t first_pair = first / kAtOnce;
+  const std::uint64_t end_pair = end / kAtOnce;
+  std::uint64_t owing = 0;
+  std::uint64_t nameless = 0;
+  std::uint64_t free = 0;
+  std::uint64_t free_before = 0;  // this pair
+  std::uint64_t pair = first_pair;
+  for (; pair < end_pair; ++pair) {
+    ask_ahead(table, pair, end_pair);
+    const shm::Slot* const slots = &table.slot(pair * kAtOnce);  // side by side
+#pragma GCC unroll 8
+    for (std::uint64_t i = 0; i < kAtOnce; ++i) {
+      const shm::SlotWords words = slots[i].words();
+      owing += std::uint64_t{words.state > above[shm::policy_of(words.tag)]};
+      nameless += std::uint64_t{shm::identity_of(words.tag) == 0};
+      free += std::uint64_t{shm::is_free(words)};
+    }
+    if (nameless != free || free + owing != (pair - first_pair + 1) * kAtOnce) break;
+    free_before = free;
   }
-  report.free += static_cast<std::uint64_t>(std::popcount(free));
-  report.live += static_cast<std::uint64_t>(std::popcount(owing));
-  return ((1U << count) - 1U) & ~(free | owing);
+  const std::uint64_t counted = (pair - first_pair) * kAtOnce;
+  report.free += free_before;
+  report.live += counted - free_before;
+  return first + counted;
+}
+
+void Sweep::look_one_by_one(std::uint64_t first, std::uint64_t end, SweepReport& report) noexcept {
+  for (std::uint64_t index = first; index < end; ++index) {
+    const shm::SlotWords words = view_.table.slot(index).words();
+    const bool owes =
+        shm::identity_of(words.tag) != 0 && words.state > owes_above_[shm::policy_of(words.tag)];
+    if (owes) {
+      ++report.live;
+    } else {
+      look_at(index, words, report);
+    }
+  }
 }
 
 void Sweep::look_at(std::uint64_t index, shm::SlotWords words, SweepReport& report) noexcept {
   if (shm::is_free(words)) {
-    ++report.free;  // just now
+    ++report.free;
   } else if (shm::is_member(words.tag)) {
     look_at_key(index, words, report);
   } else if (shm::is_tentative(words.tag)) {

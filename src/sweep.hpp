@@ -51,16 +51,15 @@ class Sweep {
 
  private:
   /// Slots that are looked at together: the lines of a pair.
-  static constexpr int kAtOnce = 8;
-  /// How far ahead memory is asked for: across a page, which the CPU does not do by itself.
-  static constexpr std::uint64_t kAhead = 256;
+  static constexpr std::uint64_t kAtOnce = 8;
   static constexpr std::size_t kPolicies = std::size_t{1} << 16;
   /// No state lies above it.
   static constexpr std::uint64_t kNothing = ~std::uint64_t{0};
 
   void note_policies() noexcept;
-  [[nodiscard]] std::uint32_t glance(std::uint64_t first, int count,
+  [[nodiscard]] std::uint64_t glance(std::uint64_t first, std::uint64_t end,
                                      SweepReport& report) const noexcept;
+  void look_one_by_one(std::uint64_t first, std::uint64_t end, SweepReport& report) noexcept;
   void look_at(std::uint64_t index, shm::SlotWords words, SweepReport& report) noexcept;
   void look_at_key(std::uint64_t index, shm::SlotWords words, SweepReport& report) noexcept;
   void look_at_permit(std::uint64_t index, shm::SlotWords words, std::uint64_t state,

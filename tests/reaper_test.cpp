@@ -5,6 +5,7 @@
 #include <string>
 
 #include "shm/mapping.hpp"
+#include "src/core.hpp"
 #include "tests/support.hpp"
 
 namespace rl {
@@ -213,6 +214,117 @@ TEST_CASE("slots_that_are_in_no_state_are_counted_and_left") {
   CHECK(report.unreadable == 1);
   CHECK(report.free == reaper.round() - 2);
   CHECK(scratch->reaper().corrupt == 1);
+}
+
+TEST_CASE("a_slot_is_counted_as_what_it_is_whatever_stands_beside_it") {
+  std::mt19937_64 random(test::seed());
+  INFO("seed ", test::seed());
+  test::Scratch scratch({.keys = 2'000, .clock = ClockSource::manual});
+  scratch->advance_clock(1h);
+  (void)scratch->limiter("bucket", Limit::per_day(10));
+  (void)scratch->limiter("window", Limit::parse("window 10/d"));
+  const shm::Mapping raw = shm::Mapping::attach(scratch.path(), shm::Access::read_write, false);
+  const auto table = raw.table();
+  const std::uint64_t now = 3'600'000'000'000;
+  SweepReport expected;
+  for (std::uint64_t i = 0; i < table.slot_count(); ++i) {
+    const std::uint64_t who = 1 + random() % 1'000'000;
+    // Mostly what is plain; the rest lies among it anywhere.
+    switch (const auto kind = random() % 100) {
+      case 0:  // no identity, and a state that would owe
+        REQUIRE(table.put_unseen(i, {random() % 2, now + 1 + who}));
+        ++expected.corrupt;
+        break;
+      case 1:
+        REQUIRE(table.put_unseen(i, {shm::make_tag(who, 999), now + who}));
+        ++expected.unreadable;
+        break;
+      case 2:
+        REQUIRE(table.put_unseen(i, {shm::make_tag(who, 0), now + who}));
+        ++expected.tentatives;
+        break;
+      case 3:
+        REQUIRE(table.put_unseen(i, {shm::make_tag(who, 1), now - who}));
+        ++expected.idle_freed;
+        break;
+      case 4:
+        REQUIRE(table.put_unseen(i, {shm::make_tag(who, 2), 86'400'000'000'001}));
+        ++expected.live;
+        break;
+      default:
+        expected.live += kind % 2;
+        expected.free += 1 - kind % 2;
+        if (kind % 2 == 1) REQUIRE(table.put_unseen(i, {shm::make_tag(who, 1), now + who}));
+        break;
+    }
+  }
+  Reaper reaper(*scratch, 0s);
+  SweepReport seen;
+  while (seen.slots < reaper.round())
+    seen += reaper.sweep(std::min(1 + random() % 100, reaper.round() - seen.slots));
+  CHECK(seen.corrupt == expected.corrupt);
+  CHECK(seen.unreadable == expected.unreadable);
+  CHECK(seen.tentatives == expected.tentatives);
+  CHECK(seen.idle_freed == expected.idle_freed);
+  CHECK(seen.live == expected.live);
+  CHECK(seen.free == expected.free);
+}
+
+TEST_CASE("a_report_says_how_full_the_table_is") {
+  test::Scratch scratch(kSmall);
+  Reaper reaper(*scratch, 0s);
+  CHECK(SweepReport{}.fill() == 0);
+  CHECK(sweep_all(reaper).fill() == 0);
+  Limiter api = scratch->limiter("api", Limit::per_second(1).burst(10));
+  for (int i = 0; i < 20; ++i) REQUIRE(api.try_acquire(key(i), i < 12 ? 10 : 1));
+  scratch->allow("api", "monitor");
+  const Permit held = scratch->limiter("up", Limit::concurrency(3, 30s)).permit("k");
+  REQUIRE(held);
+  scratch->advance_clock(2s);  // eight are idle
+  const auto slots = static_cast<double>(reaper.round());
+  CHECK(sweep_all(reaper).fill() == doctest::Approx(14 / slots));
+}
+
+TEST_CASE("samples_that_saw_each_pair_once_have_each_key_in_its_line") {
+  test::Scratch scratch({.keys = 2'304, .clock = ClockSource::manual});  // 512 pairs: 8 blocks
+  Limiter one = scratch->limiter("one", Limit::per_day(10));
+  Limiter two = scratch->limiter("two", Limit::per_day(10));
+  const shm::Mapping raw = shm::Mapping::attach(scratch.path(), shm::Access::read_only, false);
+  const shm::Hasher hashers[] = {hasher_for(raw, "one"), hasher_for(raw, "two")};
+  std::array<std::uint64_t, 4> expected{};
+  for (int i = 0; i < 2'304; ++i) {
+    const std::string who = (i % 3 == 0 ? "with-more-than-31-bytes-of-text-" : "") + key(i);
+    REQUIRE((i % 2 == 0 ? one : two).try_acquire(who));
+    const auto hash = shm::KeyHash::from(hashers[i % 2](who.data(), who.size()));
+    const shm::CandidateList list = raw.table().candidates(hash);
+    for (int position = 0; position < list.kSize; ++position)
+      if (list.slot_at(position) == raw.table().find(hash))
+        ++expected[static_cast<std::size_t>(position / list.kPerLine)];
+  }
+  Reaper reaper(*scratch);
+  REQUIRE(reaper.round() == 4'096);
+  SweepReport seen;
+  for (int turn = 0; turn < 64; ++turn) seen += sweep_all(reaper);
+  CHECK(seen.by_line == expected);
+  CHECK(expected[0] > expected[1]);
+  CHECK(expected[1] + expected[2] + expected[3] > 0);
+}
+
+TEST_CASE("a_slot_of_which_nobody_knows_the_key_is_in_no_line") {
+  for (const bool labels : {false, true}) {
+    CAPTURE(labels);
+    test::Scratch scratch({.keys = 100, .labels = labels, .clock = ClockSource::manual});
+    Limiter api = scratch->limiter("api", Limit::per_day(10));
+    if (labels) {
+      put(scratch, {shm::make_tag(0x1234, 1), 86'400'000'000'000});
+      put(scratch, {shm::make_tag(0x1235, 999), 12'345});
+    } else {
+      for (int i = 0; i < 50; ++i) REQUIRE(api.try_acquire(key(i)));
+    }
+    Reaper reaper(*scratch);
+    for (int turn = 0; turn < 64; ++turn)
+      CHECK(sweep_all(reaper).by_line == std::array<std::uint64_t, 4>{});
+  }
 }
 
 TEST_CASE("one_leads_and_the_next_when_that_has_ended") {

@@ -317,6 +317,33 @@ TEST_CASE("list_shows_a_row_for_every_key") {
                "\n");
 }
 
+TEST_CASE("list_heavy_shows_who_was_denied_most") {
+  const Made segment;
+  segment.policy("api", "1/h");
+  segment.policy("web", "1/h");
+  check_answer(rlctl({"list", segment.name(), "--heavy", "3"}), 0,
+               "policy  key  denied  allowed\n");
+  const auto ask = [&](const char* policy, const std::string& key, int times) {
+    for (int i = 0; i < times; ++i) (void)rlctl({"acquire", segment.name(), policy, key});
+  };
+  ask("api", "user:1", 3);
+  ask("web", "user:1", 5);
+  ask("api", "bell\a-and-more-than-31-bytes-of-text", 2);
+  ask("api", "calm", 1);
+  check_answer(rlctl({"list", segment.name(), "--heavy", "10"}), 0,
+               "policy  key                            denied  allowed\n"
+               "web     user:1                              4        1\n"
+               "api     user:1                              2        1\n"
+               "api     bell\\x07-and-more-than-31-...       1        1\n");
+  check_answer(rlctl({"list", segment.name(), "--heavy", "2", "--json"}), 0,
+               R"({"policy":"web","key":"user:1","denied_count":4,"allowed_count":1})"
+               "\n"
+               R"({"policy":"api","key":"user:1","denied_count":2,"allowed_count":1})"
+               "\n");
+  check_error(rlctl({"list", segment.name(), "--heavy", "0"}), "at least 1");
+  check_error(rlctl({"list", segment.name(), "--heavy", "3", "--rows", "2"}), "--rows");
+}
+
 TEST_CASE("list_sorts_filters_and_cuts") {
   const ThreeKeys segment;
   const auto listed = [&](std::initializer_list<std::string> options) {

@@ -243,7 +243,7 @@ TEST_CASE("a_segment_that_is_not_there_is_made_from_its_last_checkpoint") {
   Segment::remove(name);
   std::ofstream(file, std::ios::app) << "x";  // the last is not whole
   Running reaper(folder, words);
-  REQUIRE(reaper.says(file + ".1: 1 keys"));
+  REQUIRE(reaper.says(file + ".1: 1 key,"));
   CHECK(::access((file + ".refused").c_str(), F_OK) == 0);  // it takes no older one's place
   REQUIRE(reaper.says("sweeping"));
   CHECK(Segment::open(name).limiter("api").peek("user:42").remaining == 3);

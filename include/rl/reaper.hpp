@@ -16,11 +16,15 @@
 #ifndef RL_REAPER_HPP
 #define RL_REAPER_HPP
 
+#include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <vector>
 
+#include <rl/denied_key.hpp>
 #include <rl/export.hpp>
 #include <rl/segment.hpp>
 
@@ -40,6 +44,15 @@ struct SweepReport {
   std::uint64_t idle_freed = 0;
   std::uint64_t permits_freed = 0;     ///< their holders are dead
   std::uint64_t tentatives_freed = 0;  ///< abandoned
+
+  /// Of some keys, a sample that is another each time: how many have their slot in the first, second,
+  /// third or fourth line of their list. (Totals::by_line is of decisions.) All 0 in a segment
+  /// without labels, by which they are known.
+  std::array<std::uint64_t, 4> by_line{};
+
+  /// Returns the share of the slots, 0 to 1, that no new key may take for nothing: they are of keys
+  /// that owe or stand apart, or of permits that are out. 0 when none was looked at.
+  [[nodiscard]] double fill() const noexcept;
 
   SweepReport& operator+=(const SweepReport& other) noexcept;
 };
@@ -84,6 +97,16 @@ class RL_EXPORT Reaper {
   /// process has no part in the segment's clock, nothing is looked at. Progress: bounded; some
   /// nanoseconds a slot, and one system call for each seat that has permits out.
   SweepReport sweep(std::uint64_t slots);
+
+  /// Has each round from the next one on rank the `count` keys that were denied most; 0, as at
+  /// first: none. Then a sweep reads the counts beside the slots, too: twice the memory. Forgets the
+  /// ranking that there is. Errors: bad_option above kRankMax.
+  void rank_denied(std::size_t count);
+  static constexpr std::size_t kRankMax = 1'000;
+
+  /// Returns the ranking of the last whole round, the most denied first; nothing before that. What
+  /// is counted: see DeniedKey.
+  [[nodiscard]] std::vector<DeniedKey> most_denied() const;
 
   /// Returns the number of slots of a round.
   [[nodiscard]] std::uint64_t round() const noexcept;

@@ -9,6 +9,7 @@
 
 #include <rl/all_of.hpp>
 #include <rl/decision.hpp>
+#include <rl/denied_key.hpp>
 #include <rl/dump.hpp>
 #include <rl/error.hpp>
 #include <rl/events.hpp>

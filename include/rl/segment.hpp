@@ -28,6 +28,7 @@ class Dump;
 class Events;
 class Reaper;
 class SegmentCore;
+struct DeniedKey;
 struct ReaperInfo;
 struct StandingChange;
 struct Totals;
@@ -294,6 +295,10 @@ class RL_EXPORT Segment {
   /// Calls `visit` for every key in the table. Accuracy: not a snapshot; each row is true for
   /// itself.
   void for_each_key(const std::function<void(const KeyInfo&)>& visit) const;
+  /// Returns the `count` keys that were denied most, the most first; fewer where fewer were denied.
+  /// Reads the whole table once. Accuracy: as DeniedKey says; of keys that were denied as often as
+  /// the last one, any.
+  [[nodiscard]] std::vector<DeniedKey> most_denied(std::size_t count) const;
   /// Looks one key up; absent when it has no slot, which is the same as idle. Of a concurrency
   /// limit it finds the hint, if there is one, and no permit: ask Limiter::peek_permit.
   [[nodiscard]] std::optional<KeyInfo> find(std::string_view policy, std::string_view key) const;

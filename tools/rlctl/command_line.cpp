@@ -51,6 +51,8 @@ constexpr std::array<Spec, kArgCount> kSpecs{{
     {"--match", "GLOB", "only keys that match, as they are shown, such as 'user:*'"},
     {"--sort", "BY", "key, allowed, denied (most first) or remaining (fewest first)"},
     {"--rows", "N", "at most so many keys"},
+    {"--heavy", "N",
+     "the N keys that were denied most since they are in the table, and nothing else"},
     {"--all", "", "all keys of all policies"},
     {"--force", "", "even while processes are attached"},
     {"--advance", "DURATION", "move a manual clock forward, such as 90s"},

@@ -36,6 +36,7 @@ enum class Arg : std::uint8_t {
   match,
   sort,
   rows,
+  heavy,
   all,
   force,
   advance,

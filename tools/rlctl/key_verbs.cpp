@@ -267,6 +267,7 @@ int show(const Arguments& arguments) {
 }
 
 int list(const Arguments& arguments) {
+  if (arguments.has(Arg::heavy)) return list_heavy(arguments);
   const Before before = order_of(arguments);
   const std::uint64_t most = arguments.count(Arg::rows, std::numeric_limits<std::uint64_t>::max());
   Segment segment = open_to_read(arguments);

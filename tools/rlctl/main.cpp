@@ -83,7 +83,7 @@ const std::vector<Verb>& verbs() {
       {"list",
        "List the keys, in any order unless sorted",
        {segment},
-       {only_policy, match, sort, rows, any_owner},
+       {only_policy, match, sort, rows, heavy, any_owner},
        list},
       {"reset",
        "Forget what a key, or every key, has consumed",

@@ -14,6 +14,7 @@
 
 #include <rl/rl.hpp>
 
+#include "tools/rlctl/common.hpp"
 #include "tools/rlctl/output.hpp"
 #include "tools/rlreaper/options.hpp"
 #include "tools/rlreaper/service.hpp"
@@ -90,7 +91,7 @@ class Service {
                                         [&](const Watch& watch) { return watch.name() == name; });
       if (!is_there) watches_.emplace_back(name, options_, notifier_);
     }
-    say(fmt::format("configuration read again: {} segments", watches_.size()));
+    say("configuration read again: " + ctl::counted(watches_.size(), "segment", "segments"));
   }
 
   void finish() {

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "shm/mapping.hpp"
+#include "tools/rlctl/common.hpp"
 #include "tools/rlctl/text.hpp"
 #include "tools/rlreaper/checkpoint.hpp"
 
@@ -44,18 +45,20 @@ void Watch::tick(Clock::time_point now) {
     });
 }
 
-/// Once a second: is it there, is it still the same, and do we lead?
+/// Once a second: is it there, is it still the same, and do we lead? The library looks at the name
+/// when it is asked whether we lead, and may bring the segment back.
 void Watch::look(Clock::time_point now) {
   next_look_ = now + kLookEvery;
-  if (held_) {
-    (void)held_->segment.now();  // the library looks at clock and name, too, and may bring it back
-    if (!is_where_it_was()) {
-      held_.reset();
-      leads_ = false;
-    }
+  bool leads = held_ && held_->reaper.lead();
+  if (held_ && !is_where_it_was()) {
+    held_.reset();
+    leads_ = false;
   }
-  if (!held_) open();
-  if (held_) lead(now);
+  if (!held_) {
+    open();
+    leads = held_ && held_->reaper.lead();
+  }
+  if (held_) note_lead(leads, now);
 }
 
 bool Watch::is_where_it_was() const {
@@ -79,8 +82,9 @@ void Watch::open() {
       const Restored made =
           restore(name_, checkpoint_file(options_.checkpoint, name_), options_.keep);
       if (made.file.empty()) throw;
-      say(fmt::format("{}: made from {}: {} keys, {} left out, {} without room", name_, made.file,
-                      made.report.keys, made.report.unknown, made.report.no_room));
+      say(fmt::format("{}: made from {}: {}, {} left out, {} without room", name_, made.file,
+                      ctl::counted(made.report.keys, "key", "keys"), made.report.unknown,
+                      made.report.no_room));
       take_up(Segment::open(name_, options), "restored");
     }
   } catch (const Error& e) {
@@ -99,8 +103,8 @@ void Watch::take_up(Segment segment, const char* how) {
   say(fmt::format("{}: {}", name_, how));
 }
 
-void Watch::lead(Clock::time_point now) {
-  const bool led = std::exchange(leads_, held_->reaper.lead());
+void Watch::note_lead(bool leads, Clock::time_point now) {
+  const bool led = std::exchange(leads_, leads);
   if (leads_ == led) {
     if (!leads_)
       say_once(said_of_opening_, fmt::format("{}: another process sweeps it; standing by", name_));
@@ -155,13 +159,17 @@ std::string Watch::status() const {
   const SweepReport& r = last_round_.slots != 0 ? last_round_ : in_round_;
   const ReaperInfo info = held_->segment.reaper();
   std::string text = fmt::format(
-      "{}: {} of {} slots free, {} live, {} apart, {} permits out; freed {} idle, {} permits, {} "
-      "inserts; {} rounds",
-      name_, r.free + r.idle_freed, r.slots, r.live, r.standing, r.permits_out, info.idle_freed,
-      info.permits_freed, info.tentatives_freed, info.rounds);
-  if (r.corrupt != 0) text += fmt::format("; {} slots are corrupt", r.corrupt);
+      "{}: {} of {} slots free, {} live, {} apart, {} out, {:.1f} % full; freed {} idle, {}, {}; "
+      "{}",
+      name_, r.free + r.idle_freed, r.slots, r.live, r.standing,
+      ctl::counted(r.permits_out, "permit", "permits"), 100 * r.fill(), info.idle_freed,
+      ctl::counted(info.permits_freed, "permit", "permits"),
+      ctl::counted(info.tentatives_freed, "insert", "inserts"),
+      ctl::counted(info.rounds, "round", "rounds"));
+  if (r.corrupt != 0) text += "; corrupt: " + ctl::counted(r.corrupt, "slot", "slots");
   if (!options_.checkpoint.empty())
-    text += fmt::format("; {} checkpoints, {} failed", checkpoints_, failed_checkpoints_);
+    text += fmt::format("; {}, {} failed", ctl::counted(checkpoints_, "checkpoint", "checkpoints"),
+                        failed_checkpoints_);
   return text;
 }
 

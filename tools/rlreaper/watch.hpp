@@ -47,7 +47,7 @@ class Watch {
   void open();
   void take_up(Segment segment, const char* how);
   [[nodiscard]] bool is_where_it_was() const;
-  void lead(Clock::time_point now);
+  void note_lead(bool leads, Clock::time_point now);
   void sweep(Clock::time_point now);
   void checkpoint(Clock::time_point now, const std::function<bool()>& goes_on);
   /// Says it, unless that was the last that was said of this.
