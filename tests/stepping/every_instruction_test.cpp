@@ -81,7 +81,8 @@ class Ordeal final : private Walk {
     action.sa_handler = on_deadline;
     ::sigaction(SIGALRM, &action, &before);
     // The look at the clock is what takes notice of the time.
-    tried_.instructions = Walk::run(operation_.first_of_handle ? Tsc::running : Tsc::frozen);
+    tried_.instructions = Walk::run(operation_.first_of_handle ? Tsc::running : Tsc::frozen,
+                                    is_deep() ? Visits::all : Visits::that_matter, path_);
     ::alarm(0);
     ::sigaction(SIGALRM, &before, nullptr);
     tried = tried_;

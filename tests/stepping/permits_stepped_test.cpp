@@ -205,7 +205,8 @@ class PermitOrdeal final : private Walk {
 
   /// Returns what is wrong first, or nothing.
   std::string run() {
-    instructions_ = Walk::run(Tsc::frozen);
+    instructions_ =
+        Walk::run(Tsc::frozen, is_deep() ? Visits::all : Visits::that_matter, scratch_.path());
     if (wrong_.empty() && instructions_ < 50) wrong_ = "there was nothing to step";
     return wrong_;
   }

@@ -3,13 +3,19 @@
 #include <link.h>
 #include <signal.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <ucontext.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "tests/support.hpp"
@@ -91,6 +97,62 @@ struct Vdso {
   }
 };
 
+/// All mappings of a file in this process, taken away and given back together.
+class Pages {
+ public:
+  Pages() = default;
+  /// Known by the file's number: a mapping from before the file got its name goes by another.
+  explicit Pages(const std::string& path) {
+    struct stat file {};
+    if (::stat(path.c_str(), &file) != 0) throw std::runtime_error("no file " + path);
+    std::ifstream maps("/proc/self/maps");
+    for (std::string line; std::getline(maps, line);) {
+      Range range{};
+      unsigned major = 0;
+      unsigned minor = 0;
+      unsigned long number = 0;
+      const int found = std::sscanf(line.c_str(), "%lx-%lx rw-s %*x %x:%x %lu", &range.begin,
+                                    &range.end, &major, &minor, &number);
+      if (found == 5 && number == file.st_ino && makedev(major, minor) == file.st_dev)
+        all_.push_back(range);
+    }
+    if (all_.empty()) throw std::runtime_error("nothing of " + path + " is mapped");
+  }
+  void take_away() { protect(true); }
+  void give_back() { protect(false); }
+  [[nodiscard]] bool are_away() const { return are_away_; }
+  [[nodiscard]] bool contain(const void* address) const {
+    const auto at = reinterpret_cast<std::uintptr_t>(address);
+    return std::any_of(all_.begin(), all_.end(),
+                       [at](const Range& range) { return range.begin <= at && at < range.end; });
+  }
+
+ private:
+  struct Range {
+    std::uintptr_t begin;
+    std::uintptr_t end;
+  };
+  void protect(bool away) {
+    if (are_away_ == away) return;
+    are_away_ = away;
+    for (const Range& range : all_) {
+      ::mprotect(reinterpret_cast<void*>(range.begin), range.end - range.begin,
+                 away ? PROT_NONE : PROT_READ | PROT_WRITE);
+    }
+  }
+  std::vector<Range> all_;
+  bool are_away_ = false;
+};
+
+/// What an instruction begins with that does more than compute, whatever memory it touches.
+bool asks_outside(std::uintptr_t at) {
+  const auto* const code = reinterpret_cast<const unsigned char*>(at);
+  const bool is_syscall = code[0] == 0x0f && code[1] == 0x05;
+  const bool is_rdtsc = code[0] == 0x0f && code[1] == 0x31;
+  const bool is_rdtscp = code[0] == 0x0f && code[1] == 0x01 && code[2] == 0xf9;
+  return is_syscall || is_rdtsc || is_rdtscp;
+}
+
 /// Sets a handler for a signal, and puts the old one back at the end of the scope.
 class Handler {
  public:
@@ -131,12 +193,18 @@ struct Trap {
   bool is_over = false;  ///< nothing is visited any more
   std::uint64_t instruction = 0;
   bool tsc_is_frozen = false;
+  bool tsc_is_forbidden = false;
   std::uint64_t frozen_tsc = 0;
   std::uintptr_t stack_top = 0;  ///< above all that the body may change
   bool has_run_on = false;       ///< from an instruction to the end, and is to go back
+  bool visits_all = true;
+  Pages pages;
+  /// The body has returned: what is left of the walk is one visit.
+  enum class End { not_yet, reached, visited } end = End::not_yet;
 
   Vdso vdso;
   gregset_t registers{};
+  End kept_end = End::not_yet;
   Kept floating_point;
   Kept stack;
   Kept thread_locals;
@@ -144,43 +212,64 @@ struct Trap {
   static Trap trap;
 
   static void on_trap(int, siginfo_t*, void* context) {
-    if (trap.has_run_on) trap.go_back(*static_cast<ucontext_t*>(context));
-    trap.visit(*static_cast<ucontext_t*>(context));
+    if (trap.has_run_on) {
+      trap.go_back(*static_cast<ucontext_t*>(context));
+      trap.visit(*static_cast<ucontext_t*>(context));
+    } else {
+      trap.arrive(*static_cast<ucontext_t*>(context));
+    }
   }
 
-  /// Does what RDTSC or RDTSCP would have done; the next instruction is visited like any other.
-  static void on_fault(int, siginfo_t*, void* context) {
-    greg_t* const registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
-    const auto* const code = reinterpret_cast<const unsigned char*>(registers[REG_RIP]);
+  static void on_fault(int, siginfo_t* info, void* context) {
+    auto& machine = *static_cast<ucontext_t*>(context);
+    if (trap.pages.are_away() && trap.pages.contain(info->si_addr)) {
+      --trap.instruction;  // it was taken for one that does not matter, and did nothing yet
+      trap.visit(machine);
+    } else if (!trap.read_tsc(machine.uc_mcontext.gregs)) {
+      ::signal(SIGSEGV, SIG_DFL);  // somebody else's: it comes again, and ends us
+    } else {
+      trap.arrive(machine);
+    }
+  }
+
+  /// Does what RDTSC or RDTSCP would have done; the next instruction is one like any other.
+  [[nodiscard]] bool read_tsc(greg_t* registers_now) const {
+    const auto* const code = reinterpret_cast<const unsigned char*>(registers_now[REG_RIP]);
     const bool is_rdtsc = code[0] == 0x0f && code[1] == 0x31;
     const bool is_rdtscp = code[0] == 0x0f && code[1] == 0x01 && code[2] == 0xf9;
-    if (!trap.tsc_is_frozen || (!is_rdtsc && !is_rdtscp)) {
-      ::signal(SIGSEGV, SIG_DFL);  // somebody else's: it comes again, and ends us
-      return;
+    if (!tsc_is_frozen || (!is_rdtsc && !is_rdtscp)) return false;
+    registers_now[REG_RAX] = static_cast<greg_t>(frozen_tsc & 0xffff'ffffU);
+    registers_now[REG_RDX] = static_cast<greg_t>(frozen_tsc >> 32);
+    if (is_rdtscp) registers_now[REG_RCX] = 0;
+    registers_now[REG_RIP] += is_rdtsc ? 2 : 3;
+    return true;
+  }
+
+  /// Before each instruction.
+  void arrive(ucontext_t& context) {
+    greg_t* const now = context.uc_mcontext.gregs;
+    const auto at = static_cast<std::uintptr_t>(now[REG_RIP]);
+    if (!is_over && at >= vdso.begin && at < vdso.end) {
+      step(now);
+    } else if (is_over || visits_all || end == End::reached || asks_outside(at)) {
+      visit(context);
+    } else {
+      ++instruction;
+      pages.take_away();
+      step(now);
     }
-    registers[REG_RAX] = static_cast<greg_t>(trap.frozen_tsc & 0xffff'ffffU);
-    registers[REG_RDX] = static_cast<greg_t>(trap.frozen_tsc >> 32);
-    if (is_rdtscp) registers[REG_RCX] = 0;
-    registers[REG_RIP] += is_rdtsc ? 2 : 3;
-    trap.visit(*static_cast<ucontext_t*>(context));
   }
 
   void visit(ucontext_t& context) {
     const int error = errno;
     greg_t* const now = context.uc_mcontext.gregs;
-    const auto at = static_cast<std::uintptr_t>(now[REG_RIP]);
-    if (!is_over && at >= vdso.begin && at < vdso.end) {
-      now[REG_EFL] |= kTrapFlag;
-      if (tsc_is_frozen) forbid_tsc(true);
-      return;
-    }
-    if (tsc_is_frozen) forbid_tsc(false);
+    if (tsc_is_frozen) forbid(false);
+    pages.give_back();
     const Walk::Next next = is_over ? Walk::Next::leave : walk->visit(instruction);
     if (next == Walk::Next::step) {
+      if (end == End::reached) end = End::visited;
       ++instruction;
-      has_run_on = false;
-      now[REG_EFL] |= kTrapFlag;
-      if (tsc_is_frozen) forbid_tsc(true);
+      step(now);
     } else {
       is_over = next == Walk::Next::leave;
       if (next == Walk::Next::finish && !has_run_on) keep(context);
@@ -190,9 +279,20 @@ struct Trap {
     errno = error;
   }
 
+  void step(greg_t* now) {
+    has_run_on = false;
+    now[REG_EFL] |= kTrapFlag;
+    if (tsc_is_frozen) forbid(true);
+  }
+
+  void forbid(bool forbidden) {
+    if (std::exchange(tsc_is_forbidden, forbidden) != forbidden) forbid_tsc(forbidden);
+  }
+
   void keep(const ucontext_t& context) {
     const auto& machine = context.uc_mcontext;
     std::memcpy(registers, machine.gregs, sizeof registers);
+    kept_end = end;
     floating_point.keep(machine.fpregs, floating_point_bytes(machine.fpregs));
     const auto low = static_cast<std::uintptr_t>(registers[REG_RSP]) - kRedZoneBytes;
     stack.keep(reinterpret_cast<const void*>(low), stack_top - low);
@@ -200,8 +300,9 @@ struct Trap {
   }
 
   /// What raised this trap is not returned to.
-  void go_back(ucontext_t& context) const {
+  void go_back(ucontext_t& context) {
     auto& machine = context.uc_mcontext;
+    end = kept_end;
     std::memcpy(machine.gregs, registers, sizeof registers);
     floating_point.put_into(machine.fpregs);
     stack.put_back();
@@ -212,6 +313,7 @@ struct Trap {
     stack_top = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)) + 2 * sizeof(void*);
     set_trap_flag();
     walk->body();
+    end = End::reached;
     clear_trap_flag();
     if (!has_run_on) return;
     walk->finished();
@@ -226,7 +328,7 @@ bool can_step() noexcept {
   return true;
 }
 
-std::uint64_t Walk::run(Tsc tsc) {
+std::uint64_t Walk::run(Tsc tsc, Visits visits, const std::string& shared) {
   // A stack of its own: a visit needs more of it than the body may have left.
   alignas(16) static char stack[1 << 18];
   stack_t alternate{};
@@ -239,12 +341,16 @@ std::uint64_t Walk::run(Tsc tsc) {
   Trap::trap.is_over = false;
   Trap::trap.instruction = 0;
   Trap::trap.has_run_on = false;
+  Trap::trap.visits_all = visits == Visits::all;
+  Trap::trap.pages = Pages(shared);
+  Trap::trap.end = Trap::End::not_yet;
   Trap::trap.frozen_tsc = __builtin_ia32_rdtsc();
   Trap::trap.tsc_is_frozen = tsc == Tsc::frozen;
-  if (tsc == Tsc::frozen) forbid_tsc(true);
+  if (tsc == Tsc::frozen) Trap::trap.forbid(true);
   Trap::trap.run_body();
   Trap::trap.is_over = true;
-  forbid_tsc(false);
+  Trap::trap.pages.give_back();
+  Trap::trap.forbid(false);
   return Trap::trap.instruction;
 }
 
@@ -257,7 +363,7 @@ namespace rl::test {
 bool can_step() noexcept {
   return false;
 }
-std::uint64_t Walk::run(Tsc) {
+std::uint64_t Walk::run(Tsc, Visits, const std::string&) {
   throw std::runtime_error("stepping needs x86-64 without a sanitizer");
 }
 

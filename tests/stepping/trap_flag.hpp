@@ -8,7 +8,7 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
+#include <string>
 
 namespace rl::test {
 
@@ -27,8 +27,15 @@ class Walk {
   /// the end, it sees the true time: as after a stop.)
   enum class Tsc { running, frozen };
 
-  /// Walks; returns the number of instructions visited.
-  std::uint64_t run(Tsc tsc);
+  /// Before which instructions there is a visit. One that touches nothing of the shared file, asks
+  /// the kernel nothing and reads no time does the same before and after whatever others do
+  /// meanwhile: a stop before it is a stop before the next. So those that matter are all others, and
+  /// the end of the body. They are found by taking the file's pages away: who touches them faults.
+  enum class Visits { all, that_matter };
+
+  /// Walks; returns the number of instructions, visited or not. `shared` is the path of the file that
+  /// others change, whose mappings in this process are all that the body knows of it.
+  std::uint64_t run(Tsc tsc, Visits visits, const std::string& shared);
 
  protected:
   enum class Next {
