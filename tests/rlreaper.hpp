@@ -1,5 +1,5 @@
 /// \file
-/// What the tests of rlreaper share: the program, and what it says.
+/// What tests of rlreaper share: the program as a process, with what it says.
 #pragma once
 
 #include <fcntl.h>
@@ -7,8 +7,6 @@
 #include <fstream>
 #include <iterator>
 #include <string>
-#include <string_view>
-#include <vector>
 
 #include "tests/rlctl.hpp"
 #include "tests/web.hpp"
@@ -20,25 +18,18 @@ inline std::string content_of(const std::string& file) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-inline int count_of(std::string_view part, const std::string& all) {
-  int count = 0;
-  for (std::size_t at = 0; (at = all.find(part, at)) != all.npos; at += part.size()) ++count;
-  return count;
-}
-
-/// rlreaper, with what it says in a file.
-class Running {
+/// A program, with what it says on standard error in a file.
+class Started {
  public:
-  Running(const Folder& folder, Words arguments, const std::string& notify = {})
+  Started(const Folder& folder, Words command, const std::string& notify = {})
       : log_(folder.at("log-" + unique_name())), child_([&] {
           const int fd = ::open(log_.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
           ::dup2(fd, 2);
           if (!notify.empty()) ::setenv("NOTIFY_SOCKET", notify.c_str(), 1);
-          arguments.insert(arguments.begin(), program("RLREAPER"));
           std::vector<char*> words;
-          for (std::string& word : arguments) words.push_back(word.data());
+          for (std::string& word : command) words.push_back(word.data());
           words.push_back(nullptr);
-          ::execv(words[0], words.data());
+          ::execvp(words[0], words.data());
           ::_exit(127);
         }) {}
   [[nodiscard]] bool says(std::string_view part) const {
@@ -48,7 +39,12 @@ class Running {
   }
   [[nodiscard]] std::string said() const { return content_of(log_); }
   /// Says how often a text stands in what it said.
-  [[nodiscard]] int times(std::string_view part) const { return count_of(part, said()); }
+  [[nodiscard]] int times(std::string_view part) const {
+    const std::string all = said();
+    int count = 0;
+    for (std::size_t at = 0; (at = all.find(part, at)) != all.npos; at += part.size()) ++count;
+    return count;
+  }
   Child& operator*() noexcept { return child_; }
   Child* operator->() noexcept { return &child_; }
 
@@ -57,6 +53,24 @@ class Running {
   Child child_;
 };
 
-inline const SegmentOptions kSmall{.keys = 1'000};
+/// rlreaper.
+class Running : public Started {
+ public:
+  Running(const Folder& folder, Words arguments, const std::string& notify = {})
+      : Started(folder, command(std::move(arguments)), notify) {}
+
+ private:
+  static Words command(Words arguments) {
+    arguments.insert(arguments.begin(), program("RLREAPER"));
+    return arguments;
+  }
+};
+
+/// Returns the number behind a text that a program says, once it does: a port, say.
+inline std::uint16_t number_after(const Started& program, const std::string& what) {
+  REQUIRE(program.says(what));
+  const std::string said = program.said();
+  return static_cast<std::uint16_t>(std::stoi(said.substr(said.rfind(what) + what.size())));
+}
 
 }  // namespace rl::test

@@ -6,6 +6,7 @@
 #include <sys/un.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <filesystem>
 #include <map>
@@ -18,6 +19,8 @@ namespace {
 
 using namespace std::chrono_literals;
 using Keys = std::vector<std::string>;
+
+const SegmentOptions kSmall{.keys = 1'000};
 
 /// Returns the keys of the denials in a file of JSON lines, of which the last may be under way.
 Keys keys_in(const std::string& file) {

@@ -1,8 +1,11 @@
 // rlreaper as a process: signals, standby, checkpoints, and what goes wrong around it.
+#include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include <cstring>
+#include <fstream>
 #include <random>
 #include <set>
 
@@ -12,6 +15,8 @@ namespace rl::test {
 namespace {
 
 using namespace std::chrono_literals;
+
+const SegmentOptions kSmall{.keys = 1'000};
 
 TEST_CASE("sigterm_ends_it_and_sigusr1_has_it_say_what_goes_on") {
   const Folder folder;
