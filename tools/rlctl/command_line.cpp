@@ -67,6 +67,10 @@ constexpr std::array<Spec, kArgCount> kSpecs{{
     {"--prune", "", "take away what the file does not name"},
     {"--seconds", "N", "how long to take, about (10)"},
     {"--seed", "N", "repeat the random choices of a run that printed this (a fresh one)"},
+    {"--follow", "", "go on with what happens, until a signal ends it"},
+    {"--key", "KEY", "only this key"},
+    {"--kind", "KIND", "only these, such as denied, banned or changed"},
+    {"--sample", "N", "have one in N denials of a thread bring an event from now on; 1: each"},
     {"--json", "", "print JSON, one object a line"},
 }};
 

@@ -51,6 +51,10 @@ enum class Arg : std::uint8_t {
   prune,
   seconds,
   seed,
+  follow,
+  only_key,
+  kind,
+  sample,
   json,
 };
 inline constexpr std::size_t kArgCount = static_cast<std::size_t>(Arg::json) + 1;

@@ -2,8 +2,9 @@
 /// rlctl: looks into, sets up and asks the limits of a segment from outside.
 ///
 /// Principles:
-///   - Reading never writes: peek, show, list, info and clock map the segment read-only.
+///   - Reading never writes: peek, show, list, info, events and clock map the segment read-only.
 ///   - One shot: a verb looks once and prints; the same bytes on a terminal and when redirected.
+///     Only `events --follow` goes on.
 ///   - `--json` everywhere: an object a line, exact numbers; text is for people, with units.
 ///   - Survives `| head`: ends quietly. A full disk is an error, not a shorter answer.
 ///   - What is read from a segment is input: escaped before it is shown.
@@ -126,6 +127,11 @@ const std::vector<Verb>& verbs() {
        disallow},
       {"allows", "List the keys that pass whatever they do", {segment}, {any_owner}, allows},
       {"history", "List who changed what by hand", {segment}, {any_owner}, ctl::history},
+      {"events",
+       "List what happened lately: denials, bans, evictions, changes",
+       {segment},
+       {follow, only_policy, only_key, kind, sample, any_owner},
+       ctl::events},
       {"rm", "Remove a segment", {segment}, {force, any_owner}, remove},
       {"clock",
        "Tell a segment's time; move a manual clock",

@@ -54,6 +54,9 @@ int disallow(const Arguments& arguments);
 int allows(const Arguments& arguments);
 int history(const Arguments& arguments);
 
+// What happens: event_verbs.cpp
+int events(const Arguments& arguments);
+
 // The machine: selftest_verb.cpp
 int selftest(const Arguments& arguments);
 

@@ -4,7 +4,9 @@
 ///
 /// One thread goes round: each tenth of a second every segment gets its share of work, then signals
 /// are looked at. Of several for a segment one leads, by a lock of the kernel that ends with its
-/// process; the others stand by.
+/// process; the others stand by. What happens in the segments is read and written by other threads.
+#include <unistd.h>
+
 #include <algorithm>
 #include <clocale>
 #include <exception>
@@ -16,6 +18,7 @@
 
 #include "tools/rlctl/common.hpp"
 #include "tools/rlctl/output.hpp"
+#include "tools/rlreaper/event_pump.hpp"
 #include "tools/rlreaper/options.hpp"
 #include "tools/rlreaper/service.hpp"
 #include "tools/rlreaper/watch.hpp"
@@ -27,6 +30,8 @@ using namespace std::chrono_literals;
 
 constexpr auto kTick = 100ms;
 constexpr auto kLastCheckpoint = 500ms;  ///< SIGTERM ends within a second
+constexpr auto kLastEvents = 600ms;
+constexpr auto kLastWords = 800ms;
 
 class Service {
  public:
@@ -34,6 +39,7 @@ class Service {
       : options_(std::move(options)), argc_(argc), argv_(argv) {
     for (const std::string& name : options_.segments)
       watches_.emplace_back(name, options_, notifier_);
+    pump_.change(options_.events);
   }
 
   void run() {
@@ -48,6 +54,7 @@ class Service {
           break;
         case SIGUSR1:
           for (const Watch& watch : watches_) say(watch.status());
+          for (const std::string& line : pump_.status()) say(line);
           break;
         default:
           break;
@@ -59,7 +66,12 @@ class Service {
  private:
   void tick() {
     const auto now = Clock::now();
-    for (Watch& watch : watches_) watch.tick(now);
+    EventPump::Segments led;
+    for (Watch& watch : watches_) {
+      watch.tick(now);
+      if (watch.led() != nullptr) led.emplace(watch.name(), watch.led());
+    }
+    pump_.read_from(led);
     notifier_.alive();
     if (now < next_status_) return;
     next_status_ = now + 1s;
@@ -91,14 +103,18 @@ class Service {
                                         [&](const Watch& watch) { return watch.name() == name; });
       if (!is_there) watches_.emplace_back(name, options_, notifier_);
     }
+    pump_.change(options_.events);
     say("configuration read again: " + ctl::counted(watches_.size(), "segment", "segments"));
   }
 
   void finish() {
     notifier_.stopping();
-    const auto deadline = Clock::now() + kLastCheckpoint;
-    for (Watch& watch : watches_) watch.finish(deadline);
+    const auto begin = Clock::now();
+    pump_.end(begin + kLastEvents);
+    for (Watch& watch : watches_) watch.finish(begin + kLastCheckpoint);
+    const bool has_ended = pump_.has_ended(begin + kLastWords);
     say("ended by a signal");
+    if (!has_ended) ::_exit(0);  // a thread hangs in a write: nothing may be taken from under it
   }
 
   Signals signals_;
@@ -107,6 +123,7 @@ class Service {
   int argc_;
   const char* const* argv_;
   std::list<Watch> watches_;
+  EventPump pump_;
   Clock::time_point next_status_;
 };
 

@@ -12,6 +12,7 @@
 #include "tools/rlctl/output.hpp"
 #include "tools/rlctl/text.hpp"
 #include "tools/rlreaper/checkpoint.hpp"
+#include "tools/rlreaper/sinks.hpp"
 
 namespace rl::reaper {
 namespace {
@@ -21,7 +22,8 @@ constexpr const char* kAbout =
     "clock and the name, and writes checkpoints. Limits hold without it.";
 
 constexpr const char* kFooter =
-    "\nSIGHUP reads the configuration file again, SIGUSR1 says what is going on, SIGTERM ends.\n"
+    "\nSIGHUP reads the configuration file again, and makes files of events anew that were moved "
+    "away; SIGUSR1 says what is going on, SIGTERM ends.\n"
     "Exit code: 0 when it was ended by a signal, 2 for an error.";
 
 /// The arguments as they are written.
@@ -45,6 +47,7 @@ void check(const Options& options) {
   }
   if (paths.size() != options.segments.size())
     throw Error(Errc::bad_option, "a segment is given twice; give each once");
+  check_sinks(options.events);
   if (options.checkpoint.empty() && options.restore)
     throw Error(Errc::bad_option, "--restore: from what is not said; give --checkpoint FILE, too");
   if (!options.checkpoint.empty() && checkpoints.size() != options.segments.size()) {
@@ -78,6 +81,10 @@ std::optional<Options> read_options(int argc, const char* const* argv) {
       ->type_name("N");
   app.add_flag("--restore", options.restore,
                "make a segment that is not there from its last checkpoint");
+  app.add_option("--events", options.events,
+                 "write what happens to a sink: jsonl:FILE, syslog or journald; may be given again")
+      ->type_name("SINK")
+      ->allow_extra_args(false);
   app.add_flag("--any-owner", options.any_owner, "trust a segment of any owner");
   app.set_config("--config", "", "read options from this file, a line each: rate = \"2M\"");
   app.allow_config_extras(CLI::config_extras_mode::error);

@@ -19,6 +19,7 @@ struct Options {
   std::chrono::nanoseconds every = std::chrono::seconds(10);
   std::uint64_t keep = 1;  ///< older checkpoints beside the last
   bool restore = false;
+  std::vector<std::string> events;  ///< sinks, as make_sink reads them
   friend bool operator==(const Options&, const Options&) = default;
 };
 

@@ -2,17 +2,15 @@
 
 #include <fmt/format.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstddef>
 #include <cstdlib>
-#include <cstring>
 
 #include "shm/os.hpp"
 #include "tools/rlctl/text.hpp"
+#include "tools/rlreaper/datagrams.hpp"
 
 namespace rl::reaper {
 
@@ -28,7 +26,9 @@ Signals::Signals() noexcept {
   ::sigemptyset(&signals_);
   for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) ::sigaddset(&signals_, signal);
   ::pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+  // What cannot be written is an error of its write, and ends nothing.
   ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);
 }
 
 int Signals::wait(std::chrono::nanoseconds at_most) const noexcept {
@@ -65,16 +65,9 @@ void Notifier::status(std::string_view line) const {
 }
 
 void Notifier::send(std::string_view text) const noexcept {
-  sockaddr_un to{};
-  if (path_.empty() || path_.size() >= sizeof to.sun_path) return;
-  const shm::Fd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!fd) return;
-  to.sun_family = AF_UNIX;
-  std::memcpy(to.sun_path, path_.data(), path_.size());
-  if (to.sun_path[0] == '@') to.sun_path[0] = '\0';  // a name that is no file
-  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path_.size());
-  (void)!::sendto(fd.get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT,
-                  reinterpret_cast<const sockaddr*>(&to), size);
+  if (path_.empty()) return;
+  if (const shm::Fd fd = datagrams_to(path_); fd)
+    (void)!::send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL);
 }
 
 }  // namespace rl::reaper

@@ -31,6 +31,10 @@ class Watch {
   void finish(Clock::time_point deadline);
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  /// Returns the segment while this reaper leads it, else null.
+  [[nodiscard]] const Segment* led() const noexcept {
+    return held_ && leads_ ? &held_->segment : nullptr;
+  }
   /// Returns what is going on, for people: one line.
   [[nodiscard]] std::string status() const;
 

@@ -1,0 +1,32 @@
+/// \file
+/// What happened in a segment (rl/events.hpp), as rlctl and rlreaper tell it: an object of JSON, a
+/// row of a table, a sentence of a log.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include <rl/rl.hpp>
+
+#include "tools/rlctl/report.hpp"
+
+namespace rl::ctl {
+
+/// Returns ISO 8601 in UTC, to the nanosecond.
+std::string iso_time_ns(std::chrono::system_clock::time_point time);
+
+/// Returns an event as an object, exact; what does not apply is left out. Times that never come are
+/// null.
+Json json_of(const Event& event);
+/// Returns an object that stands where events are missing.
+Json json_of_lost(std::uint64_t count);
+
+Cells cells_of(const Event& event);
+Table table_for(const Event*);
+
+/// Returns "denied api user:42: limited, 0 of 200 left, passes in 35.1 ms".
+std::string text_of(const Event& event);
+/// Returns a sentence for events that are missing.
+std::string text_of_lost(std::uint64_t count);
+
+}  // namespace rl::ctl
