@@ -156,8 +156,9 @@ class Clock {
   static void forget_guards() noexcept;
   friend ClockEpoch start_clock(bool automatic, ClockKind wanted);
 
-  /// A thread may decide on several segments in turn; few use more than sixteen.
-  static constexpr std::size_t kGuards = 16;
+  /// A thread may decide on several segments in turn; few use more than eight. (It lies in each
+  /// thread's static memory, of which a library that is loaded late gets little.)
+  static constexpr std::size_t kGuards = 8;
   static constinit thread_local Guard guards_[kGuards] __attribute__((tls_model("initial-exec")));
 
   ClockKind kind_;

@@ -162,6 +162,7 @@ void Mapping::copy_from(const Contents& contents) {
   header().journal_next.store(records, relaxed);
   copy_totals(old, *this);
   header().denials_mask.store(old.header().denials_mask.load(relaxed), relaxed);
+  header().said_tsc_left.store(old.header().said_tsc_left.load(relaxed), relaxed);
   header().boottime_offset_ns.store(old.header().boottime_offset_ns.load(relaxed), relaxed);
 }
 

@@ -21,8 +21,8 @@ std::string_view EventImage::key_text() const noexcept {
   return {key, std::min<std::size_t>(key_bytes, kKeyBytes)};
 }
 
-void write_event(const Mapping& mapping, std::uint32_t seat, EventImage& image) noexcept {
-  EventRing& ring = mapping.event_rings()[seat % kEventRings];
+void write_event(const Mapping& mapping, std::uint32_t which, EventImage& image) noexcept {
+  EventRing& ring = mapping.event_rings()[which % kEventRings];
   image.number = ring.next.fetch_add(1, relaxed);
   image.unix_ns = read_unix_ns();
   image.checksum = checksum_of(Hasher(mapping.constants().secret), image);
@@ -48,7 +48,8 @@ EventReader::EventReader(const Mapping& mapping, Start start) noexcept
     const EventRing& ring = mapping.event_rings()[i];
     const std::uint64_t next = ring.next.load(relaxed);
     const std::uint64_t oldest = next - std::min(next, kEventsPerRing);
-    const std::uint64_t unread = std::clamp(ring.read_to.load(relaxed), oldest, next);
+    const std::uint64_t read_to = ring.read_to.load(relaxed);
+    const std::uint64_t unread = read_to <= next ? std::max(read_to, oldest) : oldest;
     positions_[i].next = start == Start::now ? next : start == Start::unread ? unread : oldest;
   }
 }
@@ -57,23 +58,30 @@ std::uint64_t EventReader::read(std::uint32_t which, const Visit& visit) {
   const EventRing& ring = mapping_.event_rings()[which];
   Position& at = positions_[which];
   std::uint64_t lost = 0;
+  const auto go_to = [&](std::uint64_t number) {
+    at.next = number;
+    if (number >= at.waiting_to) at.waiting_since_ns = 0;
+  };
   const auto lose_to = [&](std::uint64_t number) {
     lost += number - at.next;
-    at = {number, 0};
+    go_to(number);
   };
   const std::uint64_t end = ring.next.load(relaxed);
-  if (end < at.next) at = {end, 0};  // bytes gone wrong
+  if (end < at.next) at = {end, 0, 0};  // bytes gone wrong
   if (end - at.next > kEventsPerRing) lose_to(end - kEventsPerRing);
   while (at.next != end) {  // ends: each turn takes one event, or is the last
     const auto image = load_image<EventImage>(ring.records[at.next % kEventsPerRing]);
     const bool is_whole = image.checksum == checksum_of(hasher_, image);
     if (is_whole && image.number == at.next) {
-      at = {at.next + 1, 0};
+      go_to(at.next + 1);
       visit(image);
       continue;
     }
     const std::uint64_t now = read_boottime_ns();
-    if (at.waiting_since_ns == 0) at.waiting_since_ns = now;
+    if (at.waiting_since_ns == 0) {
+      at.waiting_since_ns = now;
+      at.waiting_to = end;
+    }
     const bool is_overwritten = is_whole && image.number > at.next;
     if (!is_overwritten && now < at.waiting_since_ns + kPatienceNs) break;
     lose_to(at.next + 1);
@@ -83,8 +91,12 @@ std::uint64_t EventReader::read(std::uint32_t which, const Visit& visit) {
 
 void EventReader::note_read() const noexcept {
   for (std::uint32_t i = 0; i < kEventRings; ++i) {
-    // Of several consumers who writes last says; that is as good.
-    mapping_.event_rings()[i].read_to.store(positions_[i].next, relaxed);
+    Word& read_to = mapping_.event_rings()[i].read_to;
+    const std::uint64_t end = mapping_.event_rings()[i].next.load(relaxed);
+    std::uint64_t seen = read_to.load(relaxed);
+    // One try: who is faster is as far, or will be. Beyond the end nobody can have come.
+    if (seen < positions_[i].next || seen > end)
+      read_to.compare_exchange_strong(seen, positions_[i].next, relaxed);
   }
 }
 

@@ -16,7 +16,10 @@
 ///     number above n, checksum fits    n was overwritten: it is lost
 ///
 /// So a writer that dies in the middle loses its own event, and one that was stopped in the middle
-/// for as long as 128 others took loses one more. A reader gives a writer a second, then passes.
+/// for as long as 128 others took loses one more. A reader gives those who are at it a second, all
+/// at once, then passes.
+///
+/// The last ring is for what is rare, whoever writes it: denials, which are not, never overwrite it.
 ///
 /// `next` counts what was written. A consumer notes in `read_to` how far it has come; who overwrites
 /// an event that lies beyond that counts it as lost. relaxed, all of it: numbers order nothing, and
@@ -57,10 +60,15 @@ struct EventImage {
 };
 static_assert(sizeof(EventImage) == sizeof(EventRecord));
 
-/// Writes an event of a process that sits on this seat, with number, time and checksum filled in.
-/// Requires a mapping that can be written. Progress: some twenty stores and an add; no system call.
-/// Threads and processes: any.
-void write_event(const Mapping& mapping, std::uint32_t seat, EventImage& image) noexcept;
+/// The ring for the frequent events of a process that sits on this seat, and that for the others.
+constexpr std::uint32_t ring_of(std::uint32_t seat) noexcept {
+  return seat % (kEventRings - 1);
+}
+inline constexpr std::uint32_t kRareRing = kEventRings - 1;
+
+/// Writes an event, with number, time and checksum filled in. Requires a mapping that can be
+/// written. Progress: some twenty stores and an add; no system call. Threads and processes: any.
+void write_event(const Mapping& mapping, std::uint32_t ring, EventImage& image) noexcept;
 
 /// How many events were written, and how many of these nobody has read.
 struct EventCounts {
@@ -84,7 +92,8 @@ class EventReader {
   /// Visits what is new in a ring, in order; returns how many events were lost.
   std::uint64_t read(std::uint32_t ring, const Visit& visit);
 
-  /// Says to others how far this reader has come. Requires a mapping that can be written.
+  /// Says to others how far this reader has come, unless another is further. Requires a mapping that
+  /// can be written.
   void note_read() const noexcept;
 
  private:
@@ -92,7 +101,8 @@ class EventReader {
 
   struct Position {
     std::uint64_t next = 0;
-    std::uint64_t waiting_since_ns = 0;  ///< for the writer of `next`; 0: not yet
+    std::uint64_t waiting_since_ns = 0;  ///< for who was at it then; 0: for nobody
+    std::uint64_t waiting_to = 0;        ///< those of the numbers before this
   };
 
   const Mapping& mapping_;

@@ -14,13 +14,15 @@
 ///
 /// That a process is dead the kernel says (shm/participant.hpp). A generation never comes back, so
 /// a CAS that succeeds takes it from whom was meant. Where no stripe is free, or there is no seat, or
-/// a policy's id is above kOwnPolicies, adds go to the first stripe, locked: exact, too, and some
-/// nanoseconds slower.
+/// a policy's id is above kOwnPolicies (as its limit was changed so often), adds go to the first
+/// stripe, locked: exact, too, and slower, the more so the more threads share it.
 ///
 /// Searched exhaustively: tests/model/stripes.pml. Every instruction of it: tests/stepping.
 ///
-/// Accuracy: exact, but for a process that closed its descriptors (its lock is gone, and another
-/// may count in its stripes), or was forked in a way that runs no handlers (shm/fork_files.hpp).
+/// Accuracy: exact, but for a process that closed its descriptors (until it notices, others may
+/// count in its stripes); for a child that was forked in a way that runs no handlers
+/// (shm/fork_files.hpp), or that decides in a handler of its own which runs before ours; and for
+/// decisions, or forks, in a signal handler that interrupts a decision.
 #pragma once
 
 #include <array>
@@ -31,9 +33,10 @@
 
 namespace rl::shm {
 
-/// This process's stripes in a segment, through forks. Threads: any.
-/// Progress: an add is a load and a store; a thread's first, and each 4,096th of one that has no
-/// stripe, look at all of them, and ask the kernel once for each at most.
+/// This process's stripes in a segment, through forks. Threads: any. Nothing in it locks or waits.
+/// Progress: an add is a load and a store. A thread's first looks at all stripes; of one that found
+/// none so does the 4,096th, and then ever fewer. Where none is free, the kernel is asked once for
+/// each, by one thread of a process and at most once a second.
 class Stripes {
  public:
   Stripes(const Mapping& mapping, Participant& participant) noexcept;
@@ -53,8 +56,11 @@ class Stripes {
   /// Notes that a key was inserted into so many-th line of its list.
   void add_insert(std::uint32_t line) noexcept;
 
-  /// Lets go of what this process has, for one that sits on another seat now.
-  void leave() noexcept;
+  /// Lets go of what this process had when it sat there: it sits on another seat now.
+  void leave(const Sitter& before) noexcept;
+
+  /// The same for a segment that was left for good: from here on adds are locked.
+  void end() noexcept;
 
   /// Frees the stripes of the dead; returns how many.
   static std::uint32_t tidy(const Mapping& mapping, Liveness& liveness) noexcept;
@@ -69,8 +75,6 @@ class Stripes {
   struct Mine {
     std::uint64_t of = 0;  ///< the id of the object below whose stripe it is; 0: none
     PolicyTally* cells = nullptr;
-    std::uint64_t missed = 0;  ///< the id of the one of which there was none to have
-    std::uint32_t adds = 0;    ///< since
   };
   [[gnu::always_inline]] std::uint64_t add(std::uint32_t cell, std::uint32_t word,
                                            std::uint64_t count) noexcept {
@@ -87,18 +91,22 @@ class Stripes {
   [[gnu::noinline]] std::uint64_t add_slowly(std::uint32_t cell, std::uint32_t word,
                                              std::uint64_t count) noexcept;
   [[nodiscard]] std::uint32_t take() noexcept;
-  [[nodiscard]] bool take(std::uint32_t index, std::uint64_t us, Liveness* liveness) noexcept;
+  [[nodiscard]] bool take(std::uint32_t board, std::uint32_t index, std::uint64_t us,
+                          Liveness* liveness) noexcept;
+  void leave(std::uint64_t us) noexcept;
   static void forget_mine() noexcept;
   static void forget_all() noexcept;
-  friend struct ThreadsEnd;
+  static void end_thread(void*) noexcept;
 
-  static constexpr std::size_t kMine = 16;
+  /// A thread may decide on several segments in turn. Few: all of this lies in each thread's static
+  /// memory, of which a library that is loaded late gets little.
+  static constexpr std::size_t kMine = 8;
   static constinit thread_local Mine mine_[kMine] __attribute__((tls_model("initial-exec")));
 
   const Mapping& mapping_;
   Participant& participant_;
-  std::uint32_t board_;            ///< where it stands which thread has which stripe
-  std::atomic<std::uint64_t> id_;  ///< of this object; another after leave()
+  std::atomic<std::uint32_t> board_;  ///< where it stands which thread has which stripe
+  std::atomic<std::uint64_t> id_;     ///< of this object; another after leave()
 };
 
 }  // namespace rl::shm

@@ -93,7 +93,8 @@ bool SegmentCore::look_around() noexcept {
   std::uint64_t next_in_ns = 1'000'000'000;
   try {
     if (now.mapping.writable()) {
-      if (now.participant.renew()) now.stripes.leave();  // others may have them
+      const std::optional<shm::Sitter> before = now.participant.sitter();
+      if (now.participant.renew() && before) now.stripes.leave(*before);  // others may have them
       say_if_tsc_was_left(now);
     }
     if (now.stand_in != nullptr) {
@@ -231,6 +232,7 @@ void SegmentCore::adopt(View& old, std::unique_ptr<View> fresh) {
     last_but_one->decides.store(false, std::memory_order_relaxed);
     if (last_but_one->mapping.writable()) last_but_one->participant.leave();
     last_but_one->mapping.forsake();
+    last_but_one->stripes.end();  // of private memory now
   }
   if (old.stand_in != nullptr) return say_it_is_back();
   shm::log(Severity::warning, fmt::format("{}: the segment was removed or replaced under this "

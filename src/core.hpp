@@ -30,6 +30,18 @@ namespace rl {
 
 struct SegmentOptions;
 
+/// Says of how many first denials of keys a process tells: a key that is at its limit all the time
+/// has one at every other call. Threads: any.
+class FirstDenials {
+ public:
+  static constexpr std::uint32_t kMost = 1'000;  ///< in a second
+  [[nodiscard]] bool may_be_told() noexcept;
+
+ private:
+  std::atomic<std::uint64_t> second_{0};
+  std::atomic<std::uint32_t> told_{0};
+};
+
 /// One mapping with all that reads it. Immutable once it is current.
 struct View {
   View(shm::Mapping mapped, const std::string& path);
@@ -43,7 +55,8 @@ struct View {
   KnownPolicies known;
   shm::Clock clock;
   shm::Participant participant;
-  shm::Stripes stripes;               ///< what this process's threads count
+  shm::Stripes stripes;  ///< what this process's threads count
+  FirstDenials first_denials;
   std::atomic<bool> decides;          ///< false for a read-only mapping, and for a forsaken one
   std::atomic<bool> forsaken{false};  ///< its memory was let go of, or it never held keys
   View* previous = nullptr;

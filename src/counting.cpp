@@ -1,5 +1,7 @@
 #include "src/counting.hpp"
 
+#include <ctime>
+
 namespace rl {
 
 std::string_view to_string(EventKind kind) noexcept {
@@ -24,13 +26,29 @@ std::string_view to_string(EventKind kind) noexcept {
   return "unknown";
 }
 
+bool FirstDenials::may_be_told() noexcept {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);  // to within some milliseconds, and fast
+  const auto second = static_cast<std::uint64_t>(now.tv_sec);
+  // relaxed, all: rivals at the turn of a second may tell some more, and no harm is done.
+  if (second_.load(std::memory_order_relaxed) != second) {
+    second_.store(second, std::memory_order_relaxed);
+    told_.store(0, std::memory_order_relaxed);
+  }
+  return told_.load(std::memory_order_relaxed) < kMost &&
+         told_.fetch_add(1, std::memory_order_relaxed) < kMost;
+}
+
 void note_event(const View& view, EventKind kind, std::string_view key,
                 shm::EventImage image) noexcept {
   if (!view.mapping.writable()) return;
   image.kind = static_cast<std::uint8_t>(kind);
   image.pid = view.participant.pid();
   if (view.mapping.geometry().label_bytes != 0) image.set_key(key);
-  shm::write_event(view.mapping, view.participant.seat(), image);
+  const bool is_frequent =
+      kind == EventKind::denied || kind == EventKind::evicted || kind == EventKind::full;
+  shm::write_event(view.mapping,
+                   is_frequent ? shm::ring_of(view.participant.seat()) : shm::kRareRing, image);
 }
 
 Decision noted(const View& view, EventKind kind, std::string_view key,

@@ -50,7 +50,9 @@ inline bool is_told(const View& view, std::uint64_t number) noexcept {
     shm::add_count(counts.allowed, identity);
   else
     is_first = shm::add_denial(counts, identity);
-  return count_total(view, policy, limit, allowed) || is_first;
+  if (count_total(view, policy, limit, allowed)) [[unlikely]]
+    return true;
+  return is_first && view.first_denials.may_be_told();
 }
 
 /// Counts a call that has to wait for its turn.

@@ -33,20 +33,37 @@ Event event_from(const View& view, const shm::EventImage& image) {
   return event;
 }
 
+/// An event, and in which view its policy has its name.
+struct Found {
+  const View* view;
+  shm::EventImage image;
+};
+
 }  // namespace
 
 struct Events::Inside {
   Inside(std::shared_ptr<SegmentCore> which, bool consumes)
       : core(std::move(which)), is_consumer(consumes) {}
 
-  /// The view that is current, with a reader of it.
-  const View& come_to_view(shm::EventReader::Start start) {
+  /// What is new in the view that was current.
+  std::uint64_t read(std::vector<Found>& found) {
+    std::uint64_t lost = 0;
+    for (std::uint32_t ring = 0; ring < shm::kEventRings; ++ring) {
+      lost += reader->read(ring, [&](const shm::EventImage& image) {
+        found.push_back({view, image});
+      });
+    }
+    return lost;
+  }
+
+  /// Comes to the view that is current, with a reader of it. Returns whether it is another.
+  bool come_to_view(shm::EventReader::Start start) {
     (void)core->view().clock.now();  // looks around when it is time to
     const View& now = core->view();
-    if (view == &now) return now;
+    if (view == &now) return false;
     view = &now;
     reader.emplace(now.mapping, start);
-    return now;
+    return true;
   }
 
   std::shared_ptr<SegmentCore> core;
@@ -68,21 +85,21 @@ Events& Events::operator=(Events&&) noexcept = default;
 Events::~Events() = default;
 
 EventsRead Events::poll(const std::function<void(const Event&)>& visit) {
-  const View& view = inside_->come_to_view(inside_->is_consumer ? shm::EventReader::Start::unread
-                                                                : shm::EventReader::Start::oldest);
+  using Start = shm::EventReader::Start;
+  Inside& in = *inside_;
   EventsRead read;
-  std::vector<shm::EventImage> images;
-  for (std::uint32_t ring = 0; ring < shm::kEventRings; ++ring)
-    read.lost +=
-        inside_->reader->read(ring, [&](const shm::EventImage& image) { images.push_back(image); });
-  if (inside_->is_consumer && view.mapping.writable()) inside_->reader->note_read();
-  std::stable_sort(
-      images.begin(), images.end(),
-      [](const shm::EventImage& a, const shm::EventImage& b) { return a.unix_ns < b.unix_ns; });
-  for (const shm::EventImage& image : images) {
+  std::vector<Found> found;
+  read.lost = in.read(found);  // the last of a segment that was left, if it was
+  if (in.come_to_view(in.is_consumer ? Start::unread : Start::oldest)) read.lost += in.read(found);
+  std::stable_sort(found.begin(), found.end(), [](const Found& a, const Found& b) {
+    return a.image.unix_ns < b.image.unix_ns;
+  });
+  for (const Found& event : found) {
     ++read.delivered;
-    visit(event_from(view, image));
+    visit(event_from(*event.view, event.image));
   }
+  // Not before: what was not visited, the next consumer is to have.
+  if (in.is_consumer && in.view->mapping.writable()) in.reader->note_read();
   return read;
 }
 

@@ -24,9 +24,12 @@ struct NotedChange {
 
 /// Writes a change to the journal, and as an event. Requires a view that can be written.
 inline void note_change(const View& view, const NotedChange& noted) noexcept {
+  // A segment without labels may not keep keys anywhere.
+  const std::string_view key =
+      view.mapping.geometry().label_bytes != 0 ? noted.key : std::string_view();
   shm::Journal(view.mapping)
       .write(static_cast<std::uint8_t>(noted.change),
-             {noted.policy, noted.key, noted.before, noted.after, noted.reason});
+             {noted.policy, key, noted.before, noted.after, noted.reason});
   shm::EventImage image{};
   image.policy = noted.policy.empty() ? std::uint16_t{0} : view.policies.find(noted.policy);
   image.detail = static_cast<std::uint8_t>(noted.change);

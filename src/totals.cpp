@@ -32,16 +32,21 @@ std::uint64_t& total_of(PolicyTotals& totals, PolicyTally::Which which) noexcept
 }
 
 void add(const shm::Mapping& mapping, std::uint16_t id, PolicyTotals& totals) noexcept {
+  constexpr std::uint64_t kMostWaited = ~std::uint64_t{0} >> 1;
   for (const auto which : {PolicyTally::allowed, PolicyTally::denied, PolicyTally::would_deny,
                            PolicyTally::refunds, PolicyTally::waits})
     total_of(totals, which) += shm::Stripes::sum(mapping, id, which);
-  totals.waited += std::chrono::nanoseconds(
-      static_cast<std::int64_t>(shm::Stripes::sum(mapping, id, PolicyTally::waited_ns)));
+  const std::uint64_t waited = static_cast<std::uint64_t>(totals.waited.count()) +
+                               std::min(shm::Stripes::sum(mapping, id, PolicyTally::waited_ns),
+                                        kMostWaited);  // whatever the bytes say
+  totals.waited =
+      std::chrono::nanoseconds(static_cast<std::int64_t>(std::min(waited, kMostWaited)));
 }
 
 }  // namespace
 
 Totals Segment::totals() const {
+  (void)core_->view().clock.now();  // looks around when it is time to
   const View& view = core_->view();
   const shm::Mapping& mapping = view.mapping;
   Totals totals;
@@ -84,6 +89,7 @@ std::uint32_t Segment::denials_per_event() const noexcept {
 }
 
 void Segment::set_denials_per_event(std::uint32_t denials) {
+  core_->look_at_once();  // a change must not go into a segment that was left
   const View& view = core_->view();
   check_writable({view, path()});
   constexpr std::uint32_t kMost = std::uint32_t{1} << 31;

@@ -30,8 +30,8 @@ namespace rl {
 /// Says what happened. Numbers are for ever: segments hold them.
 enum class EventKind : std::uint8_t {
   /// A call was denied, or would have been by a limit in shadow (Reason::shadow). Told is the first
-  /// denial of a key after it was allowed, and of all others one in so many of a thread under a
-  /// policy (Segment::denials_per_event).
+  /// denial of a key after it was allowed, but of a process no more than 1,000 of these in a second;
+  /// and of all others one in so many of a thread under a policy (Segment::denials_per_event).
   denied = 1,
   banned = 2,   ///< a key, by hand or for its denials
   evicted = 3,  ///< this new key took the slot of one that still owed something
@@ -78,7 +78,7 @@ class RL_EXPORT Events {
  public:
   enum class From : std::uint8_t {
     oldest,  ///< all that is still there; of a consumer, what no other has read
-    now,     ///< what happens from now on
+    now,     ///< what happens from now on; what it passes over, a consumer has read
   };
   /// Whether others are to know what was read. Of the events that are overwritten, those count as
   /// lost for the segment (Totals::events_lost) that no consumer has read.
@@ -95,8 +95,9 @@ class RL_EXPORT Events {
 
   /// Calls `visit` with what has happened since the last poll, the oldest first as far as clocks
   /// tell. An event whose writer is just at it comes at a later poll; after a second its writer is
-  /// taken for dead, and it for lost. Errors: those of `visit`, with what follows it lost for this
-  /// reader. Progress: bounded by the room for events, 2,048.
+  /// taken for dead, and it for lost. Of a consumer that is killed before this returns, the next has
+  /// the same events again. Errors: those of `visit`, with what follows it lost for this reader.
+  /// Progress: bounded by the room for events, 2,048.
   EventsRead poll(const std::function<void(const Event&)>& visit);
 
  private:
