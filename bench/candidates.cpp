@@ -15,7 +15,7 @@
 #include "bench/loops.hpp"
 #include "bench/rounds.hpp"
 #include "bench/scratch.hpp"
-#include "shm/layout.hpp"
+#include "shm/geometry.hpp"
 
 namespace rl::bench {
 namespace {

@@ -11,7 +11,7 @@
 #include "bench/mutex_map.hpp"
 #include "bench/rounds.hpp"
 #include "bench/scratch.hpp"
-#include "shm/layout.hpp"
+#include "shm/geometry.hpp"
 
 namespace rl::bench {
 namespace {

@@ -14,7 +14,7 @@
 #include "bench/loops.hpp"
 #include "bench/mutex_map.hpp"
 #include "bench/scratch.hpp"
-#include "shm/layout.hpp"
+#include "shm/geometry.hpp"
 
 namespace rl::bench {
 namespace {

@@ -67,6 +67,19 @@ void copy_slots(const Mapping& old, const Mapping& fresh, Mapping::StateInCopy i
   }
 }
 
+/// What all stripes have counted, into the first.
+void copy_totals(const Mapping& old, const Mapping& fresh) noexcept {
+  const std::uint32_t policies = fresh.geometry().policy_capacity;
+  for (std::uint32_t stripe = 0; stripe < stripe_count(policies); ++stripe) {
+    for (std::uint32_t cell = 0; cell <= policies; ++cell) {
+      for (std::size_t word = cell == 0 ? 1 : 0; word < 8; ++word) {  // not the owner
+        const std::uint64_t count = old.stripe(stripe)[cell].words[word].load(relaxed);
+        if (count != 0) fresh.stripe(0)[cell].words[word].fetch_add(count, relaxed);
+      }
+    }
+  }
+}
+
 }  // namespace
 
 /// Copies the published list and the chain behind each entry of it, as far as they are whole, and
@@ -146,6 +159,8 @@ void Mapping::copy_from(const Contents& contents) {
       journal()[i].words[word].store(old.journal()[i].words[word].load(relaxed), relaxed);
   }
   header().journal_next.store(records, relaxed);
+  copy_totals(old, *this);
+  header().denials_mask.store(old.header().denials_mask.load(relaxed), relaxed);
   header().boottime_offset_ns.store(old.header().boottime_offset_ns.load(relaxed), relaxed);
 }
 

@@ -5,11 +5,10 @@
 #include <algorithm>
 
 #include "shm/clock.hpp"
+#include "shm/record.hpp"
 
 namespace rl::shm {
 namespace {
-
-constexpr std::size_t kWords = sizeof(JournalRecord) / sizeof(Word);
 
 /// Lays texts one after the other. The policy's name always fits; of the room that is left, each
 /// gets its share at least.
@@ -36,12 +35,6 @@ std::string_view JournalImage::of(JournalText which) const noexcept {
   return at + size <= sizeof text ? std::string_view(text + at, size) : std::string_view();
 }
 
-std::uint64_t Journal::checksum(const JournalImage& image) const noexcept {
-  unsigned char bytes[sizeof image];
-  std::memcpy(bytes, &image, sizeof image);
-  return hasher_(bytes + sizeof image.checksum, sizeof image - sizeof image.checksum).low;
-}
-
 void Journal::write(std::uint8_t kind,
                     const std::array<std::string_view, kJournalTexts>& texts) const noexcept {
   JournalImage image{};
@@ -52,24 +45,15 @@ void Journal::write(std::uint8_t kind,
   image.pid = static_cast<std::uint32_t>(::getpid());
   image.kind = kind;
   lay_out(image, texts);
-  image.checksum = checksum(image);
-  std::uint64_t words[kWords];
-  std::memcpy(words, &image, sizeof image);
-  JournalRecord& record = mapping_.journal()[image.number % kJournalRecords];
-  // relaxed words; a reader trusts the checksum, not the order.
-  for (std::size_t i = 0; i < kWords; ++i)
-    record.words[i].store(words[i], std::memory_order_relaxed);
+  image.checksum = checksum_of(hasher_, image);
+  store_image(mapping_.journal()[image.number % kJournalRecords], image);
 }
 
 std::vector<JournalImage> Journal::read() const {
   std::vector<JournalImage> records;
   for (std::uint64_t i = 0; i < kJournalRecords; ++i) {
-    std::uint64_t words[kWords];
-    for (std::size_t word = 0; word < kWords; ++word)  // relaxed: as they are written
-      words[word] = mapping_.journal()[i].words[word].load(std::memory_order_relaxed);
-    JournalImage image;
-    std::memcpy(&image, words, sizeof image);
-    if (image.checksum == checksum(image)) records.push_back(image);
+    const auto image = load_image<JournalImage>(mapping_.journal()[i]);
+    if (image.checksum == checksum_of(hasher_, image)) records.push_back(image);
   }
   std::sort(records.begin(), records.end(),
             [](const JournalImage& a, const JournalImage& b) { return a.number < b.number; });

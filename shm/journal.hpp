@@ -62,8 +62,6 @@ class Journal {
   [[nodiscard]] std::vector<JournalImage> read() const;
 
  private:
-  [[nodiscard]] std::uint64_t checksum(const JournalImage& image) const noexcept;
-
   const Mapping& mapping_;
   Hasher hasher_;
 };

@@ -1,10 +1,13 @@
 /// \file
-/// The bytes of a segment. Nothing else in the project knows an offset.
+/// The bytes of a segment. Nothing else in the project knows an offset; where the regions lie is in
+/// shm/geometry.hpp.
 ///
 ///     0          header      one page
 ///     4096       seats       64 bytes each: the attached processes
 ///     ...        policies    256 bytes each
 ///     ...        journal     256 bytes for each of the last changes by hand
+///     ...        events      rings of the last events, 128 bytes each
+///     ...        stripes     64 bytes for each policy, several times: what threads count
 ///     ...        pairs       256 bytes each: eight slots and their counts
 ///     ...        labels      36 bytes for each slot, or none
 ///
@@ -39,7 +42,7 @@ using HalfWord = std::atomic<std::uint32_t>;
 ///    96 seats at         policies at      pairs at         labels at
 ///   128 secret                            boot id
 ///   160 time namespace   epoch boottime   epoch tsc        ns per tick, 32.32
-///   192 epoch unix       journal at       (0)              (0)
+///   192 epoch unix       journal at       events at        stripes at
 ///   224 (0)              (0)              (0)              checksum of all above
 struct HeaderConstants {
   std::uint64_t magic;
@@ -70,7 +73,9 @@ struct HeaderConstants {
   std::uint64_t ns_per_tick_32;
   std::uint64_t epoch_unix_ns;
   std::uint64_t journal_offset;
-  std::uint64_t reserved[5];
+  std::uint64_t events_offset;
+  std::uint64_t stripes_offset;
+  std::uint64_t reserved[3];
   std::uint64_t checksum;
 };
 static_assert(sizeof(HeaderConstants) == 256);
@@ -112,8 +117,10 @@ static_assert(sizeof(Reaping) == 64);
 ///
 ///     0    constants (four lines)
 ///     256  clock: boottime_offset (0 = the TSC holds), manual time; off   read by every decision
+///          of denials, which bring an event                               read by denials
 ///     320  clock anchor: both clocks at one instant, {tsc, boottime}
-///     384  policies: next free id, first of the published list; retired; next record of the journal
+///     384  policies: next free id, first of the published list; retired; next record of the journal;
+///          whether it was said that the TSC was left
 ///     448  health counters
 ///     512  calls that passed while limits were off
 ///     576  what the reaper did
@@ -121,7 +128,8 @@ struct alignas(kPageBytes) Header {
   HeaderConstants constants;
   alignas(64) Word boottime_offset_ns;
   Word manual_ns;
-  Word off_unix_ns;               ///< since when all calls pass; 0 = limits are on
+  Word off_unix_ns;   ///< since when all calls pass; 0 = limits are on
+  Word denials_mask;  ///< a denial whose number of its thread has none of these bits is an event
   alignas(64) Slot clock_anchor;  ///< replaced whole, about once a second (shm/clock.hpp)
   alignas(64) HalfWord policy_next;
   HalfWord policy_first;
@@ -129,6 +137,7 @@ struct alignas(kPageBytes) Header {
   /// again.
   HalfWord retired;
   Word journal_next;
+  HalfWord said_tsc_left;
   Health health;
   alignas(64) Word off_allowed;
   Reaping reaping;
@@ -254,8 +263,50 @@ struct alignas(64) JournalRecord {
 static_assert(sizeof(JournalRecord) == 256);
 inline constexpr std::uint64_t kJournalRecords = 256;
 
-/// How often a slot's key was allowed and denied: 16 bits of its identity, 48 bits of count.
-/// Advisory: plain loads and stores, so contention may lose some (shm/counts.hpp).
+/// Something that happened. Words; a reader trusts the checksum, as with the journal.
+struct alignas(128) EventRecord {
+  Word words[16];
+};
+static_assert(sizeof(EventRecord) == 128);
+inline constexpr std::uint64_t kEventsPerRing = 256;
+
+/// The last events of the processes whose seats fall to this ring (shm/events.hpp).
+///
+///     0 next   8 read to   16 lost   128 records
+struct EventRing {
+  alignas(128) Word next;  ///< the number of the next event
+  Word read_to;            ///< consumers have read those before this number
+  Word lost;               ///< overwritten before that
+  EventRecord records[kEventsPerRing];
+};
+static_assert(sizeof(EventRing) == 128 + kEventsPerRing * sizeof(EventRecord));
+static_assert(offsetof(EventRing, records) == 128);
+inline constexpr std::uint32_t kEventRings = 16;
+inline constexpr std::uint64_t kDenialsPerEvent = 1'024;  ///< in a new segment; a power of two
+
+/// What one thread has counted of a policy: it alone adds, so plain loads and stores are exact. In
+/// the first stripe, which all share that have none of their own, adds are locked.
+///
+///     0 allowed   8 denied   16 would deny   24 refunds   32 waits   40 waited ns   48 (0)
+struct alignas(64) PolicyTally {
+  enum Which : std::uint32_t { allowed, denied, would_deny, refunds, waits, waited_ns };
+  Word words[8];
+};
+static_assert(sizeof(PolicyTally) == 64);
+
+/// The beginning of a stripe: whose it is, and what was counted of no policy (shm/stripes.hpp).
+///
+///     0 owner: seat + 1 (16), generation (48); 0 = free   8 retries   16 inserts by line (32)
+///     48 permits reclaimed   56 (0)
+struct alignas(64) StripeHead {
+  enum Which : std::uint32_t { owner, retries, first_line, permits_reclaimed = 6 };
+  Word words[8];
+};
+static_assert(sizeof(StripeHead) == sizeof(PolicyTally));
+
+/// How often a slot's key was allowed and denied: 16 bits of its identity, 48 bits of count, of which
+/// the highest of `allowed` says that a denial came last. Advisory: plain loads and stores, so
+/// contention may lose some (shm/counts.hpp).
 struct Counts {
   Word allowed;
   Word denied;
@@ -285,71 +336,5 @@ struct Label {
 };
 static_assert(sizeof(Label) == 36);
 inline constexpr std::size_t kLabelTextBytes = 31;
-
-/// Slots for N promised keys: 16 for every 9 keys, which leaves a full list to fewer than 1 of
-/// 1,000,000 inserts at N live keys (measured by bench/candidates).
-inline constexpr std::uint64_t kSlotsPer = 16;
-inline constexpr std::uint64_t kKeysPer = 9;
-
-inline constexpr std::uint64_t kKeysMax = std::uint64_t{1} << 30;
-inline constexpr std::uint32_t kPoliciesMax = 65'535;
-inline constexpr std::uint32_t kSeatsMax = 1'024;
-
-/// Where everything lies, derived from four numbers. Made by geometry_for, copied at attach.
-struct Geometry {
-  std::uint64_t keys = 0;
-  std::uint64_t pair_count = 0;
-  std::uint32_t policy_capacity = 0;
-  std::uint32_t seat_capacity = 0;
-  std::uint32_t label_bytes = 0;
-  std::uint64_t seats_offset = 0;
-  std::uint64_t policies_offset = 0;
-  std::uint64_t journal_offset = 0;
-  std::uint64_t pairs_offset = 0;
-  std::uint64_t labels_offset = 0;
-  std::uint64_t total_bytes = 0;
-  friend bool operator==(const Geometry&, const Geometry&) = default;
-};
-
-constexpr std::uint64_t round_to_page(std::uint64_t bytes) noexcept {
-  return (bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
-}
-
-/// Lays a segment out. The arguments must lie within their maxima.
-constexpr Geometry geometry_for(std::uint64_t keys, std::uint32_t policies, std::uint32_t seats,
-                                bool labels) noexcept {
-  Geometry g;
-  g.keys = keys;
-  const std::uint64_t slots = (keys * kSlotsPer + kKeysPer - 1) / kKeysPer;
-  g.pair_count = (slots + 7) / 8 < 2 ? 2 : (slots + 7) / 8;
-  g.policy_capacity = policies;
-  g.seat_capacity = seats;
-  g.label_bytes = labels ? sizeof(Label) : 0;
-  g.seats_offset = sizeof(Header);
-  g.policies_offset = g.seats_offset + round_to_page(std::uint64_t{seats} * sizeof(Seat));
-  g.journal_offset =
-      g.policies_offset + round_to_page(std::uint64_t{policies} * sizeof(PolicyEntry));
-  g.pairs_offset = g.journal_offset + round_to_page(kJournalRecords * sizeof(JournalRecord));
-  g.labels_offset = g.pairs_offset + round_to_page(g.pair_count * sizeof(Pair));
-  g.total_bytes = g.labels_offset + round_to_page(g.pair_count * 8 * g.label_bytes);
-  return g;
-}
-
-/// Changes whenever a size, an alignment, a count or the hash does, even if somebody forgot to
-/// raise the version.
-constexpr std::uint64_t layout_fingerprint() noexcept {
-  std::uint64_t hash = 0xcbf2'9ce4'8422'2325;
-  for (const std::uint64_t fact :
-       {std::uint64_t{sizeof(Header)}, std::uint64_t{sizeof(Seat)},
-        std::uint64_t{sizeof(PolicyEntry)}, std::uint64_t{sizeof(Pair)},
-        std::uint64_t{sizeof(Label)}, std::uint64_t{alignof(Pair)},
-        std::uint64_t{offsetof(Header, health)}, std::uint64_t{offsetof(PolicyConstants, name)},
-        std::uint64_t{offsetof(PolicyConstants, kind)}, std::uint64_t{offsetof(PolicyEntry, links)},
-        std::uint64_t{sizeof(JournalRecord)}, kJournalRecords,
-        std::uint64_t{offsetof(Pair, counts)}, kSlotsPer, kKeysPer, kHashId}) {
-    hash = (hash ^ fact) * 0x0000'0100'0000'01b3;
-  }
-  return hash;
-}
 
 }  // namespace rl::shm

@@ -35,9 +35,9 @@ class OpenFile {
 };
 
 Geometry geometry_in(const HeaderConstants& c) noexcept {
-  return {c.keys,         c.pair_count,    c.policy_capacity, c.seat_capacity,
-          c.label_bytes,  c.seats_offset,  c.policies_offset, c.journal_offset,
-          c.pairs_offset, c.labels_offset, c.total_bytes};
+  return {c.keys,         c.pair_count,      c.policy_capacity, c.seat_capacity, c.label_bytes,
+          c.seats_offset, c.policies_offset, c.journal_offset,  c.events_offset, c.stripes_offset,
+          c.pairs_offset, c.labels_offset,   c.total_bytes};
 }
 
 /// Reads a whole record of the file; false when the file is too short.

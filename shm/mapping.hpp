@@ -24,7 +24,7 @@
 
 #include "shm/clock.hpp"
 #include "shm/labels.hpp"
-#include "shm/layout.hpp"
+#include "shm/geometry.hpp"
 #include "shm/os.hpp"
 #include "shm/table.hpp"
 
@@ -112,6 +112,17 @@ class Mapping {
   }
   [[nodiscard]] JournalRecord* journal() const noexcept {
     return &at<JournalRecord>(geometry_.journal_offset);
+  }
+  [[nodiscard]] EventRing* event_rings() const noexcept {
+    return &at<EventRing>(geometry_.events_offset);
+  }
+  /// The cells of a stripe: its head, and then by the ids of policies, from 1.
+  [[nodiscard]] PolicyTally* stripe(std::uint32_t index) const noexcept {
+    return &at<PolicyTally>(geometry_.stripes_offset +
+                            index * stripe_bytes(geometry_.policy_capacity));
+  }
+  [[nodiscard]] StripeHead& stripe_head(std::uint32_t index) const noexcept {
+    return *reinterpret_cast<StripeHead*>(stripe(index));
   }
   [[nodiscard]] Table<Slot> table() const noexcept {
     return {&at<Pair>(geometry_.pairs_offset), geometry_.pair_count};

@@ -89,7 +89,7 @@ void Participant::take_seat(Holder& holder, Holder* inherited) const noexcept {
   if (known >= 0) forget_for_forks(inherited->fork_file);
   if (fd) holder.fork_file = note_for_forks(fd.get(), mapping_.device(), mapping_.inode());
   const std::uint32_t capacity = mapping_.geometry().seat_capacity;
-  const auto pid = static_cast<std::uint32_t>(::getpid());
+  const std::uint32_t pid = holder.pid = static_cast<std::uint32_t>(::getpid());
   for (std::uint32_t i = 0; fd && i < capacity; ++i) {
     const std::uint32_t seat = (pid + i) % capacity;
     struct flock lock = seat_lock(mapping_, seat, F_WRLCK);
@@ -107,11 +107,11 @@ void Participant::take_seat(Holder& holder, Holder* inherited) const noexcept {
   holder.fd.store(fd.release(), std::memory_order_release);
 }
 
-void Participant::renew() noexcept {
+bool Participant::renew() noexcept {
   Holder* seen = &holder();
-  if (mapping_.is_shown_by(seen->fd.load(std::memory_order_acquire))) return;
+  if (mapping_.is_shown_by(seen->fd.load(std::memory_order_acquire))) return false;
   auto* const mine = new (std::nothrow) Holder{};
-  if (mine == nullptr) return;
+  if (mine == nullptr) return false;
   take_seat(*mine, nullptr);
   mine->process = process_token();
   mine->previous = seen;
@@ -121,7 +121,15 @@ void Participant::renew() noexcept {
                                                     std::memory_order_acquire)) {
     close_file(*mine);
     delete mine;
+    return false;
   }
+  return true;
+}
+
+std::uint32_t Participant::pid() const noexcept {
+  const Holder* const seen = holder_.load(std::memory_order_acquire);  // as in holder()
+  const bool is_known = seen != nullptr && seen->process == process_token();
+  return is_known ? seen->pid : static_cast<std::uint32_t>(::getpid());
 }
 
 std::optional<Sitter> Participant::sitter() noexcept {

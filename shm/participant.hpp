@@ -52,14 +52,25 @@ class Participant {
   /// Makes sure that this process, and not its parent, has the seat.
   void attend() noexcept { (void)holder(); }
 
-  /// Takes a seat anew if the descriptor is gone: a daemon that closed all it had.
-  void renew() noexcept;
+  /// Takes a seat anew if the descriptor is gone: a daemon that closed all it had. Returns whether
+  /// it did.
+  bool renew() noexcept;
 
   /// Returns a number never returned before to anybody, and not 0.
   [[nodiscard]] std::uint64_t nonce() noexcept;
 
   /// Returns where this process sits; nothing when it found no seat.
   [[nodiscard]] std::optional<Sitter> sitter() noexcept;
+
+  /// Returns the same number as long as this process sits where it does, for who wants to spread
+  /// processes: a load.
+  [[nodiscard]] std::uint32_t seat() const noexcept {
+    const Holder* const seen = holder_.load(std::memory_order_acquire);  // as in holder()
+    return seen != nullptr && seen->seat != kAnonymous ? seen->seat : 0;
+  }
+
+  /// Returns the id of this process. Progress: no system call once it has looked for a seat.
+  [[nodiscard]] std::uint32_t pid() const noexcept;
 
   /// Whether another process has had the seat since: a load, and no system call. Only the low 8
   /// bits of the generation count, as a permit has no more. False for a seat that there is not.
@@ -93,6 +104,7 @@ class Participant {
   struct Holder {
     std::uint64_t process = 0;  ///< whose: see process_token
     std::atomic<int> fd{-1};
+    std::uint32_t pid = 0;
     std::uint32_t seat = kAnonymous;
     std::uint64_t generation = 0;
     ForkFile fork_file = kNotNoted;

@@ -155,6 +155,8 @@ HeaderConstants Mapping::constants_for(const CreateOptions& options) {
   c.seats_offset = g.seats_offset;
   c.policies_offset = g.policies_offset;
   c.journal_offset = g.journal_offset;
+  c.events_offset = g.events_offset;
+  c.stripes_offset = g.stripes_offset;
   c.pairs_offset = g.pairs_offset;
   c.labels_offset = g.labels_offset;
   c.secret = options.secret ? *options.secret : random_secret();
@@ -271,6 +273,7 @@ Mapping Mapping::publish(const std::string& path, const HeaderConstants& constan
 void Mapping::begin() noexcept {
   header().constants = constants_;
   header().policy_next.store(1, std::memory_order_relaxed);  // nobody else sees it yet
+  header().denials_mask.store(kDenialsPerEvent - 1, std::memory_order_relaxed);
   header().clock_anchor.compare_exchange({}, {constants_.epoch_tsc, constants_.epoch_boottime_ns});
 }
 

@@ -130,6 +130,14 @@ struct CandidateList {
     const std::uint32_t side = (second ? sides >> 1 : sides) & 1U;
     return pair * 8 + ((static_cast<std::uint32_t>(position) & 7U) ^ (side << 2));
   }
+  /// Returns in which of its four lines a slot of the list is, the first being 0.
+  [[nodiscard]] constexpr std::uint32_t line_of(std::uint64_t slot) const noexcept {
+    for (int line = 0; line < kSize / kPerLine - 1; ++line) {
+      if (slot / kPerLine == slot_at(line * kPerLine) / kPerLine)
+        return static_cast<std::uint32_t>(line);
+    }
+    return kSize / kPerLine - 1;
+  }
 };
 
 /// What becomes of a member's state.
@@ -196,6 +204,7 @@ struct Update {
   std::uint64_t slot_index;  ///< of the key; meaningless unless `has_slot`
   bool has_slot;
   bool promoted;  ///< this call made the slot a member, so it writes the label
+  std::uint32_t retries = 0;
 };
 
 /// The table over the pairs of a segment. A view: it owns nothing and is cheap to copy.
@@ -279,7 +288,7 @@ class Table {
       const std::uint64_t index = find(key);
       if (index == kNowhere) {
         const Insert insert = insert_absent(candidates(key), key.identity, rules, attempt);
-        if (insert.outcome != Insert::retry) return finished(insert);
+        if (insert.outcome != Insert::retry) return finished(insert, attempt);
         continue;
       }
       const std::uint64_t tag = slot(index).tag();
@@ -287,10 +296,10 @@ class Table {
         return rules.step(policy, state);
       };
       if (is_member_of(tag, key.identity) && try_step(index, tag, step)) {
-        return {Update::decided, index, true, attempt.promoted};
+        return {Update::decided, index, true, attempt.promoted, attempt.tries - 1};
       }
     }
-    return {Update::gave_up, 0, false, false};
+    return {Update::gave_up, 0, false, false, kTriesMax};
   }
 
   /// Applies a step to the key's slot, as often as it takes; false when it has none, or when
@@ -400,14 +409,15 @@ class Table {
     return half * range >> 32;  // range is at most 2^28: kKeysMax
   }
 
-  static Update finished(const Insert& insert) noexcept {
+  static Update finished(const Insert& insert, const Attempt& attempt) noexcept {
+    const std::uint32_t retries = attempt.tries - 1;
     switch (insert.outcome) {
       case Insert::inserted:
-        return {Update::decided, insert.slot_index, true, true};
+        return {Update::decided, insert.slot_index, true, true, retries};
       case Insert::unneeded:
-        return {Update::decided, 0, false, false};
+        return {Update::decided, 0, false, false, retries};
       default:
-        return {Update::full, 0, false, false};
+        return {Update::full, 0, false, false, retries};
     }
   }
 

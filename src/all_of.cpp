@@ -108,14 +108,18 @@ void AskedTogether::count_denial(const Charge& charge, const Decision& told) noe
   const bool is_denied = !told.allowed && is_by_a_limit(told);
   if (!is_denied && told.reason != Reason::shadow) return;
   const Binding& binding = binding_of(*charge.limiter);
-  const View& view = *binding.view;
+  View& view = *binding.view;
   if (!view.policies.have_one_name(told.policy, binding.id)) return;  // of a segment that we left
-  const std::uint64_t index = view.table.find(charge.place.key);
-  if (index != view.table.kNowhere) count(view, index, charge.place.key.identity, false);
   std::optional<Policy> spare;
-  const KnownPolicy by = view.known.find(told.policy, spare);
-  if (by.policy != nullptr && bans_for_denials(*by.policy))
-    note_denial(binding, *by.policy, told.policy, charge.key);
+  const Policy* const by = view.known.find(told.policy, spare).policy;
+  if (by == nullptr) return;
+  const std::uint64_t index = view.table.find(charge.place.key);
+  const bool is_to_be_told =
+      index != view.table.kNowhere
+          ? count(view, index, charge.place.key.identity, told.policy, by->limit, false)
+          : count_total(view, told.policy, by->limit, false);
+  if (is_to_be_told) (void)noted(view, EventKind::denied, charge.key, told);
+  if (bans_for_denials(*by)) note_denial(binding, *by, told.policy, charge.key);
 }
 
 /// What a call that is denied at a look shows to a candidate.

@@ -11,6 +11,7 @@
 #include <rl/error.hpp>
 
 #include "src/change.hpp"
+#include "src/counting.hpp"
 
 namespace rl {
 
@@ -22,6 +23,7 @@ View::View(shm::Mapping mapped, const std::string& path)
       known(policies),
       clock(mapping.clock_epoch(), mapping.header(), mapping.writable()),
       participant(mapping, path),
+      stripes(mapping, participant),
       decides(mapping.writable()) {}
 
 View::View(shm::Mapping::Unshared own, StandIn& for_what, bool has_keys)
@@ -32,6 +34,7 @@ View::View(shm::Mapping::Unshared own, StandIn& for_what, bool has_keys)
       known(policies),
       clock(mapping.clock_epoch(), mapping.header(), mapping.writable()),
       participant(mapping, std::move(own.seats)),
+      stripes(mapping, participant),
       decides(has_keys),
       forsaken(!has_keys),
       stand_in(&for_what) {}
@@ -58,6 +61,20 @@ SegmentCore::~SegmentCore() {
   }
 }
 
+namespace {
+
+/// One of all processes tells it.
+void say_if_tsc_was_left(const View& view) noexcept {
+  shm::HalfWord& said = view.mapping.header().said_tsc_left;
+  std::uint32_t not_yet = 0;
+  // relaxed, both: elects who tells it, and orders nothing.
+  if (!view.clock.left_tsc() || said.load(std::memory_order_relaxed) != 0) return;
+  if (said.compare_exchange_strong(not_yet, 1, std::memory_order_relaxed))
+    note_event(view, EventKind::left_tsc, {}, {});
+}
+
+}  // namespace
+
 bool SegmentCore::look_around() noexcept {
   if (!shares_the_clock(view())) return false;
   if (view().mapping.writable()) view().participant.attend();
@@ -75,7 +92,10 @@ bool SegmentCore::look_around() noexcept {
   View& now = view();  // after the election: not one that the last looker has left
   std::uint64_t next_in_ns = 1'000'000'000;
   try {
-    if (now.mapping.writable()) now.participant.renew();
+    if (now.mapping.writable()) {
+      if (now.participant.renew()) now.stripes.leave();  // others may have them
+      say_if_tsc_was_left(now);
+    }
     if (now.stand_in != nullptr) {
       come_back(now);
     } else if (!look_at_name(now)) {
@@ -159,6 +179,7 @@ bool SegmentCore::look_at_name(View& now) {
 /// Returns false when another process is at it.
 bool SegmentCore::move_over(View& old) {
   std::optional<shm::Mapping> fresh;
+  bool is_copy = false;
   const auto access = old.mapping.writable() ? shm::Access::read_write : shm::Access::read_only;
   for (int tries = 0; !fresh && tries < 3;
        ++tries) {  // ends: somebody may remove what we just found
@@ -175,6 +196,7 @@ bool SegmentCore::move_over(View& old) {
       if (is_retired(old)) continue;
       try {
         fresh.emplace(shm::Mapping::recreate(path_, old.mapping, state_in_copy));
+        is_copy = true;
         retire(old);
       } catch (const Error& second) {
         if (second.code() != Errc::exists) throw;
@@ -183,7 +205,9 @@ bool SegmentCore::move_over(View& old) {
   }
   if (!fresh) return true;
   if (old.mapping.writable()) retire(old);
-  adopt(old, std::make_unique<View>(std::move(*fresh), path_));
+  auto view = std::make_unique<View>(std::move(*fresh), path_);
+  if (is_copy) note_event(*view, EventKind::copied, {}, {});
+  adopt(old, std::move(view));
   return true;
 }
 

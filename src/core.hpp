@@ -21,6 +21,7 @@
 #include "shm/mapping.hpp"
 #include "shm/participant.hpp"
 #include "shm/policies.hpp"
+#include "shm/stripes.hpp"
 #include "src/known_policies.hpp"
 #include "src/policy.hpp"
 #include "src/stand_in.hpp"
@@ -42,6 +43,7 @@ struct View {
   KnownPolicies known;
   shm::Clock clock;
   shm::Participant participant;
+  shm::Stripes stripes;               ///< what this process's threads count
   std::atomic<bool> decides;          ///< false for a read-only mapping, and for a forsaken one
   std::atomic<bool> forsaken{false};  ///< its memory was let go of, or it never held keys
   View* previous = nullptr;

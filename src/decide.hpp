@@ -6,8 +6,7 @@
 
 #include <rl/decision.hpp>
 
-#include "shm/counts.hpp"
-#include "src/core.hpp"
+#include "src/counting.hpp"
 #include "src/escalation.hpp"
 #include "src/rules.hpp"
 #include "src/trial.hpp"
@@ -107,18 +106,12 @@ inline bool is_by_a_limit(const Decision& d) noexcept {
   }
 }
 
-/// Counts a decision beside the key's slot.
-[[gnu::always_inline]] inline void count(const View& view, std::uint64_t index,
-                                         std::uint64_t identity, bool allowed) noexcept {
-  shm::Counts& counts = view.table.counts(index);
-  shm::add_count(allowed ? counts.allowed : counts.denied, identity);
-}
-
 /// The call found no slot and could not get one: the when_full of the policy in force decides,
 /// counted; what only watches lets it pass.
 [[gnu::noinline]] inline Decision decision_without_slot(const Binding& binding,
+                                                        std::string_view key,
                                                         shm::Update::Outcome outcome) noexcept {
-  const View& view = *binding.view;
+  View& view = *binding.view;
   const std::uint16_t id = view.policies.in_force(binding.id);
   if (id != binding.id) binding.note_outdated();  // it may have been no slot that told
   std::optional<Policy> spare;
@@ -127,7 +120,10 @@ inline bool is_by_a_limit(const Decision& d) noexcept {
   shm::Health& health = view.mapping.header().health;
   const bool passes = limit.when_full() == WhenFull::allow;
   const bool allow = passes || limit.shadow();
-  (allow ? health.full_allowed : health.full_denied).fetch_add(1, std::memory_order_relaxed);
+  // relaxed, all three: counts for people.
+  const std::uint64_t before =
+      (allow ? health.full_allowed : health.full_denied).fetch_add(1, std::memory_order_relaxed);
+  (void)count_total(view, id, limit, passes);
   if (outcome == shm::Update::gave_up) health.gave_up.fetch_add(1, std::memory_order_relaxed);
   Decision d;
   d.allowed = allow;
@@ -135,7 +131,7 @@ inline bool is_by_a_limit(const Decision& d) noexcept {
   d.policy = id;
   d.limit = limit.burst();
   if (!passes) d.retry_after = limit.interval();  // a guess: nobody can know
-  return d;
+  return is_told(view, before) ? noted(view, EventKind::full, key, d) : d;
 }
 
 /// Whether a call makes sense, and the segment takes any.
@@ -186,6 +182,12 @@ shm::Update apply(const Binding& binding, std::string_view key, const shm::KeyHa
   View& view = *binding.view;
   const shm::Update update = view.table.update(hash, rules);
   if (update.promoted) view.labels.write(update.slot_index, hash, key);
+  count_update(view, hash, update);
+  if (rules.has_evicted()) [[unlikely]] {
+    shm::EventImage image{};
+    image.policy = binding.id;
+    note_event(view, EventKind::evicted, key, image);
+  }
   if (rules.healed()) view.mapping.header().health.clamped.fetch_add(1, std::memory_order_relaxed);
   return update;
 }
@@ -196,15 +198,23 @@ Decision decide_by_rules(const Binding& binding, std::string_view key, const shm
                          CallRules<Time, Operation>& rules) noexcept {
   View& view = *binding.view;
   const shm::Update update = apply(binding, key, hash, rules);
-  if (update.outcome != shm::Update::decided) return decision_without_slot(binding, update.outcome);
+  if (update.outcome != shm::Update::decided)
+    return decision_without_slot(binding, key, update.outcome);
+  bool is_to_be_told = false;
   if (!rules.is_unavailable()) {
     const bool allowed = rules.verdict().allowed;
-    if (update.has_slot) count(view, update.slot_index, hash.identity, allowed);
+    const Limit& limit = rules.policy().limit;
+    is_to_be_told = update.has_slot ? count(view, update.slot_index, hash.identity,
+                                            rules.decided_by(), limit, allowed)
+                                    : count_total(view, rules.decided_by(), limit, allowed);
+    if (allowed && rules.verdict().wait_ns != 0)
+      count_wait(view, rules.decided_by(), rules.verdict().wait_ns);
     if (!allowed && bans_for_denials(rules.policy())) [[unlikely]]
       note_denial(binding, rules.policy(), rules.decided_by(), key);
     try_candidate(binding, rules.decided_by(), key, rules.time(), rules.operation(), allowed);
   }
-  return decision_of(rules, rules.operation().cost, view.clock);
+  const Decision d = decision_of(rules, rules.operation().cost, view.clock);
+  return is_to_be_told ? noted(view, EventKind::denied, key, d) : d;
 }
 
 /// A decision for which the key's home line was not enough: the key is new, is not at home, is
@@ -256,6 +266,7 @@ inline bool give_back(const Binding& binding, std::string_view key, const Decisi
     return shm::Transition{given ? shm::Transition::store : shm::Transition::keep, at.id, after};
   };
   const bool was_done = view.table.step_member(hash_of(binding, key), step);
+  if (was_done && given) view.stripes.add(decision.policy, shm::PolicyTally::refunds);
   if (!binding.stands_alone()) refund_on_trial(binding, key, cost);
   return was_done && given;
 }
@@ -277,13 +288,22 @@ template <class Algorithm, class Time>
       view.table.try_step(index, tag, [&](std::uint16_t policy, std::uint64_t state) noexcept {
         return first_step(algorithm, binding, time, policy, state, cost, verdict);
       });
-  if (!decided) [[unlikely]]
+  const Limit& limit = binding.policy.limit;
+  if (!decided) [[unlikely]] {
+    if (verdict.allowed) count_rival(view);
     return decide_with_retries(binding, time_of_retries(time), key, hash, Acquire{cost});
-  count(view, index, hash.identity, verdict.allowed);
+  }
+  const bool is_to_be_told = count(view, index, hash.identity, binding.id, limit, verdict.allowed);
+  if (verdict.allowed && verdict.wait_ns != 0) [[unlikely]]
+    count_wait(view, binding.id, verdict.wait_ns);
   if (!verdict.allowed && bans_for_denials(binding.policy)) [[unlikely]]
     note_denial(binding, binding.policy, binding.id, key);
-  return decision_of(verdict, binding.id, binding.policy.limit, most_at_once(algorithm), cost,
-                     view.clock);
+  if (is_to_be_told) [[unlikely]] {
+    return noted(
+        view, EventKind::denied, key,
+        decision_of(verdict, binding.id, limit, most_at_once(algorithm), cost, view.clock));
+  }
+  return decision_of(verdict, binding.id, limit, most_at_once(algorithm), cost, view.clock);
 }
 
 }  // namespace rl

@@ -61,16 +61,19 @@ struct TakePermit {
   shm::Sitter sitter;
   shm::Participant& participant;
   shm::Liveness* liveness;  ///< see is_dead
+  bool reclaims = false;    ///< it was taken from the dead
 
   [[nodiscard]] Verdict act(const Parameters& parameters, std::uint64_t state,
-                            std::uint64_t now_ns) const noexcept {
+                            std::uint64_t now_ns) noexcept {
     const auto* const permits = std::get_if<Concurrency>(&parameters);
+    reclaims = false;
     if (permits == nullptr) return out_of_reach(state);
     Verdict verdict{};
     verdict.state = state;
     const PermitWord word = PermitWord::of(state);
     const std::uint64_t left = lease_left_ns(*permits, word, now_ns);
-    verdict.allowed = left == 0 || is_dead(participant, word, liveness);
+    reclaims = left != 0 && is_dead(participant, word, liveness);
+    verdict.allowed = left == 0 || reclaims;
     verdict.retry_after_ns = verdict.allowed ? 0 : left;
     verdict.reset_after_ns = left;
     if (verdict.allowed) {

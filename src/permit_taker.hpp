@@ -71,6 +71,8 @@ class PermitTaker {
   Seen say_all_are_out(const HintWord& mark, std::uint64_t began_ns,
                        std::uint64_t first_left_ns) noexcept;
   [[nodiscard]] bool still_runs() noexcept;
+  Decision denied() noexcept;
+  void note_reclaimed() noexcept;
   [[nodiscard]] Decision decision() const noexcept;
   [[nodiscard]] Decision decision_without_room() const noexcept;
   [[nodiscard]] std::uint32_t first_index() const noexcept;

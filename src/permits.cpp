@@ -55,17 +55,24 @@ Decision PermitTaker::take() noexcept {
     if (seen == Seen::no_room) return decision_without_room();
     has_taken_ = seen == Seen::taken;
     if (has_taken_) return decision();
-    if (seen == Seen::out) {
-      count(view_, hint_slot_, hash_of_hint(hash_).identity, false);
-      return decision();
-    }
+    if (seen == Seen::out) return denied();
   }
   // Each time all were out, and one was given back before we could say so, and taken by somebody
   // else. relaxed: a count for people.
   view_.mapping.header().health.gave_up.fetch_add(1, std::memory_order_relaxed);
   if (verdict_.retry_after_ns == 0) verdict_.retry_after_ns = kTickNs;
   verdict_.allowed = false;
-  return decision();
+  return denied();
+}
+
+/// Counts a denial, and tells it.
+Decision PermitTaker::denied() noexcept {
+  const Limit& limit = at_.policy->limit;
+  const bool is_to_be_told =
+      hint_slot_ != view_.table.kNowhere
+          ? count(view_, hint_slot_, hash_of_hint(hash_).identity, at_.id, limit, false)
+          : count_total(view_, at_.id, limit, false);
+  return is_to_be_told ? noted(view_, EventKind::denied, key_, decision()) : decision();
 }
 
 /// Comes to the policy in force. False when it cannot be told.
@@ -125,6 +132,7 @@ PermitTaker::Seen PermitTaker::look_at(std::uint32_t index, shm::Liveness* liven
   if (rules.is_unavailable()) return Seen::no_time;
   if (update.outcome != shm::Update::decided) return Seen::no_room;
   verdict_ = rules.verdict();
+  if (verdict_.allowed && rules.operation().reclaims) note_reclaimed();
   index_ = index;
   slot_index_ = update.slot_index;
   tag_ = shm::make_tag(hash.identity, rules.decided_by());
@@ -133,6 +141,13 @@ PermitTaker::Seen PermitTaker::look_at(std::uint32_t index, shm::Liveness* liven
     return Seen::again;
   }
   return verdict_.allowed ? Seen::taken : Seen::out;
+}
+
+void PermitTaker::note_reclaimed() noexcept {
+  view_.stripes.add(shm::StripeHead::permits_reclaimed);
+  shm::EventImage image{};
+  image.policy = at_.id;
+  note_event(view_, EventKind::permit_reclaimed, key_, image);
 }
 
 /// Returns the hint as it stands for this look: saturated, or checking.
@@ -267,7 +282,7 @@ PermitTaker::Seen PermitTaker::keep() noexcept {
     return Seen::again;
   }
   if (!still_runs()) return Seen::again;
-  count(view_, slot_index_, shm::identity_of(tag_), true);
+  (void)count(view_, slot_index_, shm::identity_of(tag_), at_.id, at_.policy->limit, true);
   return Seen::taken;
 }
 
@@ -297,7 +312,7 @@ Decision PermitTaker::decision() const noexcept {
 
 /// One that only watches denies nobody for want of room either.
 Decision PermitTaker::decision_without_room() const noexcept {
-  Decision decision = decision_without_slot(binding_, shm::Update::full);
+  Decision decision = decision_without_slot(binding_, key_, shm::Update::full);
   decision.policy = at_.id;
   decision.limit = permits_.limit;
   if (!at_.policy->limit.shadow()) return decision;

@@ -27,6 +27,12 @@ void note(shm::Reaping& reaping, const SweepReport& report) noexcept {
   reaping.tentatives_freed.fetch_add(report.tentatives_freed, relaxed);
 }
 
+/// Threads that come next need not look for them.
+void free_stripes_of_dead(View& view) noexcept {
+  shm::Liveness liveness(view.participant);
+  (void)shm::Stripes::tidy(view.mapping, liveness);
+}
+
 }  // namespace
 
 SweepReport& SweepReport::operator+=(const SweepReport& other) noexcept {
@@ -100,6 +106,7 @@ SweepReport Reaper::sweep(std::uint64_t slots) {
     inside_->next += stretch;
     if (inside_->next != count) continue;
     inside_->next = 0;
+    free_stripes_of_dead(view);
     shm::Reaping& reaping = view.mapping.header().reaping;
     reaping.rounds.fetch_add(1, relaxed);
     reaping.corrupt.store(std::exchange(inside_->corrupt, 0), relaxed);

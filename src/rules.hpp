@@ -166,7 +166,10 @@ class CallRules {
            binding_.policy.kind != shm::PolicyKind::candidate;
   }
   std::uint64_t nonce() noexcept { return binding_.view->participant.nonce(); }
-  void on_evicted() noexcept { count(health().evicted); }
+  void on_evicted() noexcept {
+    count(health().evicted);
+    has_evicted_ = true;
+  }
   void on_idle_overwritten() noexcept { count(health().idle_overwritten); }
   void on_tentative_freed() noexcept { count(health().tentatives_freed); }
 
@@ -176,6 +179,8 @@ class CallRules {
   [[nodiscard]] const Policy& policy() const noexcept { return *at_.policy; }
   [[nodiscard]] std::uint64_t limit() const noexcept { return most_for(operation_, parameters()); }
   [[nodiscard]] bool healed() const noexcept { return healed_; }
+  /// Whether a key that still owed something lost its slot to this call.
+  [[nodiscard]] bool has_evicted() const noexcept { return has_evicted_; }
   [[nodiscard]] bool is_unavailable() const noexcept { return unavailable_; }
   [[nodiscard]] const Operation& operation() const noexcept { return operation_; }
   [[nodiscard]] const Time& time() const noexcept { return time_; }
@@ -269,6 +274,7 @@ class CallRules {
   Followed at_;
   std::uint64_t judged_at_ = 0;
   bool healed_ = false;
+  bool has_evicted_ = false;
   bool is_behind_ = false;
   bool unavailable_ = false;
   Verdict verdict_{};

@@ -284,7 +284,10 @@ void note(const View& view, const StandingKey& who, const StandingChange& change
   try {
     const std::string before = text_of(was);
     const std::string after = text_of(view, change);
-    note_change(view, {change_of(change.act), who.name, who.key, before, after, reason});
+    constexpr auto kForEver = static_cast<std::uint64_t>(kNever.count());
+    const bool is_ban = change.act == StandingAct::ban;
+    const std::uint64_t ban_ns = is_ban ? change.is_for_ever ? kForEver : change.length_ns : 0;
+    note_change(view, {change_of(change.act), who.name, who.key, before, after, reason, ban_ns});
   } catch (const std::exception&) {
   }
 }

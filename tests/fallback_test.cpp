@@ -9,7 +9,7 @@
 #include <cstddef>
 #include <fstream>
 
-#include "shm/layout.hpp"
+#include "shm/geometry.hpp"
 #include "tests/in_processes.hpp"
 #include "tests/rlctl.hpp"
 #include "tests/world/world.hpp"

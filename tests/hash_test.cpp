@@ -5,6 +5,7 @@
 #include <cstring>
 #include <set>
 
+#include "shm/geometry.hpp"
 #include "shm/table.hpp"
 
 namespace rl::shm {

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "shm/layout.hpp"
+#include "shm/geometry.hpp"
 #include "src/token_bucket.hpp"
 #include "tests/support.hpp"
 

@@ -9,7 +9,7 @@
 #include <cstddef>
 #include <thread>
 
-#include "shm/layout.hpp"
+#include "shm/geometry.hpp"
 #include "tests/support.hpp"
 
 namespace rl {

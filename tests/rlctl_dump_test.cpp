@@ -6,7 +6,7 @@
 #include <fstream>
 #include <iterator>
 
-#include "shm/layout.hpp"
+#include "shm/geometry.hpp"
 #include "shm/mapping.hpp"
 #include "tests/rlctl.hpp"
 

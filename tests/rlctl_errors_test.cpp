@@ -8,7 +8,7 @@
 #include <fstream>
 #include <iterator>
 
-#include "shm/layout.hpp"
+#include "shm/geometry.hpp"
 #include "tests/rlctl.hpp"
 
 namespace rl::test {

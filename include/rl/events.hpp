@@ -29,14 +29,14 @@ namespace rl {
 
 /// Says what happened. Numbers are for ever: segments hold them.
 enum class EventKind : std::uint8_t {
-  /// A call was denied, or would have been by a limit in shadow (Reason::shadow). Of the denials
-  /// that follow each other the first of each key, and of the others one in so many of a thread
-  /// (Segment::denials_per_event).
+  /// A call was denied, or would have been by a limit in shadow (Reason::shadow). Told is the first
+  /// denial of a key after it was allowed, and of all others one in so many of a thread under a
+  /// policy (Segment::denials_per_event).
   denied = 1,
-  banned = 2,            ///< a key, for its denials; bans by hand are `changed`
-  evicted = 3,           ///< a new key took the slot of one that still owed something
-  full = 4,              ///< a call found no slot; its policy's when_full decided
-  changed = 5,           ///< something was changed by hand, as in Segment::journal
+  banned = 2,   ///< a key, by hand or for its denials
+  evicted = 3,  ///< this new key took the slot of one that still owed something
+  full = 4,     ///< a call found no slot, and its policy's when_full decided; one in so many, too
+  changed = 5,  ///< something was changed by hand, as in Segment::journal
   permit_reclaimed = 6,  ///< a permit was taken back from a process that is dead
   left_tsc = 7,          ///< the TSC could not be trusted any more: all processes left it together
   copied = 8,            ///< the name was removed under live processes; this is the copy
@@ -51,7 +51,7 @@ struct Event {
   std::chrono::system_clock::time_point when;
   std::uint32_t pid = 0;  ///< whose call it was, as its own namespace had it
   std::string policy;
-  /// The text of the key, at most its first 47 bytes; empty in a segment without labels.
+  /// The text of the key, at most its first 62 bytes; empty in a segment without labels.
   std::string key;
   bool key_truncated = false;
   Reason reason = Reason::ok;  ///< of a denial, and of a call that found no room
@@ -60,7 +60,7 @@ struct Event {
   std::uint64_t remaining = 0;
   /// Of a denial when the same call can pass, kNever if never; of a ban how long it is.
   std::chrono::nanoseconds wait{0};
-  Change change{};  ///< of `changed`
+  Change change{};  ///< of `changed` and `banned`
 };
 
 /// What a reader got.
@@ -77,7 +77,7 @@ struct EventsRead {
 class RL_EXPORT Events {
  public:
   enum class From : std::uint8_t {
-    oldest,  ///< all that is still there
+    oldest,  ///< all that is still there; of a consumer, what no other has read
     now,     ///< what happens from now on
   };
   /// Whether others are to know what was read. Of the events that are overwritten, those count as

@@ -30,13 +30,14 @@ struct PolicyTotals {
 /// What is counted of a segment as a whole.
 struct Totals {
   std::vector<PolicyTotals> policies;  ///< in the order in which their names were made
-  /// Decisions whose key was in the first, second, third or fourth line of its list of slots: each
-  /// further line is one cache miss more. What found no slot is in none.
+  /// Keys that came into the table, by the line of their list of slots that had room for them: the
+  /// first, second, third or fourth. Each is one cache miss more, in each call of the key.
   std::array<std::uint64_t, 4> by_line{};
-  std::uint64_t retries = 0;  ///< compare-and-swaps that failed, as a rival was faster
-  std::uint64_t idle_overwritten = 0;  ///< slots taken from keys that owed nothing any more
-  std::uint64_t events = 0;            ///< that were written
-  std::uint64_t events_lost = 0;       ///< overwritten before a consumer had read them
+  std::uint64_t retries = 0;            ///< tries that a rival's success has undone
+  std::uint64_t permits_reclaimed = 0;  ///< taken over from the dead by others who wanted one
+  std::uint64_t idle_overwritten = 0;   ///< slots taken from keys that owed nothing any more
+  std::uint64_t events = 0;             ///< that were written
+  std::uint64_t events_lost = 0;        ///< overwritten before a consumer had read them
 };
 
 }  // namespace rl

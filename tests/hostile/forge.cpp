@@ -69,6 +69,8 @@ void Forged::make_header(const Shape& shape) {
   c.seats_offset = geometry_.seats_offset;
   c.policies_offset = geometry_.policies_offset;
   c.journal_offset = geometry_.journal_offset;
+  c.events_offset = geometry_.events_offset;
+  c.stripes_offset = geometry_.stripes_offset;
   c.pairs_offset = geometry_.pairs_offset;
   c.labels_offset = geometry_.labels_offset;
   c.secret = kSecret;

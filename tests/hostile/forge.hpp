@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-#include "shm/layout.hpp"
+#include "shm/geometry.hpp"
 #include "shm/mapping.hpp"
 
 namespace rl::hostile {

@@ -203,6 +203,8 @@ TEST_CASE("SP_a_huge_file_of_holes_is_refused_before_it_is_touched") {
       c.seat_capacity = g.seat_capacity;
       c.policies_offset = g.policies_offset;
       c.journal_offset = g.journal_offset;
+      c.events_offset = g.events_offset;
+      c.stripes_offset = g.stripes_offset;
       c.pairs_offset = g.pairs_offset;
       c.labels_offset = g.labels_offset;
       c.total_bytes = g.total_bytes;  // up to 126 GB

@@ -9,6 +9,7 @@
 #include <functional>
 #include <random>
 
+#include "shm/events.hpp"
 #include "shm/journal.hpp"
 #include "tests/hostile/forge.hpp"
 #include "tests/hostile/trials.hpp"
@@ -362,6 +363,46 @@ TEST_CASE("SP_a_journal_of_any_bytes_is_read") {
   }
   const Outcomes outcomes = run_trials(trials);
   MESSAGE("journals: " << outcomes.text());
+  CHECK(outcomes.worked == trials.size());
+}
+
+TEST_CASE("SP_events_and_stripes_of_any_bytes_are_read_and_written") {
+  const CleanUp clean_up;
+  std::mt19937_64 random(test::seed());
+  INFO("RL_TEST_SEED=" << test::seed());
+  std::vector<Trial> trials;
+  for (const bool fits : {false, true}) {
+    for (int round = 0; round < 10; ++round) {
+      const std::uint64_t seed = random();
+      trial_for(trials, "events " + std::to_string(seed), {}, [=](Forged& forged) {
+        std::mt19937_64 bytes(seed);
+        const shm::Geometry& g = forged.geometry();
+        const shm::Hasher hasher(forged.header().constants.secret);
+        unsigned char* const region = forged.bytes().data();
+        for (std::uint64_t at = g.events_offset; at + 8 <= g.pairs_offset; at += 8) {
+          const std::uint64_t word = bytes();
+          std::memcpy(region + at, &word, sizeof word);
+        }
+        for (std::uint32_t ring = 0; fits && ring < shm::kEventRings; ++ring) {
+          const std::uint64_t at = g.events_offset + ring * sizeof(shm::EventRing);
+          const std::uint64_t next = shm::kEventsPerRing;
+          std::memcpy(region + at, &next, sizeof next);
+          for (std::uint64_t n = 0; n < next; ++n) {
+            unsigned char* const record =
+                region + at + offsetof(shm::EventRing, records) + n * sizeof(shm::EventRecord);
+            shm::EventImage image;
+            std::memcpy(&image, record, sizeof image);
+            image.number = n;
+            image.checksum = hasher(&image.number, sizeof image - 8).low;
+            std::memcpy(record, &image, sizeof image);
+          }
+        }
+        forged.header().denials_mask.store(bytes(), kRelaxed);
+      });
+    }
+  }
+  const Outcomes outcomes = run_trials(trials);
+  MESSAGE("events: " << outcomes.text());
   CHECK(outcomes.worked == trials.size());
 }
 

@@ -262,6 +262,16 @@ void look(const Segment& segment) {
   });
   demand(rows <= info.slots, "more rows than slots");
   demand(segment.standings().size() <= info.slots, "more keys stand apart than there are slots");
+  (void)segment.totals();
+  (void)segment.denials_per_event();
+  for (int polls = 0; polls < 2; ++polls) {
+    Events events(segment);
+    const EventsRead read = events.poll([](const Event& event) {
+      (void)to_string(event.kind);
+      demand(event.key.size() <= 62, "a key longer than its room");
+    });
+    demand(read.delivered <= shm::kEventRings * shm::kEventsPerRing, "more events than room");
+  }
   const std::vector<JournalInfo> journal = segment.journal();
   demand(journal.size() <= shm::kJournalRecords, "a journal longer than its room");
   for (const JournalInfo& change : journal)

@@ -23,6 +23,7 @@
 #include <memory>
 
 #include "tests/stepping/judge.hpp"
+#include "tests/stepping/ledger.hpp"
 #include "tests/stepping/operations.hpp"
 #include "tests/stepping/rival.hpp"
 #include "tests/stepping/steps.hpp"
@@ -67,6 +68,7 @@ class Ordeal final : private Walk {
       (void)victim_.act({Step::peek});
       (void)victim_.act({Step::peek});
     }
+    counted_before_ = calls_counted(witness_.mapping());
     evicted_before_ = evicted();
     gave_up_before_ = health().gave_up.load(std::memory_order_relaxed);
   }
@@ -166,6 +168,10 @@ class Ordeal final : private Walk {
       };
       wrong_ = find_contradiction(story, witness_.mapping(), witness_.now_ns());
     }
+    if (wrong_.empty()) {
+      wrong_ = find_miscount(counted_before_, operation_.step, !outcome, script_->steps,
+                             witness_.mapping());
+    }
     if (!wrong_.empty()) wrong_ = where(fate) + wrong_;
   }
 
@@ -217,6 +223,7 @@ class Ordeal final : private Walk {
   Actor witness_;  ///< looks at the segment with a clock of its own: the victim's stands still
   Rival rival_;
   Model model_;
+  std::uint64_t counted_before_ = 0;
   std::uint64_t evicted_before_ = 0;
   std::uint64_t gave_up_before_ = 0;
 

@@ -107,6 +107,7 @@ Outcome Model::act_on_one(const Step& step) {
       load(key, step.amount);
       break;
     case Step::reap:
+    case Step::read_events:
     case Step::die_inserting:
     case Step::publish:
     case Step::change:

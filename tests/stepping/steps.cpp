@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "shm/events.hpp"
 #include "src/change.hpp"
 #include "src/rules.hpp"
 
@@ -55,11 +56,13 @@ bool inserts(const Step& step) {
 
 std::string to_string(const Step& step) {
   constexpr const char* kNames[] = {
-      "acquire",       "peek",          "reset",  "reset_all",  "reap",         "advance",
-      "die_inserting", "publish",       "change", "refund",     "charge",       "reserve",
-      "settle",        "set_remaining", "batch",  "acquire_at", "acquire_for",  "all_of",
-      "ban",           "unban",         "allow",  "disallow",   "set_override", "unset_override",
-      "begin_trial",   "load"};
+      "acquire",     "peek",          "reset",         "reset_all",
+      "reap",        "advance",       "die_inserting", "publish",
+      "change",      "refund",        "charge",        "reserve",
+      "settle",      "set_remaining", "batch",         "acquire_at",
+      "acquire_for", "all_of",        "ban",           "unban",
+      "allow",       "disallow",      "set_override",  "unset_override",
+      "begin_trial", "load",          "read_events"};
   return fmt::format("{}({}, {})", kNames[step.kind], step.key, step.amount);
 }
 
@@ -165,6 +168,16 @@ Actor::Actor(const std::string& segment)
       view_(shm::Mapping::attach(segment_.path(), shm::Access::read_write, false),
             segment_.path()) {
   view_.participant.attend();
+  take_a_stripe();
+}
+
+/// By a call that takes no slot. What is stepped, or put back, later must not be the first call of a
+/// thread; but for that of a handle, and for that the thread must have had another.
+void Actor::take_a_stripe() {
+  constexpr std::uint64_t kNever = 1'000'000;
+  if (!stepped_limit_bans()) return (void)api_.try_acquire("nobody", kNever);
+  (void)segment_.limiter("aside", Limit::per(1, std::chrono::hours(24)))
+      .try_acquire("nobody", kNever);
 }
 
 void Actor::reopen() {
@@ -264,6 +277,13 @@ Outcome Actor::act(const Step& step) {
       break;
     case Step::load:
       return load(key, step.amount);
+    case Step::read_events: {
+      shm::EventReader reader(view_.mapping, shm::EventReader::Start::unread);
+      for (std::uint32_t ring = 0; ring < shm::kEventRings; ++ring)
+        (void)reader.read(ring, [](const shm::EventImage&) {});
+      reader.note_read();
+      break;
+    }
   }
   return {true, Reason::ok, 0};
 }

@@ -44,6 +44,7 @@ struct Step {
     unset_override,
     begin_trial,  ///< of that limit beside the one in force
     load,         ///< as from a dump: the key owes `amount` tokens, whatever it owes now
+    read_events,  ///< all, and says so
   } kind;
   char key = 'k';
   std::uint64_t amount = 1;
@@ -127,6 +128,7 @@ class Actor {
   [[nodiscard]] std::uint64_t now_ns() const;
 
  private:
+  void take_a_stripe();
   void die_inserting(char key, bool last);
   void publish(char key);
   void change();

@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "shm/layout.hpp"
+#include "shm/geometry.hpp"
 #include "tests/support.hpp"
 #include "tests/world/failing_calls.hpp"
 

@@ -10,7 +10,7 @@
 #include <cstring>
 #include <fstream>
 
-#include "shm/layout.hpp"
+#include "shm/geometry.hpp"
 #include "shm/mapping.hpp"
 #include "tools/rlctl/selftest/machine.hpp"
 #include "tools/rlctl/text.hpp"

@@ -1,0 +1,49 @@
+#include "src/counting.hpp"
+
+namespace rl {
+
+std::string_view to_string(EventKind kind) noexcept {
+  switch (kind) {
+    case EventKind::denied:
+      return "denied";
+    case EventKind::banned:
+      return "banned";
+    case EventKind::evicted:
+      return "evicted";
+    case EventKind::full:
+      return "full";
+    case EventKind::changed:
+      return "changed";
+    case EventKind::permit_reclaimed:
+      return "permit reclaimed";
+    case EventKind::left_tsc:
+      return "left tsc";
+    case EventKind::copied:
+      return "copied";
+  }
+  return "unknown";
+}
+
+void note_event(const View& view, EventKind kind, std::string_view key,
+                shm::EventImage image) noexcept {
+  if (!view.mapping.writable()) return;
+  image.kind = static_cast<std::uint8_t>(kind);
+  image.pid = view.participant.pid();
+  if (view.mapping.geometry().label_bytes != 0) image.set_key(key);
+  shm::write_event(view.mapping, view.participant.seat(), image);
+}
+
+Decision noted(const View& view, EventKind kind, std::string_view key,
+               const Decision& decision) noexcept {
+  shm::EventImage image{};
+  image.policy = decision.policy;
+  image.detail = static_cast<std::uint8_t>(decision.reason);
+  image.cost = decision.cost;
+  image.limit = decision.limit;
+  image.remaining = decision.remaining;
+  image.wait_ns = static_cast<std::uint64_t>(decision.retry_after.count());
+  note_event(view, kind, key, image);
+  return decision;
+}
+
+}  // namespace rl

@@ -1,0 +1,89 @@
+// Reading what happened, and telling it by the names of policies.
+#include <rl/events.hpp>
+
+#include <algorithm>
+#include <vector>
+
+#include "src/change.hpp"
+#include "src/counting.hpp"
+
+namespace rl {
+namespace {
+
+Event event_from(const View& view, const shm::EventImage& image) {
+  Event event;
+  event.kind = static_cast<EventKind>(image.kind);
+  event.when = std::chrono::system_clock::time_point(std::chrono::nanoseconds(
+      static_cast<std::int64_t>(std::min(image.unix_ns, ~std::uint64_t{0} >> 1))));
+  event.pid = image.pid;
+  if (const auto constants = view.policies.read(image.policy))
+    event.policy = shm::name_of(*constants);
+  event.key = image.key_text();
+  event.key_truncated = image.is_key_cut != 0;
+  event.cost = image.cost;
+  event.limit = image.limit;
+  event.remaining = image.remaining;
+  event.wait = std::chrono::nanoseconds(
+      static_cast<std::int64_t>(std::min(image.wait_ns, ~std::uint64_t{0} >> 1)));
+  const bool is_change = event.kind == EventKind::changed || event.kind == EventKind::banned;
+  if (is_change)
+    event.change = static_cast<Change>(image.detail);
+  else
+    event.reason = static_cast<Reason>(image.detail);
+  return event;
+}
+
+}  // namespace
+
+struct Events::Inside {
+  Inside(std::shared_ptr<SegmentCore> which, bool consumes)
+      : core(std::move(which)), is_consumer(consumes) {}
+
+  /// The view that is current, with a reader of it.
+  const View& come_to_view(shm::EventReader::Start start) {
+    (void)core->view().clock.now();  // looks around when it is time to
+    const View& now = core->view();
+    if (view == &now) return now;
+    view = &now;
+    reader.emplace(now.mapping, start);
+    return now;
+  }
+
+  std::shared_ptr<SegmentCore> core;
+  bool is_consumer;
+  const View* view = nullptr;
+  std::optional<shm::EventReader> reader;
+};
+
+Events::Events(const Segment& segment, From from, As as)
+    : inside_(std::make_unique<Inside>(segment.core_, as == As::consumer)) {
+  using Start = shm::EventReader::Start;
+  if (inside_->is_consumer) check_writable({segment.core_->view(), segment.path()});
+  (void)inside_->come_to_view(from == From::now      ? Start::now
+                              : inside_->is_consumer ? Start::unread
+                                                     : Start::oldest);
+}
+Events::Events(Events&&) noexcept = default;
+Events& Events::operator=(Events&&) noexcept = default;
+Events::~Events() = default;
+
+EventsRead Events::poll(const std::function<void(const Event&)>& visit) {
+  const View& view = inside_->come_to_view(inside_->is_consumer ? shm::EventReader::Start::unread
+                                                                : shm::EventReader::Start::oldest);
+  EventsRead read;
+  std::vector<shm::EventImage> images;
+  for (std::uint32_t ring = 0; ring < shm::kEventRings; ++ring)
+    read.lost +=
+        inside_->reader->read(ring, [&](const shm::EventImage& image) { images.push_back(image); });
+  if (inside_->is_consumer && view.mapping.writable()) inside_->reader->note_read();
+  std::stable_sort(
+      images.begin(), images.end(),
+      [](const shm::EventImage& a, const shm::EventImage& b) { return a.unix_ns < b.unix_ns; });
+  for (const shm::EventImage& image : images) {
+    ++read.delivered;
+    visit(event_from(view, image));
+  }
+  return read;
+}
+
+}  // namespace rl
