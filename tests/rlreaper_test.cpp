@@ -6,58 +6,15 @@
 
 #include <cstring>
 #include <fstream>
-#include <iterator>
 #include <random>
 #include <set>
 
-#include "tests/rlctl.hpp"
-#include "tests/web.hpp"
+#include "tests/rlreaper.hpp"
 
 namespace rl::test {
 namespace {
 
 using namespace std::chrono_literals;
-
-std::string content_of(const std::string& file) {
-  std::ifstream in(file);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-/// rlreaper, with what it says in a file.
-class Running {
- public:
-  Running(const Folder& folder, Words arguments, const std::string& notify = {})
-      : log_(folder.at("log-" + unique_name())), child_([&] {
-          const int fd = ::open(log_.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
-          ::dup2(fd, 2);
-          if (!notify.empty()) ::setenv("NOTIFY_SOCKET", notify.c_str(), 1);
-          arguments.insert(arguments.begin(), program("RLREAPER"));
-          std::vector<char*> words;
-          for (std::string& word : arguments) words.push_back(word.data());
-          words.push_back(nullptr);
-          ::execv(words[0], words.data());
-          ::_exit(127);
-        }) {}
-  [[nodiscard]] bool says(std::string_view part) const {
-    const bool found = poll_until([&] { return content_of(log_).find(part) != std::string::npos; });
-    if (!found) MESSAGE("it said:\n" << content_of(log_));
-    return found;
-  }
-  [[nodiscard]] std::string said() const { return content_of(log_); }
-  /// Says how often a text stands in what it said.
-  [[nodiscard]] int times(std::string_view part) const {
-    const std::string all = said();
-    int count = 0;
-    for (std::size_t at = 0; (at = all.find(part, at)) != all.npos; at += part.size()) ++count;
-    return count;
-  }
-  Child& operator*() noexcept { return child_; }
-  Child* operator->() noexcept { return &child_; }
-
- private:
-  std::string log_;
-  Child child_;
-};
 
 const SegmentOptions kSmall{.keys = 1'000};
 
@@ -328,6 +285,11 @@ TEST_CASE("what_it_cannot_do_is_refused_with_a_sentence") {
   refused({"a", "b", "--checkpoint", "file"}, "put %s where their names go");
   refused({"web", "--config", "/no/such/file"}, "/no/such/file");
   refused({"web", "--what"}, "--what");
+  refused({"web", "--prometheus", "9464"}, "--prometheus \"9464\": give an address in digits");
+  refused({"web", "--prometheus", "localhost:9464"}, "such as 127.0.0.1:9464");
+  refused({"web", "--prometheus", "::1:9464"}, "[::1]:9464");
+  refused({"web", "--prometheus", "127.0.0.1:"}, "--prometheus \"\"");
+  refused({"web", "--prometheus", ":65536"}, "65535");
   refused({"web", "--rate", "0"}, "at 0 nothing is swept");
   refused({"../web"}, "../web");
   refused({"web", "/dev/shm/rl.web"}, "given twice");

@@ -52,6 +52,9 @@ int disallow(const Arguments& arguments);
 int allows(const Arguments& arguments);
 int history(const Arguments& arguments);
 
+// Numbers: metrics_verb.cpp
+int metrics(const Arguments& arguments);
+
 // The machine: selftest_verb.cpp
 int selftest(const Arguments& arguments);
 

@@ -2,7 +2,7 @@
 /// rlreaper: keeps segments tidy. Nothing depends on it: limits hold without it, and it may be
 /// killed or stopped at any instruction.
 ///
-/// One thread goes round: each tenth of a second every segment gets its share of work, then signals
+/// One thread goes round (with --prometheus another answers by HTTP): each tenth of a second every segment gets its share of work, then signals
 /// are looked at. Of several for a segment one leads, by a lock of the kernel that ends with its
 /// process; the others stand by.
 #include <algorithm>
@@ -14,7 +14,9 @@
 
 #include <rl/rl.hpp>
 
+#include "tools/metrics/families.hpp"
 #include "tools/rlctl/output.hpp"
+#include "tools/rlreaper/exporter.hpp"
 #include "tools/rlreaper/options.hpp"
 #include "tools/rlreaper/service.hpp"
 #include "tools/rlreaper/watch.hpp"
@@ -30,7 +32,7 @@ constexpr auto kLastCheckpoint = 500ms;  ///< SIGTERM ends within a second
 class Service {
  public:
   Service(Options options, int argc, const char* const* argv)
-      : options_(std::move(options)), argc_(argc), argv_(argv) {
+      : options_(std::move(options)), argc_(argc), argv_(argv), exporter_(options_.prometheus) {
     for (const std::string& name : options_.segments)
       watches_.emplace_back(name, options_, notifier_);
   }
@@ -47,6 +49,7 @@ class Service {
           break;
         case SIGUSR1:
           for (const Watch& watch : watches_) say(watch.status());
+          if (const std::string line = exporter_.status(); !line.empty()) say(line);
           break;
         default:
           break;
@@ -59,12 +62,20 @@ class Service {
   void tick() {
     const auto now = Clock::now();
     for (Watch& watch : watches_) watch.tick(now);
+    exporter_.tick(now, [this] { return numbers(); });
     notifier_.alive();
     if (now < next_status_) return;
     next_status_ = now + 1s;
     std::string all;
     for (const Watch& watch : watches_) all += (all.empty() ? "" : "; ") + watch.status();
     notifier_.status(all);
+  }
+
+  /// Returns the numbers of all segments as Prometheus reads them.
+  [[nodiscard]] std::string numbers() const {
+    std::vector<metrics::Facts> facts;
+    for (const Watch& watch : watches_) facts.push_back(watch.facts());
+    return metrics::to_text(metrics::families_of(facts));
   }
 
   /// What is wrong in the file leaves all as it was.
@@ -85,6 +96,7 @@ class Service {
              options_.segments.end();
     });
     for (Watch& watch : watches_) watch.change(options_);
+    exporter_.change(options_.prometheus);
     for (const std::string& name : options_.segments) {
       const bool is_there = std::any_of(watches_.begin(), watches_.end(),
                                         [&](const Watch& watch) { return watch.name() == name; });
@@ -106,6 +118,7 @@ class Service {
   int argc_;
   const char* const* argv_;
   std::list<Watch> watches_;
+  Exporter exporter_;  ///< has a thread, so it comes after the signals
   Clock::time_point next_status_;
 };
 

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "tools/rlreaper/metrics_server.hpp"
+
 namespace rl::reaper {
 
 struct Options {
@@ -19,6 +21,7 @@ struct Options {
   std::chrono::nanoseconds every = std::chrono::seconds(10);
   std::uint64_t keep = 1;  ///< older checkpoints beside the last
   bool restore = false;
+  std::optional<ListenAt> prometheus;  ///< where it serves its numbers
   friend bool operator==(const Options&, const Options&) = default;
 };
 

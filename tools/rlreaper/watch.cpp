@@ -165,6 +165,19 @@ std::string Watch::status() const {
   return text;
 }
 
+metrics::Facts Watch::facts() const {
+  metrics::Facts facts{name_, {}};
+  if (!held_) return facts;
+  try {
+    facts.known = metrics::known_of(held_->segment);
+  } catch (const Error&) {  // its bytes are beyond reading
+    return facts;
+  }
+  const SweepReport& r = last_round_;
+  if (leads_ && r.slots != 0) facts.known->slots = {r.live, r.standing, r.permits_out};
+  return facts;
+}
+
 void Watch::say_once(std::string& last, const std::string& line) const {
   if (line == last) return;
   say(line);
