@@ -70,8 +70,9 @@ void copy_slots(const Mapping& old, const Mapping& fresh, Mapping::StateInCopy i
 /// What all stripes have counted, into the first.
 void copy_totals(const Mapping& old, const Mapping& fresh) noexcept {
   const std::uint32_t policies = fresh.geometry().policy_capacity;
-  for (std::uint32_t stripe = 0; stripe < stripe_count(policies); ++stripe) {
-    for (std::uint32_t cell = 0; cell <= policies; ++cell) {
+  for (std::uint32_t stripe = 0; stripe < kStripes; ++stripe) {
+    const std::uint32_t last = stripe == 0 ? policies : own_policies(policies);
+    for (std::uint32_t cell = 0; cell <= last; ++cell) {
       for (std::size_t word = cell == 0 ? 1 : 0; word < 8; ++word) {  // not the owner
         const std::uint64_t count = old.stripe(stripe)[cell].words[word].load(relaxed);
         if (count != 0) fresh.stripe(0)[cell].words[word].fetch_add(count, relaxed);

@@ -1,5 +1,5 @@
 /// \file
-/// What happened lately: sixteen rings of 256 events each, in the segment.
+/// What happened lately: sixteen rings of 128 events each, in the segment.
 ///
 ///     0   checksum (8)    8 number (8)
 ///     16  Unix time (8)   24 pid (4)   28 policy (2)   30 kind (1)   31 detail (1)
@@ -16,7 +16,7 @@
 ///     number above n, checksum fits    n was overwritten: it is lost
 ///
 /// So a writer that dies in the middle loses its own event, and one that was stopped in the middle
-/// for as long as 256 others took loses one more. A reader gives a writer a second, then passes.
+/// for as long as 128 others took loses one more. A reader gives a writer a second, then passes.
 ///
 /// `next` counts what was written. A consumer notes in `read_to` how far it has come; who overwrites
 /// an event that lies beyond that counts it as lost. relaxed, all of it: numbers order nothing, and

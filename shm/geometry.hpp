@@ -18,20 +18,21 @@ inline constexpr std::uint64_t kKeysMax = std::uint64_t{1} << 30;
 inline constexpr std::uint32_t kPoliciesMax = 65'535;
 inline constexpr std::uint32_t kSeatsMax = 1'024;
 
-/// Stripes for so many policies: as many as there is room for in kStripesBytes, but one for all and
-/// three for threads at least, and no more than kStripesMax.
-inline constexpr std::uint64_t kStripesBytes = std::uint64_t{4} << 20;
-inline constexpr std::uint32_t kStripesMin = 4;
-inline constexpr std::uint32_t kStripesMax = 64;
+/// The first stripe, which all threads share, has a cell for each policy; the others, which are a
+/// thread's alone, for the first of them, as most segments never have more.
+inline constexpr std::uint32_t kStripes = 64;
+inline constexpr std::uint32_t kOwnPolicies = 128;
 
+constexpr std::uint32_t own_policies(std::uint32_t policies) noexcept {
+  return policies < kOwnPolicies ? policies : kOwnPolicies;
+}
 constexpr std::uint64_t stripe_bytes(std::uint32_t policies) noexcept {
   return sizeof(StripeHead) + std::uint64_t{policies} * sizeof(PolicyTally);
 }
-constexpr std::uint32_t stripe_count(std::uint32_t policies) noexcept {
-  const std::uint64_t fit = kStripesBytes / stripe_bytes(policies);
-  return fit < kStripesMin   ? kStripesMin
-         : fit > kStripesMax ? kStripesMax
-                             : static_cast<std::uint32_t>(fit);
+/// Returns where a stripe begins among the others.
+constexpr std::uint64_t stripe_offset(std::uint32_t policies, std::uint32_t index) noexcept {
+  if (index == 0) return 0;
+  return stripe_bytes(policies) + (index - 1) * stripe_bytes(own_policies(policies));
 }
 
 /// Where everything lies, derived from four numbers. Made by geometry_for, copied at attach.
@@ -72,8 +73,7 @@ constexpr Geometry geometry_for(std::uint64_t keys, std::uint32_t policies, std:
       g.policies_offset + round_to_page(std::uint64_t{policies} * sizeof(PolicyEntry));
   g.events_offset = g.journal_offset + round_to_page(kJournalRecords * sizeof(JournalRecord));
   g.stripes_offset = g.events_offset + round_to_page(kEventRings * sizeof(EventRing));
-  g.pairs_offset =
-      g.stripes_offset + round_to_page(stripe_count(policies) * stripe_bytes(policies));
+  g.pairs_offset = g.stripes_offset + round_to_page(stripe_offset(policies, kStripes));
   g.labels_offset = g.pairs_offset + round_to_page(g.pair_count * sizeof(Pair));
   g.total_bytes = g.labels_offset + round_to_page(g.pair_count * 8 * g.label_bytes);
   return g;
@@ -97,9 +97,8 @@ constexpr std::uint64_t layout_fingerprint() noexcept {
                                    kJournalRecords,
                                    std::uint64_t{sizeof(EventRing)},
                                    std::uint64_t{kEventRings},
-                                   kStripesBytes,
-                                   std::uint64_t{kStripesMin},
-                                   std::uint64_t{kStripesMax},
+                                   std::uint64_t{kStripes},
+                                   std::uint64_t{kOwnPolicies},
                                    std::uint64_t{offsetof(Pair, counts)},
                                    kSlotsPer,
                                    kKeysPer,

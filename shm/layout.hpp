@@ -7,7 +7,7 @@
 ///     ...        policies    256 bytes each
 ///     ...        journal     256 bytes for each of the last changes by hand
 ///     ...        events      rings of the last events, 128 bytes each
-///     ...        stripes     64 bytes for each policy, several times: what threads count
+///     ...        stripes     64 bytes for each policy, many times: what threads count
 ///     ...        pairs       256 bytes each: eight slots and their counts
 ///     ...        labels      36 bytes for each slot, or none
 ///
@@ -268,7 +268,7 @@ struct alignas(128) EventRecord {
   Word words[16];
 };
 static_assert(sizeof(EventRecord) == 128);
-inline constexpr std::uint64_t kEventsPerRing = 256;
+inline constexpr std::uint64_t kEventsPerRing = 128;
 
 /// The last events of the processes whose seats fall to this ring (shm/events.hpp).
 ///
@@ -285,7 +285,7 @@ inline constexpr std::uint32_t kEventRings = 16;
 inline constexpr std::uint64_t kDenialsPerEvent = 1'024;  ///< in a new segment; a power of two
 
 /// What one thread has counted of a policy: it alone adds, so plain loads and stores are exact. In
-/// the first stripe, which all share that have none of their own, adds are locked.
+/// the first stripe, which is for all, adds are locked.
 ///
 ///     0 allowed   8 denied   16 would deny   24 refunds   32 waits   40 waited ns   48 (0)
 struct alignas(64) PolicyTally {

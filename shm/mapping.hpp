@@ -23,8 +23,8 @@
 #include <vector>
 
 #include "shm/clock.hpp"
-#include "shm/labels.hpp"
 #include "shm/geometry.hpp"
+#include "shm/labels.hpp"
 #include "shm/os.hpp"
 #include "shm/table.hpp"
 
@@ -119,7 +119,7 @@ class Mapping {
   /// The cells of a stripe: its head, and then by the ids of policies, from 1.
   [[nodiscard]] PolicyTally* stripe(std::uint32_t index) const noexcept {
     return &at<PolicyTally>(geometry_.stripes_offset +
-                            index * stripe_bytes(geometry_.policy_capacity));
+                            stripe_offset(geometry_.policy_capacity, index));
   }
   [[nodiscard]] StripeHead& stripe_head(std::uint32_t index) const noexcept {
     return *reinterpret_cast<StripeHead*>(stripe(index));

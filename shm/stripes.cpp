@@ -16,7 +16,7 @@ constexpr std::uint32_t kRetryEvery = 4'096;
 struct Board {
   std::atomic<bool> is_used{false};
   std::atomic<std::uint64_t> us{0};  ///< as whom stripes were taken; 0: none were
-  std::array<std::atomic<std::uint64_t>, kStripesMax> thread{};  ///< 0: no thread
+  std::array<std::atomic<std::uint64_t>, kStripes> thread{};  ///< 0: no thread
 };
 constinit Board boards[kBoards];
 
@@ -54,13 +54,10 @@ bool change_owner(Word& owner, std::uint64_t from, std::uint64_t to) noexcept {
                                        std::memory_order_relaxed);
 }
 
-std::uint32_t count_of(const Mapping& mapping) noexcept {
-  return stripe_count(mapping.geometry().policy_capacity);
-}
-
 std::uint64_t sum_of(const Mapping& mapping, std::uint32_t cell, std::uint32_t word) noexcept {
-  std::uint64_t sum = 0;
-  for (std::uint32_t i = 0; i < count_of(mapping); ++i)
+  std::uint64_t sum = mapping.stripe(0)[cell].words[word].load(relaxed);
+  if (cell > own_policies(mapping.geometry().policy_capacity)) return sum;
+  for (std::uint32_t i = 1; i < kStripes; ++i)
     sum += mapping.stripe(i)[cell].words[word].load(relaxed);
   return sum;
 }
@@ -133,7 +130,7 @@ void Stripes::leave() noexcept {
   Board& board = boards[board_];
   id_.store(next_id.fetch_add(1, relaxed), relaxed);
   const std::uint64_t us = board.us.exchange(0, relaxed);
-  for (std::uint32_t i = 1; us != 0 && i < count_of(mapping_); ++i)
+  for (std::uint32_t i = 1; us != 0 && i < kStripes; ++i)
     (void)change_owner(owner_of(mapping_, i), us, 0);
   for (auto& thread : board.thread) {
     if (thread.load(relaxed) != 0) thread.store(0, relaxed);
@@ -144,7 +141,7 @@ std::uint64_t Stripes::add_slowly(std::uint32_t cell, std::uint32_t word,
                                   std::uint64_t count) noexcept {
   const std::uint64_t id = id_.load(relaxed);
   Mine& mine = mine_[id % kMine];
-  if (mine.missed != id || ++mine.adds == kRetryEvery) {
+  if (cell <= kOwnPolicies && (mine.missed != id || ++mine.adds == kRetryEvery)) {
     mine.missed = id;
     mine.adds = 0;
     if (const std::uint32_t index = take(); index != 0) {
@@ -164,10 +161,10 @@ std::uint32_t Stripes::take() noexcept {
   if (held.thread == 0) held.thread = next_thread.fetch_add(1, relaxed);
   const std::uint64_t us = owner_word(*sitter);
   boards[board_].us.store(us, relaxed);
-  const std::uint32_t others = count_of(mapping_) - 1;
+  constexpr std::uint32_t kOthers = kStripes - 1;
   const auto each = [&](auto&& takes) noexcept {
-    for (std::uint32_t i = 0; i < others; ++i) {  // from a place of our own on
-      const std::uint32_t index = 1 + (sitter->seat + i) % others;
+    for (std::uint32_t i = 0; i < kOthers; ++i) {  // from a place of our own on
+      const std::uint32_t index = 1 + (sitter->seat + i) % kOthers;
       if (takes(index)) return index;
     }
     return std::uint32_t{0};
@@ -210,7 +207,7 @@ void Stripes::add_insert(std::uint32_t line) noexcept {
 
 std::uint32_t Stripes::tidy(const Mapping& mapping, Liveness& liveness) noexcept {
   std::uint32_t freed = 0;
-  for (std::uint32_t i = 1; i < count_of(mapping); ++i) {
+  for (std::uint32_t i = 1; i < kStripes; ++i) {
     Word& owner = owner_of(mapping, i);
     const std::uint64_t seen = owner.load(relaxed);
     if (seen != 0 && !liveness.is_alive(sitter_of(seen)) && change_owner(owner, seen, 0)) ++freed;

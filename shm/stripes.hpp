@@ -13,8 +13,11 @@
 ///     the last handle of a process it lets go of the segment          CAS: ours -> 0
 ///
 /// That a process is dead the kernel says (shm/participant.hpp). A generation never comes back, so
-/// a CAS that succeeds takes it from whom was meant. Where no stripe is free, or there is no seat,
-/// adds go to the first stripe, locked: exact, too, and some nanoseconds slower.
+/// a CAS that succeeds takes it from whom was meant. Where no stripe is free, or there is no seat, or
+/// a policy's id is above kOwnPolicies, adds go to the first stripe, locked: exact, too, and some
+/// nanoseconds slower.
+///
+/// Searched exhaustively: tests/model/stripes.pml. Every instruction of it: tests/stepping.
 ///
 /// Accuracy: exact, but for a process that closed its descriptors (its lock is gone, and another
 /// may count in its stripes), or was forked in a way that runs no handlers (shm/fork_files.hpp).
@@ -73,7 +76,7 @@ class Stripes {
                                            std::uint64_t count) noexcept {
     const std::uint64_t id = id_.load(std::memory_order_relaxed);  // changes seldom; a hint
     const Mine& mine = mine_[id % kMine];
-    if (mine.of != id) [[unlikely]]
+    if (mine.of != id || cell > kOwnPolicies) [[unlikely]]
       return add_slowly(cell, word, count);
     Word& target = mine.cells[cell].words[word];
     // relaxed: nothing hangs on it, and nobody else writes it.

@@ -110,11 +110,9 @@ TEST_CASE("A_a_changed_limit_counts_on_under_its_name") {
 }
 
 TEST_CASE("A_threads_lose_no_count_also_where_there_are_more_than_stripes") {
-  constexpr int kThreads = shm::kStripesMin + 4;
-  constexpr std::uint64_t kCalls = 20'000;
-  // So many policies that there is room for few stripes.
-  test::Scratch segment({.keys = 100, .policies = 65'535});
-  REQUIRE(shm::stripe_count(65'535) == shm::kStripesMin);
+  constexpr int kThreads = shm::kStripes + 4;
+  constexpr std::uint64_t kCalls = 2'000;
+  test::Scratch segment({.keys = 100});
   Limiter api = segment->limiter("api", no_limit());
   std::vector<std::thread> threads;
   for (int t = 0; t < kThreads; ++t)
@@ -125,12 +123,26 @@ TEST_CASE("A_threads_lose_no_count_also_where_there_are_more_than_stripes") {
   CHECK(totals_of(*segment, "api").allowed == kThreads * kCalls);
 }
 
+TEST_CASE("A_policies_beyond_those_that_stripes_have_cells_for_lose_no_count_either") {
+  test::Scratch segment({.clock = ClockSource::manual});
+  for (std::uint32_t i = 0; i < shm::kOwnPolicies + 5; ++i) {
+    Limiter limiter = segment->limiter("p" + std::to_string(i), so_many(1));
+    for (int call = 0; call < 3; ++call) (void)limiter.try_acquire("k");
+  }
+  const Totals totals = segment->totals();
+  REQUIRE(totals.policies.size() == shm::kOwnPolicies + 5);
+  for (const PolicyTotals& policy : totals.policies) {
+    CHECK(policy.allowed == 1);
+    CHECK(policy.denied == 2);
+  }
+}
+
 TEST_CASE("A_threads_that_end_leave_their_stripes_to_others") {
   test::Scratch segment({.clock = ClockSource::manual});
   Limiter api = segment->limiter("api", no_limit());
-  for (std::uint32_t i = 0; i < 3 * shm::kStripesMax; ++i)
+  for (std::uint32_t i = 0; i < 3 * shm::kStripes; ++i)
     std::thread([&] { (void)api.try_acquire("k"); }).join();
-  CHECK(totals_of(*segment, "api").allowed == 3 * shm::kStripesMax);
+  CHECK(totals_of(*segment, "api").allowed == 3 * shm::kStripes);
 }
 
 TEST_CASE("A_a_thread_that_goes_from_segment_to_segment_loses_no_count") {

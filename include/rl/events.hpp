@@ -8,7 +8,7 @@
 ///       std::this_thread::sleep_for(100ms);
 ///     }
 ///
-/// Events lie in rings in the segment, 4,096 of them at a time. Nobody waits for a reader: when
+/// Events lie in rings in the segment, 2,048 of them at a time. Nobody waits for a reader: when
 /// nobody reads, they are overwritten, and counted.
 #ifndef RL_EVENTS_HPP
 #define RL_EVENTS_HPP
@@ -96,7 +96,7 @@ class RL_EXPORT Events {
   /// Calls `visit` with what has happened since the last poll, the oldest first as far as clocks
   /// tell. An event whose writer is just at it comes at a later poll; after a second its writer is
   /// taken for dead, and it for lost. Errors: those of `visit`, with what follows it lost for this
-  /// reader. Progress: bounded by the room for events, 4,096.
+  /// reader. Progress: bounded by the room for events, 2,048.
   EventsRead poll(const std::function<void(const Event&)>& visit);
 
  private:
