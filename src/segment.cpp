@@ -48,6 +48,13 @@ std::uint64_t time_to_show(const View& view) noexcept {
   return now != shm::Clock::kNoTime ? now : 0;
 }
 
+/// How far the clock is ahead of UTC, as counted from the epoch.
+std::optional<nanoseconds> drift_from_utc(const shm::Clock& clock) noexcept {
+  const std::uint64_t now = clock.now();
+  if (clock.kind() == shm::ClockKind::manual || now == shm::Clock::kNoTime) return std::nullopt;
+  return nanoseconds(static_cast<std::int64_t>(clock.to_unix_ns(now) - shm::read_unix_ns()));
+}
+
 /// What there is to say of a slot under a concurrency limit.
 void describe_part(const View& view, std::uint64_t state, KeyInfo& row) {
   constexpr SlotPart kParts[] = {SlotPart::permit, SlotPart::hint, SlotPart::fence, SlotPart::key};
@@ -215,6 +222,12 @@ void Segment::advance_clock(nanoseconds by) {
 }
 
 SegmentInfo Segment::info() const {
+  SegmentInfo info = vitals();
+  for_each_key([&](const KeyInfo& key) { ++(key.idle ? info.idle : info.live); });
+  return info;
+}
+
+SegmentInfo Segment::vitals() const {
   const View& view = core_->view();
   const shm::HeaderConstants& c = view.mapping.constants();
   const shm::Health& health = view.mapping.header().health;
@@ -256,7 +269,7 @@ SegmentInfo Segment::info() const {
   info.off_allowed = view.mapping.header().off_allowed.load(relaxed);
   if (const std::uint64_t since = view.mapping.header().off_unix_ns.load(relaxed); since != 0)
     info.off_since = to_wall_time(since);
-  for_each_key([&](const KeyInfo& key) { ++(key.idle ? info.idle : info.live); });
+  info.clock_drift = drift_from_utc(view.clock);
   return info;
 }
 

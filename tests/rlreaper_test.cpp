@@ -285,6 +285,11 @@ TEST_CASE("what_it_cannot_do_is_refused_with_a_sentence") {
   refused({"a", "b", "--checkpoint", "file"}, "put %s where their names go");
   refused({"web", "--config", "/no/such/file"}, "/no/such/file");
   refused({"web", "--what"}, "--what");
+  refused({"web", "--prometheus", "9464"}, "--prometheus \"9464\": give an address in digits");
+  refused({"web", "--prometheus", "localhost:9464"}, "such as 127.0.0.1:9464");
+  refused({"web", "--prometheus", "::1:9464"}, "[::1]:9464");
+  refused({"web", "--prometheus", "127.0.0.1:"}, "--prometheus \"\"");
+  refused({"web", "--prometheus", ":65536"}, "65535");
   refused({"web", "--rate", "0"}, "at 0 nothing is swept");
   refused({"../web"}, "../web");
   refused({"web", "/dev/shm/rl.web"}, "given twice");

@@ -81,6 +81,31 @@ TEST_CASE("a_segment_is_created_opened_and_removed") {
   CHECK(contains(refused(Errc::not_found, [&] { (void)Segment::open(name); }), "rlctl create"));
 }
 
+TEST_CASE("vitals_are_the_same_without_a_look_at_the_slots") {
+  test::Scratch segment;
+  Limiter limiter = segment->limiter("api", Limit::per_hour(1));
+  REQUIRE(limiter.try_acquire("k"));
+  const SegmentInfo info = segment->info();
+  const SegmentInfo vitals = segment->vitals();
+  CHECK(info.live == 1);
+  CHECK(vitals.live == 0);
+  CHECK(vitals.idle == 0);
+  CHECK(vitals.name == info.name);
+  CHECK(vitals.slots == info.slots);
+  CHECK(vitals.attached == info.attached);
+  CHECK(vitals.policies == info.policies);
+  CHECK(vitals.created == info.created);
+}
+
+TEST_CASE("the_drift_from_utc_is_told_where_the_clock_is_not_turned_by_hand") {
+  test::Scratch segment;
+  const auto drift = segment->vitals().clock_drift;
+  REQUIRE(drift);
+  CHECK(std::chrono::abs(*drift) < std::chrono::seconds(10));
+  test::Scratch manual({.keys = 100, .clock = ClockSource::manual});
+  CHECK_FALSE(manual->vitals().clock_drift);
+}
+
 TEST_CASE("the_umask_does_not_cut_the_mode") {
   const mode_t before = ::umask(0077);
   test::Scratch segment({.keys = 100, .mode = 0666});

@@ -3,6 +3,7 @@
 #
 #   rl_install [PACKAGE...]          installs what is missing, and these Debian packages beside it
 #   rl_install_extras PACKAGE...     installs these, or says that something will be skipped
+#   rl_unpack_extra PACKAGE PROGRAM  has PROGRAM in the PATH, without installing PACKAGE
 #   rl_build [FOLDER [OPTION...]]    configures FOLDER (build) if needed and builds all of it
 #   rl_remove_leftovers              removes the segments and files of tests that crashed
 #
@@ -124,6 +125,27 @@ rl_install_extras() {
   fi
   echo "without $missing: what needs it is skipped"
 }
+
+# What is a program to us and a service to Debian would be started if it were installed: so it is
+# unpacked in build-extras/ only.
+rl_unpack_extra() {
+  local package=$1 program=$2 folder=$PWD/build-extras
+  export PATH="$PATH:$folder/usr/bin"
+  ! command -v "$program" >/dev/null || return 0
+  if [ "${RL_NO_INSTALL:-0}" != 1 ] && command -v apt-get >/dev/null; then
+    echo "unpacking $package"
+    mkdir -p "$folder"
+    rl_quietly rl_unpack "$package" "$folder" && return 0
+  fi
+  echo "without $package: what needs it is skipped"
+}
+
+# Old lists name what is no longer there.
+rl_unpack() (
+  cd "$2" || return
+  apt-get -qq download "$1" || { rl_apt_get update && apt-get -qq download "$1"; } || return
+  dpkg-deb -x "$1"_*.deb . && rm -f "$1"_*.deb
+)
 
 # With lines, and without the rest of what a debugger knows: a third of the time of compiling goes into
 # that. Who wants to look at variables configures a folder of his own.

@@ -81,6 +81,9 @@ struct SegmentInfo {
   /// Since when limits are switched off: all calls pass. Absent while they are on.
   std::optional<std::chrono::system_clock::time_point> off_since;
   std::uint64_t off_allowed = 0;  ///< calls that passed while limits were off
+  /// How far the segment's clock is ahead of UTC, in which it began: what was set or steered on
+  /// either since. Absent on a manual clock, and where this process's clock is not the segment's.
+  std::optional<std::chrono::nanoseconds> clock_drift;
 };
 
 /// A policy of a segment, in force or once so.
@@ -290,6 +293,9 @@ class RL_EXPORT Segment {
 
   /// Describes the segment; reads the whole table.
   [[nodiscard]] SegmentInfo info() const;
+  /// The same without a look at the slots: `live` and `idle` are 0. Takes a system call for each
+  /// seat that was ever taken.
+  [[nodiscard]] SegmentInfo vitals() const;
   /// Lists the policies in force, in the order in which their names were made.
   [[nodiscard]] std::vector<PolicyInfo> policies() const;
   /// Calls `visit` for every key in the table. Accuracy: not a snapshot; each row is true for

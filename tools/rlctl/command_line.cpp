@@ -25,6 +25,7 @@ struct Spec {
 /// In the order of Arg.
 constexpr std::array<Spec, kArgCount> kSpecs{{
     {"SEGMENT", "", "a name such as web (POSIX shared memory), or an absolute path on a tmpfs"},
+    {"SEGMENT", "", "names such as web, or absolute paths"},
     {"NAME", "", "the policy's name"},
     {"LIMIT", "",
      "such as 100/s, 1000/h burst=50, leaky 10/s queue=50, window 1000/h, sliding 100/m or "
@@ -56,7 +57,7 @@ constexpr std::array<Spec, kArgCount> kSpecs{{
     {"--all", "", "all keys of all policies"},
     {"--force", "", "even while processes are attached"},
     {"--advance", "DURATION", "move a manual clock forward, such as 90s"},
-    {"--output", "FILE", "write to this file, which only its owner may read, whole or not at all"},
+    {"--output", "FILE", "write to this file, whole or not at all"},
     {"--input", "FILE", "read this file instead of standard input"},
     {"--create", "", "make the segment, by default as the one that was dumped"},
     {"--partial", "", "leave keys out whose text is not known whole and that cannot be placed"},
@@ -65,6 +66,7 @@ constexpr std::array<Spec, kArgCount> kSpecs{{
     {"--reason", "TEXT", "why, for whoever looks later"},
     {"--dry-run", "", "say what would change, and change nothing"},
     {"--prune", "", "take away what the file does not name"},
+    {"--count", "", "count the slots that are taken, too: reads the whole table"},
     {"--seconds", "N", "how long to take, about (10)"},
     {"--seed", "N", "repeat the random choices of a run that printed this (a fresh one)"},
     {"--follow", "", "go on with what happens, until a signal ends it"},
@@ -195,7 +197,7 @@ class Parser {
     } else {
       option->type_name(std::string(s.value));
     }
-    if (arg == Arg::limit) {  // its words, unquoted
+    if (arg == Arg::limit || arg == Arg::segments) {  // words, unquoted
       option->expected(1, CLI::detail::expected_max_vector_size)->allow_extra_args();
     }
     added.options.emplace_back(arg, option);

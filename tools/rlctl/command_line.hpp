@@ -16,6 +16,7 @@ namespace rl::ctl {
 /// Names everything that can stand behind a verb.
 enum class Arg : std::uint8_t {
   segment,
+  segments,
   policy,
   limit,
   on_off,
@@ -49,6 +50,7 @@ enum class Arg : std::uint8_t {
   reason,
   dry_run,
   prune,
+  count,
   seconds,
   seed,
   follow,

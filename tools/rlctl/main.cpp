@@ -9,8 +9,8 @@
 ///   - Survives `| head`: ends quietly. A full disk is an error, not a shorter answer.
 ///   - What is read from a segment is input: escaped before it is shown.
 ///   - Exit code 0 yes: it is done, or was so before (the text, and "changed", tell which). 1 no: a
-///     call is denied; of a dump, a load or a self-test not all is well. 2 error, with one sentence
-///     on standard error, as for what is named and is not there.
+///     call is denied; of a dump, a load, a self-test or metrics not all is well. 2 error, with one
+///     sentence on standard error, as for what is named and is not there.
 #include <clocale>
 #include <exception>
 #include <vector>
@@ -138,6 +138,11 @@ const std::vector<Verb>& verbs() {
        {segment},
        {advance, any_owner},
        ctl::clock},
+      {"metrics",
+       "Write the numbers of segments as Prometheus reads them",
+       {segments},
+       {output, count, any_owner},
+       ctl::metrics},
       {"dump",
        "Write what the keys owe as text, with the segment's secret; see `rlctl load`",
        {segment},

@@ -22,7 +22,7 @@ void bring_to_disk(const shm::Fd& fd, const std::string& path) {
 
 }  // namespace
 
-NewFile::NewFile(std::string path)
+NewFile::NewFile(std::string path, mode_t mode)
     : path_(std::move(path)), beside_(fmt::format("{}.{}.new", path_, ::getpid())) {
   struct stat st {};
   if (::lstat(path_.c_str(), &st) == 0 && !S_ISREG(st.st_mode)) {
@@ -33,7 +33,7 @@ NewFile::NewFile(std::string path)
   }
   // What a killed process of our number has left.
   (void)::unlink(beside_.c_str());
-  fd_ = shm::open_file(beside_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+  fd_ = shm::open_file(beside_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
   if (!fd_) fail("making", beside_);
 }
 

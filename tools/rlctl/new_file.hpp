@@ -2,6 +2,8 @@
 /// A file that is there whole or not at all.
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 #include <string_view>
 
@@ -9,7 +11,8 @@
 
 namespace rl::ctl {
 
-/// A file that nobody but its owner may read. Written beside its name under another; it gets the
+/// A file that nobody but its owner may read, unless `mode` says otherwise (the umask cuts it).
+/// Written beside its name under another; it gets the
 /// name, in the place of what had it, when all of it is on the disk. Without keep() nothing has
 /// changed at the end of its life.
 ///
@@ -17,7 +20,7 @@ namespace rl::ctl {
 /// system.
 class NewFile {
  public:
-  explicit NewFile(std::string path);
+  explicit NewFile(std::string path, mode_t mode = 0600);
   NewFile(const NewFile&) = delete;
   NewFile& operator=(const NewFile&) = delete;
   ~NewFile();

@@ -57,6 +57,9 @@ int history(const Arguments& arguments);
 // What happens: event_verbs.cpp
 int events(const Arguments& arguments);
 
+// Numbers: metrics_verb.cpp
+int metrics(const Arguments& arguments);
+
 // The machine: selftest_verb.cpp
 int selftest(const Arguments& arguments);
 

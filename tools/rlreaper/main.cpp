@@ -4,7 +4,8 @@
 ///
 /// One thread goes round: each tenth of a second every segment gets its share of work, then signals
 /// are looked at. Of several for a segment one leads, by a lock of the kernel that ends with its
-/// process; the others stand by. What happens in the segments is read and written by other threads.
+/// process; the others stand by. What happens in the segments is read and written by other threads,
+/// and yet another answers by HTTP.
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,9 +17,11 @@
 
 #include <rl/rl.hpp>
 
+#include "tools/metrics/families.hpp"
 #include "tools/rlctl/common.hpp"
 #include "tools/rlctl/output.hpp"
 #include "tools/rlreaper/event_pump.hpp"
+#include "tools/rlreaper/exporter.hpp"
 #include "tools/rlreaper/options.hpp"
 #include "tools/rlreaper/service.hpp"
 #include "tools/rlreaper/watch.hpp"
@@ -36,7 +39,7 @@ constexpr auto kLastWords = 800ms;
 class Service {
  public:
   Service(Options options, int argc, const char* const* argv)
-      : options_(std::move(options)), argc_(argc), argv_(argv) {
+      : options_(std::move(options)), argc_(argc), argv_(argv), exporter_(options_.prometheus) {
     for (const std::string& name : options_.segments)
       watches_.emplace_back(name, options_, notifier_);
     pump_.change(options_.events);
@@ -55,6 +58,7 @@ class Service {
         case SIGUSR1:
           for (const Watch& watch : watches_) say(watch.status());
           for (const std::string& line : pump_.status()) say(line);
+          if (const std::string line = exporter_.status(); !line.empty()) say(line);
           break;
         default:
           break;
@@ -72,12 +76,20 @@ class Service {
       if (watch.led() != nullptr) led.emplace(watch.name(), watch.led());
     }
     pump_.read_from(led);
+    exporter_.tick(now, [this] { return numbers(); });
     notifier_.alive();
     if (now < next_status_) return;
     next_status_ = now + 1s;
     std::string all;
     for (const Watch& watch : watches_) all += (all.empty() ? "" : "; ") + watch.status();
     notifier_.status(all);
+  }
+
+  /// Returns the numbers of all segments as Prometheus reads them.
+  [[nodiscard]] std::string numbers() const {
+    std::vector<metrics::Facts> facts;
+    for (const Watch& watch : watches_) facts.push_back(watch.facts());
+    return metrics::to_text(metrics::families_of(facts));
   }
 
   /// What is wrong in the file leaves all as it was.
@@ -98,6 +110,7 @@ class Service {
              options_.segments.end();
     });
     for (Watch& watch : watches_) watch.change(options_);
+    exporter_.change(options_.prometheus);
     for (const std::string& name : options_.segments) {
       const bool is_there = std::any_of(watches_.begin(), watches_.end(),
                                         [&](const Watch& watch) { return watch.name() == name; });
@@ -124,6 +137,7 @@ class Service {
   const char* const* argv_;
   std::list<Watch> watches_;
   EventPump pump_;
+  Exporter exporter_;  ///< has a thread, so it comes after the signals
   Clock::time_point next_status_;
 };
 

@@ -32,6 +32,7 @@ struct Words {
   std::string idle;
   std::string every;
   std::string keep;
+  std::string prometheus;
 };
 
 void check(const Options& options) {
@@ -85,6 +86,14 @@ std::optional<Options> read_options(int argc, const char* const* argv) {
                  "write what happens to a sink: jsonl:FILE, syslog or journald; may be given again")
       ->type_name("SINK")
       ->allow_extra_args(false);
+  app.add_option("--prometheus", words.prometheus,
+                 "serve the segments' numbers at http://ADDRESS:PORT/metrics, such as "
+                 "127.0.0.1:9464; :9464 for all addresses")
+      ->type_name("ADDRESS:PORT");
+  app.add_option("--top-denied", options.top_denied,
+                 "serve the N keys that were denied most, too, by their text")
+      ->type_name("N")
+      ->check(CLI::Range(0, static_cast<int>(Reaper::kRankMax)));
   app.add_flag("--any-owner", options.any_owner, "trust a segment of any owner");
   app.set_config("--config", "", "read options from this file, a line each: rate = \"2M\"");
   app.allow_config_extras(CLI::config_extras_mode::error);
@@ -104,6 +113,8 @@ std::optional<Options> read_options(int argc, const char* const* argv) {
   if (!words.idle.empty()) options.idle_for = ctl::parse_duration("--idle", words.idle);
   if (!words.every.empty()) options.every = ctl::parse_duration("--every", words.every);
   if (!words.keep.empty()) options.keep = ctl::parse_count("--keep", words.keep, 1'000);
+  if (!words.prometheus.empty())
+    options.prometheus = parse_listen_at("--prometheus", words.prometheus);
   check(options);
   return options;
 }

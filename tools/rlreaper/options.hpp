@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "tools/rlreaper/metrics_server.hpp"
+
 namespace rl::reaper {
 
 struct Options {
@@ -19,7 +21,9 @@ struct Options {
   std::chrono::nanoseconds every = std::chrono::seconds(10);
   std::uint64_t keep = 1;  ///< older checkpoints beside the last
   bool restore = false;
-  std::vector<std::string> events;  ///< sinks, as make_sink reads them
+  std::vector<std::string> events;     ///< sinks, as make_sink reads them
+  std::optional<ListenAt> prometheus;  ///< where it serves its numbers
+  std::uint64_t top_denied = 0;        ///< of so many keys also how often they were denied
   friend bool operator==(const Options&, const Options&) = default;
 };
 

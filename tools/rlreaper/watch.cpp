@@ -29,6 +29,7 @@ void Watch::change(const Options& options) {
       options.idle_for != options_.idle_for || options.any_owner != options_.any_owner;
   options_ = options;
   if (is_to_reopen) held_.reset();
+  if (held_) held_->reaper.rank_denied(options_.top_denied);
   next_look_ = next_checkpoint_ = {};
   said_of_opening_.clear();
   said_of_checkpoint_.clear();
@@ -96,6 +97,7 @@ void Watch::take_up(Segment segment, const char* how) {
   struct stat st {};
   if (::stat(segment.path().c_str(), &st) != 0) return;  // gone again: the next look says so
   Reaper reaper(segment, options_.idle_for);
+  reaper.rank_denied(options_.top_denied);
   held_.emplace(Held{std::move(segment), std::move(reaper), st.st_dev, st.st_ino});
   in_round_ = last_round_ = {};
   was_there_ = true;  // who removes it later means it
@@ -171,6 +173,20 @@ std::string Watch::status() const {
     text += fmt::format("; {}, {} failed", ctl::counted(checkpoints_, "checkpoint", "checkpoints"),
                         failed_checkpoints_);
   return text;
+}
+
+metrics::Facts Watch::facts() const {
+  metrics::Facts facts{name_, {}};
+  if (!held_) return facts;
+  try {
+    facts.known = metrics::known_of(held_->segment);
+  } catch (const Error&) {  // its bytes are beyond reading
+    return facts;
+  }
+  const SweepReport& r = last_round_;
+  if (leads_ && r.slots != 0) facts.known->slots = {r.live, r.standing, r.permits_out};
+  if (leads_) facts.known->most_denied = held_->reaper.most_denied();
+  return facts;
 }
 
 void Watch::say_once(std::string& last, const std::string& line) const {

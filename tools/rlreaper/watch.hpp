@@ -10,6 +10,7 @@
 
 #include <rl/rl.hpp>
 
+#include "tools/metrics/facts.hpp"
 #include "tools/rlreaper/options.hpp"
 #include "tools/rlreaper/service.hpp"
 
@@ -37,6 +38,8 @@ class Watch {
   }
   /// Returns what is going on, for people: one line.
   [[nodiscard]] std::string status() const;
+  /// Returns what is known, for programs; what is in the slots as the last whole round found it.
+  [[nodiscard]] metrics::Facts facts() const;
 
  private:
   /// An opened segment.
