@@ -21,7 +21,7 @@ inline constexpr std::uint32_t kSeatsMax = 1'024;
 /// The first stripe, which all threads share, has a cell for each policy; the others, which are a
 /// thread's alone, for the first of them, as most segments never have more.
 inline constexpr std::uint32_t kStripes = 64;
-inline constexpr std::uint32_t kOwnPolicies = 128;
+inline constexpr std::uint32_t kOwnPolicies = 64;
 
 constexpr std::uint32_t own_policies(std::uint32_t policies) noexcept {
   return policies < kOwnPolicies ? policies : kOwnPolicies;

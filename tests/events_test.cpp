@@ -158,11 +158,16 @@ TEST_CASE("a_key_that_is_banned_for_its_denials_is_told") {
   CHECK(got.first(EventKind::banned).wait == 10min);
 }
 
-TEST_CASE("a_segment_that_may_not_keep_keys_tells_none") {
+TEST_CASE("a_segment_that_may_not_keep_keys_has_their_text_nowhere") {
   test::Scratch segment({.labels = false, .clock = ClockSource::manual});
-  Limiter api = segment->limiter("api", so_many(1));
-  for (int i = 0; i < 2; ++i) (void)api.try_acquire("secret");
+  Limiter api = segment->limiter("api", so_many(1).ban_after(3, 1min, 10min));
+  for (int i = 0; i < 9; ++i) (void)api.try_acquire("a-secret-key");
+  (void)segment->ban("api", "a-secret-key", 1min);
   CHECK(all_of_segment(*segment).first(EventKind::denied).key.empty());
+  const shm::Mapping mapping = mapped(segment.path());
+  const std::string_view bytes(reinterpret_cast<const char*>(&mapping.header()),
+                               mapping.geometry().total_bytes);
+  CHECK(bytes.find("a-secret-key") == bytes.npos);
 }
 
 TEST_CASE("the_text_of_a_long_key_is_cut") {
@@ -211,6 +216,50 @@ TEST_CASE("what_a_consumer_has_read_is_not_lost_and_the_next_one_goes_on_from_th
   CHECK(all_of_segment(*segment).events.size() == kRoom);  // who only looks sees all that is there
   Events from_now(*segment, Events::From::now);
   CHECK(poll(from_now).events.empty());
+}
+
+TEST_CASE("what_a_consumer_was_not_told_the_next_one_has") {
+  test::Scratch segment;
+  const shm::Mapping bytes = mapped(segment.path());
+  for (int i = 0; i < 20; ++i) {
+    shm::EventImage image = some_event();
+    shm::write_event(bytes, 3, image);
+  }
+  Events dies(*segment, Events::From::oldest, Events::As::consumer);
+  CHECK_THROWS_AS(dies.poll([](const Event&) { throw 1; }), int);
+  Events next(*segment, Events::From::oldest, Events::As::consumer);
+  CHECK(poll(next).events.size() == 20);
+}
+
+TEST_CASE("a_key_at_its_limit_all_the_time_does_not_drown_what_is_rare") {
+  test::Scratch segment({.clock = ClockSource::manual});
+  Limiter api = segment->limiter("api", Limit::per_second(1));
+  Events events(*segment);
+  segment->set_policy("api", Limit::per_second(1).burst(1).floor(1));
+  for (int i = 0; i < 20'000; ++i) {  // allowed, denied, allowed, denied
+    (void)api.try_acquire("k");
+    (void)api.try_acquire("k");
+    segment->advance_clock(1s);
+  }
+  const Totals totals = segment->totals();
+  CHECK(totals.policies.at(0).denied == 20'000);
+  CHECK(totals.events < 10'000);  // 1,000 a second, and the sampled ones
+  CHECK(poll(events).of(EventKind::changed) == 1);
+}
+
+TEST_CASE("P_any_number_of_dead_writers_hold_a_reader_up_for_one_second") {
+  test::Scratch segment;
+  const shm::Mapping bytes = mapped(segment.path());
+  Events events(*segment);
+  bytes.event_rings()[2].next.fetch_add(60, std::memory_order_relaxed);  // drawn, and killed
+  CHECK(poll(events).events.empty());
+  const auto begin = std::chrono::steady_clock::now();
+  Got got;
+  while (got.lost == 0 && std::chrono::steady_clock::now() < begin + 10s) {
+    std::this_thread::sleep_for(10ms);
+    got = poll(events);
+  }
+  CHECK(got.lost == 60);
 }
 
 TEST_CASE("P_an_event_whose_writer_died_holds_a_reader_up_for_a_second_at_most") {

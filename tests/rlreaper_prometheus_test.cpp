@@ -69,6 +69,33 @@ TEST_CASE("the_numbers_are_served_at_one_path") {
   CHECK(reaper.says("metrics: listening on 127.0.0.1:" + std::to_string(port) + ", given "));
 }
 
+TEST_CASE("keys_are_served_only_when_asked_for_and_no_more_than_that") {
+  const Folder folder;
+  Scratch scratch(kSmall);
+  Limiter api = scratch->limiter("api", Limit::per_day(1));
+  for (int i = 0; i < 9; ++i) (void)api.try_acquire("loud");
+  for (int i = 0; i < 5; ++i) (void)api.try_acquire("less");
+  for (int i = 0; i < 3; ++i) (void)api.try_acquire("quiet");
+  const auto row = [&](const std::string& key) {
+    return "rl_top_denied{segment=\"" + scratch.name() + "\",policy=\"api\",key=\"" + key + "\"}";
+  };
+  Running asked(folder, {scratch.name(), "--prometheus", "127.0.0.1:0", "--top-denied", "2"});
+  const std::uint16_t port = port_of(asked);
+  CHECK(poll_until([&] { return numbers_at(port).has(row("loud")); }));
+  const Numbers numbers = numbers_at(port);
+  CHECK(numbers.at(row("loud")) == 8);
+  CHECK(numbers.at(row("less")) == 4);
+  CHECK(!numbers.has(row("quiet")));
+  asked->signal(SIGTERM);
+  CHECK(asked->wait() == 0);
+
+  Running unasked(folder, {scratch.name(), "--prometheus", "127.0.0.1:0"});
+  const std::uint16_t other = port_of(unasked);
+  const std::string live = "rl_slots_live{segment=\"" + scratch.name() + "\"}";
+  CHECK(poll_until([&] { return numbers_at(other).has(live); }));
+  CHECK(!numbers_at(other).has(row("loud")));
+}
+
 TEST_CASE("a_segment_that_is_not_there_is_said_to_be_down") {
   const Folder folder;
   const std::string name = unique_name();

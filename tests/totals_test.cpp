@@ -1,5 +1,6 @@
 // Totals are exact, whoever counts, and never less than before.
 #include <doctest/doctest.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include <thread>
@@ -7,7 +8,7 @@
 
 #include <rl/rl.hpp>
 
-#include "shm/geometry.hpp"
+#include "shm/mapping.hpp"
 #include "tests/support.hpp"
 
 namespace rl {
@@ -171,6 +172,54 @@ TEST_CASE("A_a_segment_that_was_removed_takes_its_totals_along") {
   const PolicyTotals totals = totals_of(*segment, "api");
   CHECK(totals.allowed == 4);
   CHECK(totals.denied > 2);
+}
+
+TEST_CASE("a_thread_has_a_stripe_of_its_own_after_any_number_of_moves") {
+  constexpr int kMoves = 20;  // more than a thread can have stripes
+  test::Scratch segment({.keys = 10, .policies = 8});
+  Limiter api = segment->limiter("api", no_limit());
+  for (int move = 0; move < kMoves; ++move) {
+    REQUIRE(api.try_acquire("k"));
+    REQUIRE(::unlink(segment->path().c_str()) == 0);
+    const auto deadline = std::chrono::steady_clock::now() + 10s;
+    while (::access(segment->path().c_str(), F_OK) != 0 &&
+           std::chrono::steady_clock::now() < deadline)
+      (void)api.try_acquire("k");
+    const auto mapping = shm::Mapping::attach(segment->path(), shm::Access::read_write, false);
+    const auto owned = [&] {
+      std::uint32_t count = 0;
+      for (std::uint32_t i = 1; i < shm::kStripes; ++i)
+        count += mapping.stripe_head(i).words[shm::StripeHead::owner].load() != 0 ? 1 : 0;
+      return count;
+    };
+    while (owned() == 0 && std::chrono::steady_clock::now() < deadline) (void)api.try_acquire("k");
+    REQUIRE(owned() == 1);
+  }
+}
+
+namespace {
+
+pthread_key_t late_key;
+void count_late(void* limiter) {
+  (void)static_cast<Limiter*>(limiter)->try_acquire("k");
+}
+
+}  // namespace
+
+TEST_CASE("threads_whose_first_call_comes_as_they_end_leave_no_stripe_behind") {
+  test::Scratch segment({.keys = 10, .clock = ClockSource::manual, .policies = 8});
+  Limiter api = segment->limiter("api", no_limit());
+  REQUIRE(::pthread_key_create(&late_key, count_late) == 0);
+  constexpr std::uint32_t kThreads = 2 * shm::kStripes;
+  for (std::uint32_t i = 0; i < kThreads; ++i)
+    std::thread([&] { ::pthread_setspecific(late_key, &api); }).join();
+  ::pthread_key_delete(late_key);
+  const auto mapping = shm::Mapping::attach(segment->path(), shm::Access::read_write, false);
+  std::uint32_t owned = 0;
+  for (std::uint32_t i = 1; i < shm::kStripes; ++i)
+    owned += mapping.stripe_head(i).words[shm::StripeHead::owner].load() != 0 ? 1 : 0;
+  CHECK(owned <= 2);
+  CHECK(totals_of(*segment, "api").allowed == kThreads);
 }
 
 TEST_CASE("keys_that_come_in_are_counted_by_line_and_tries_are_not_when_alone") {
