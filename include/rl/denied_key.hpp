@@ -16,9 +16,9 @@ namespace rl {
 /// error of its own. A count begins anew when the key was idle and its slot was swept or taken, or
 /// the key was reset or evicted; without contention it is exact, rivals may lose some of it.
 struct DeniedKey {
-  std::string policy;              ///< its name
-  std::optional<std::string> key;  ///< absent without labels, or when the label is not this key's
-  bool key_truncated = false;      ///< the label holds only the beginning
+  std::string policy;                ///< its name
+  std::optional<std::string> key{};  ///< absent without labels, or when the label is not this key's
+  bool key_truncated = false;        ///< the label holds only the beginning
   std::uint64_t denied = 0;
   std::uint64_t allowed = 0;  ///< of permits 0: those are counted by permit
 };

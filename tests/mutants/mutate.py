@@ -266,11 +266,11 @@ OF_RULES = [
     return binding_.policy.limit.when_full() == WhenFull::evict &&
 """),
     ("EVICT_UNCOUNTED", "A: a debt is given away and nobody is told", """\
-  void on_evicted() noexcept { count(health().evicted); }
+  void on_evicted() noexcept {
+    count(health().evicted);
 """, """\
   void on_evicted() noexcept {
     if (kMutant != Mutant::EVICT_UNCOUNTED) count(health().evicted);
-  }
 """),
     ("FIRST_LOOK_WITHOUT_HORIZON", "A: a debt that no call can have charged is collected", """\
   if (now == shm::Clock::kNoTime || is_beyond_horizon(algorithm, state, now) ||

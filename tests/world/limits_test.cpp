@@ -50,7 +50,7 @@ TEST_CASE("a_limit_on_file_sizes_is_an_error_and_never_the_end_of_a_process") {
     for (const rlim_t most : {rlim_t{0}, rlim_t{4'096}, rlim_t{1} << 20}) {
       limit_to(RLIMIT_FSIZE, most);
       const std::string sentence = refused(Errc::no_space, [&] { (void)Segment::create(name); });
-      must(contains(sentence, "ulimit -f") && contains(sentence, "7.9 MiB"), sentence);
+      must(contains(sentence, "ulimit -f") && contains(sentence, "8.5 MiB"), sentence);
     }
     // A limit that the segment fits in is none.
     limit_to(RLIMIT_FSIZE, 16 << 20);
