@@ -66,7 +66,8 @@ inline Binding bind(View& view, std::string_view policy_name) {
 }
 
 /// Decides and counts as Limiter::try_acquire does (src/limiter.cpp), by the same rules and the
-/// same table over slots of another type; only the Decision has no durations. Both are held to the
+/// same table over slots of another type; only the Decision has no durations, and nothing goes into
+/// totals and events. Both are held to the
 /// same answers and the same bytes in tests/selftest_test.cpp.
 template <class Cell = WatchedSlot>
 Decision watched_acquire(const Binding& binding, std::string_view key) noexcept {
@@ -76,7 +77,10 @@ Decision watched_acquire(const Binding& binding, std::string_view key) noexcept 
   const auto hash = shm::KeyHash::from(binding.hasher(key.data(), key.size()));
   const auto count_beside = [&](std::uint64_t index, bool allowed) {
     shm::Counts& counts = view.table.counts(index);
-    shm::add_count(allowed ? counts.allowed : counts.denied, hash.identity);
+    if (allowed)
+      shm::add_count(counts.allowed, hash.identity);
+    else
+      (void)shm::add_denial(counts, hash.identity);
   };
   const auto said = [](const Verdict& verdict, std::uint16_t policy, std::uint64_t limit) {
     const Reason denial = verdict.never ? Reason::never : Reason::limited;
