@@ -113,7 +113,7 @@ TEST_CASE("A_half_a_million_keys_fit_into_a_containers_64_mib_and_each_is_rememb
 
 TEST_CASE(
     "P_a_removed_segment_that_cannot_be_copied_is_gone_on_with_and_copied_once_there_is_room") {
-  CHECK(is_well(on_tmpfs("size=1m", [](const std::string& folder) {
+  CHECK(is_well(on_tmpfs("size=1800k", [](const std::string& folder) {
     const std::string path = folder + "/limits";
     Segment segment = Segment::create(path, {.keys = 3'000});
     Limiter api = segment.limiter("api", Limit::per_day(100));
@@ -177,7 +177,7 @@ TEST_CASE(
 }
 
 TEST_CASE("a_name_that_is_removed_again_and_again_does_not_fill_the_tmpfs") {
-  CHECK(is_well(on_tmpfs("size=2300k", [](const std::string& folder) {
+  CHECK(is_well(on_tmpfs("size=4100k", [](const std::string& folder) {
     const std::string path = folder + "/limits";
     Segment segment = Segment::create(path, {.keys = 3'000});
     Limiter api = segment.limiter("api", Limit::per_day(100));
