@@ -90,6 +90,9 @@ TEST_CASE(
     epoch.ns_per_tick_32 *= factor;
     epoch.tsc = __builtin_ia32_rdtsc();
     epoch.boottime_ns = read_boottime_ns();
+    const SlotWords honest_anchor = words.header.clock_anchor.words();  // from before that
+    REQUIRE(
+        words.header.clock_anchor.compare_exchange(honest_anchor, {epoch.tsc, epoch.boottime_ns}));
     Clock forged(epoch, words.header, true);
     (void)forged.now();
     const std::uint64_t start = read_boottime_ns();
