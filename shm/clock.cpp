@@ -1,7 +1,6 @@
 #include "shm/clock.hpp"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -14,6 +13,7 @@
 #include <cpuid.h>
 #endif
 
+#include "shm/fork_files.hpp"
 #include "shm/os.hpp"
 #include "shm/table.hpp"
 
@@ -161,9 +161,7 @@ Clock::Clock(const ClockEpoch& epoch, Header& header, bool may_write) noexcept
       shared_anchor_(&header.clock_anchor),
       may_write_(may_write) {
   static constinit std::atomic<bool> registered{false};
-  if (!registered.exchange(true, std::memory_order_relaxed)) {
-    ::pthread_atfork(nullptr, nullptr, [] { forget_guards(); });
-  }
+  in_forked_children(registered, [] { forget_guards(); });
   if (may_read_tsc() || kind_ != ClockKind::tsc) return;
   const Sample anchor = shared_anchor();
   if (may_write_) {

@@ -73,8 +73,10 @@ void copy_totals(const Mapping& old, const Mapping& fresh) noexcept {
   for (std::uint32_t stripe = 0; stripe < kStripes; ++stripe) {
     const std::uint32_t last = stripe == 0 ? policies : own_policies(policies);
     for (std::uint32_t cell = 0; cell <= last; ++cell) {
-      for (std::size_t word = cell == 0 ? 1 : 0; word < 8; ++word) {  // not the owner
-        const std::uint64_t count = old.stripe(stripe)[cell].words[word].load(relaxed);
+      const auto& counts = old.stripe(stripe)[cell].words;
+      for (std::size_t word = cell == 0 ? 1 : 0; word < std::size(counts);
+           ++word) {  // not the owner
+        const std::uint64_t count = counts[word].load(relaxed);
         if (count != 0) fresh.stripe(0)[cell].words[word].fetch_add(count, relaxed);
       }
     }

@@ -6,8 +6,9 @@
 ///     32  cost (8)   40 limit (8)   48 remaining (8)   56 wait ns (8)
 ///     64  length of the key's text (1)   65 is it cut (1)   66 text (62)
 ///
-/// A process writes to the ring of its seat. It draws a number from the ring, and stores the words
-/// of its record, without any lock; nobody waits for anybody. What stands in a record's place:
+/// A process writes to the ring of its seat, but what is rare to the last one, which denials so never
+/// overwrite. It draws a number from the ring, and stores the words of its record, without any lock;
+/// nobody waits for anybody. What stands in a record's place:
 ///
 ///     number n, checksum fits          event n, whole
 ///     number below n, checksum fits    n's writer is between drawing and storing: or dead there
@@ -18,8 +19,6 @@
 /// So a writer that dies in the middle loses its own event, and one that was stopped in the middle
 /// for as long as 128 others took loses one more. A reader gives those who are at it a second, all
 /// at once, then passes.
-///
-/// The last ring is for what is rare, whoever writes it: denials, which are not, never overwrite it.
 ///
 /// `next` counts what was written. A consumer notes in `read_to` how far it has come; who overwrites
 /// an event that lies beyond that counts it as lost. relaxed, all of it: numbers order nothing, and

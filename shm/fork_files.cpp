@@ -46,8 +46,7 @@ void unshare(int fd, const Noted& file) noexcept {
   ::close(fresh);
 }
 
-/// Runs in the one thread of a forked child: calls nothing that is not async-signal-safe, as the
-/// others' locks stay as they were.
+/// Runs in a forked child. Twice changes nothing for the worse.
 void unshare_all() noexcept {
   const int error = errno;
   for (const Noted& file : noted) {
@@ -58,20 +57,18 @@ void unshare_all() noexcept {
   errno = error;
 }
 
-/// Two threads may both come through, and register it twice: the second run finds nothing to change
-/// for the worse. Not a guarded static: a child that was forked inside one would wait for ever.
-void register_once() noexcept {
-  static constinit std::atomic<bool> registered{false};
+}  // namespace
+
+void in_forked_children(std::atomic<bool>& registered, void (*handler)()) noexcept {
   // relaxed: the C library orders what it was told; the flag only saves repetitions.
   if (registered.load(std::memory_order_relaxed)) return;
-  if (::pthread_atfork(nullptr, nullptr, [] { unshare_all(); }) == 0)
+  if (::pthread_atfork(nullptr, nullptr, handler) == 0)
     registered.store(true, std::memory_order_relaxed);
 }
 
-}  // namespace
-
 ForkFile note_for_forks(int fd, dev_t device, ino_t inode) noexcept {
-  register_once();
+  static constinit std::atomic<bool> registered{false};
+  in_forked_children(registered, [] { unshare_all(); });
   for (int place = 0; place < kForkFilesMax; ++place) {
     Noted& file = noted[static_cast<std::size_t>(place)];
     int vacant = kVacant;

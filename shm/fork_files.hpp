@@ -15,6 +15,8 @@
 
 #include <sys/types.h>
 
+#include <atomic>
+
 namespace rl::shm {
 
 /// How many files of one process can be noted: one for each segment that it has open.
@@ -23,6 +25,13 @@ inline constexpr int kForkFilesMax = 64;
 /// Where a file was noted, or kNotNoted.
 using ForkFile = int;
 inline constexpr ForkFile kNotNoted = -1;
+
+/// Has each forked child run `handler` before fork() returns in it; asks the C library, which takes a
+/// lock of its own, unless `registered` says that this was done. In the child there is one thread,
+/// and the others' locks stay as they were: the handler calls nothing that is not
+/// async-signal-safe. Two threads may both come through, and have it run twice. Not a guarded
+/// static: a child that was forked inside one would wait for ever.
+void in_forked_children(std::atomic<bool>& registered, void (*handler)()) noexcept;
 
 /// Notes an open file, which `device` and `inode` tell from whatever gets its number later.
 /// Progress: a walk over the places; the first call in a process registers the handler with the C

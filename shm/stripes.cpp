@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "shm/clock.hpp"
+#include "shm/fork_files.hpp"
 
 namespace rl::shm {
 namespace {
@@ -41,8 +42,7 @@ struct Held {
   static constexpr std::size_t kMax = 8;  ///< in one segment more, a thread counts with the others
 
   std::uint64_t thread = 0;  ///< tells threads apart, also from those of before; 0: not yet known
-  std::size_t count = 0;
-  std::array<Stripe, kMax> stripes{};
+  std::array<Stripe, kMax> stripes{};  ///< as far as their boards say so, too
   std::array<Missed, kMax> missed{};
 };
 constinit thread_local Held held;
@@ -100,16 +100,11 @@ bool may_ask(Board& board) noexcept {
   return now >= next && board.next_ask_ns.compare_exchange_strong(next, now + kAskEveryNs, relaxed);
 }
 
-/// Makes room for one more among what a thread has: where that is not its any more, as the segment
-/// was let go of.
+/// Returns where a thread can note one more: where there is none, or one that is not its any more, as
+/// the segment was let go of.
 Held::Stripe* room_for_one() noexcept {
   for (Held::Stripe& stripe : held.stripes) {
-    const auto at = static_cast<std::size_t>(&stripe - held.stripes.data());
-    if (at == held.count)
-      ++held.count;
-    else if (boards[stripe.board].thread[stripe.index].load(relaxed) == held.thread)
-      continue;
-    return &stripe;
+    if (boards[stripe.board].thread[stripe.index].load(relaxed) != held.thread) return &stripe;
   }
   return nullptr;
 }
@@ -130,13 +125,12 @@ constinit thread_local Stripes::Mine Stripes::mine_[Stripes::kMine]
 /// Gives a thread's stripes back to its process when it ends.
 void Stripes::end_thread(void*) noexcept {
   forget_mine();
-  for (std::size_t i = 0; i < held.count; ++i) {
+  for (const Held::Stripe& stripe : held.stripes) {
     std::uint64_t ours = held.thread;
     // release: pairs with the acquire in take(); what was counted.
-    boards[held.stripes[i].board].thread[held.stripes[i].index].compare_exchange_strong(
+    boards[stripe.board].thread[stripe.index].compare_exchange_strong(
         ours, 0, std::memory_order_release, relaxed);
   }
-  held.count = 0;
 }
 
 Stripes::Stripes(const Mapping& mapping, Participant& participant) noexcept
@@ -144,16 +138,13 @@ Stripes::Stripes(const Mapping& mapping, Participant& participant) noexcept
       participant_(participant),
       board_(take_board()),
       id_(next_id.fetch_add(1, relaxed)) {
-  // As in shm/fork_files.cpp: two threads may both come through, and that is no worse.
   static constinit std::atomic<bool> registered{false};
-  if (registered.load(relaxed)) return;
-  if (::pthread_atfork(nullptr, nullptr, [] { forget_all(); }) == 0)
-    registered.store(true, relaxed);
-  pthread_key_t key = kNoKey;
+  in_forked_children(registered, [] { forget_all(); });
   pthread_key_t none = kNoKey;
-  if (::pthread_key_create(&key, end_thread) == 0 &&
-      !end_key.compare_exchange_strong(none, key, relaxed))
-    ::pthread_key_delete(key);
+  pthread_key_t key = kNoKey;
+  const bool is_made =
+      end_key.load(relaxed) == kNoKey && ::pthread_key_create(&key, end_thread) == 0;
+  if (is_made && !end_key.compare_exchange_strong(none, key, relaxed)) ::pthread_key_delete(key);
 }
 
 Stripes::~Stripes() {
@@ -259,7 +250,7 @@ bool Stripes::take(std::uint32_t board, std::uint32_t index, std::uint64_t us,
 }
 
 void Stripes::add_insert(std::uint32_t line) noexcept {
-  (void)add(0, StripeHead::first_line + line % 4, 1);
+  (void)add(0, StripeHead::first_line + line, 1);
 }
 
 std::uint32_t Stripes::tidy(const Mapping& mapping, Liveness& liveness) noexcept {

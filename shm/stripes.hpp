@@ -53,7 +53,7 @@ class Stripes {
   std::uint64_t add(StripeHead::Which which, std::uint64_t count = 1) noexcept {
     return add(std::uint32_t{0}, static_cast<std::uint32_t>(which), count);
   }
-  /// Notes that a key was inserted into so many-th line of its list.
+  /// Notes that a key was inserted into a line of its list, 0 to 3.
   void add_insert(std::uint32_t line) noexcept;
 
   /// Lets go of what this process had when it sat there: it sits on another seat now.

@@ -130,13 +130,14 @@ struct CandidateList {
     const std::uint32_t side = (second ? sides >> 1 : sides) & 1U;
     return pair * 8 + ((static_cast<std::uint32_t>(position) & 7U) ^ (side << 2));
   }
-  /// Returns in which of its four lines a slot of the list is, the first being 0.
+  static constexpr std::uint32_t kLines = kSize / kPerLine;
+  /// Returns in which of the lines a slot is, the first being 0; kLines when it is not on the list.
   [[nodiscard]] constexpr std::uint32_t line_of(std::uint64_t slot) const noexcept {
-    for (int line = 0; line < kSize / kPerLine - 1; ++line) {
-      if (slot / kPerLine == slot_at(line * kPerLine) / kPerLine)
-        return static_cast<std::uint32_t>(line);
-    }
-    return kSize / kPerLine - 1;
+    std::uint32_t line = 0;
+    while (line < kLines &&
+           slot / kPerLine != slot_at(static_cast<int>(line) * kPerLine) / kPerLine)
+      ++line;
+    return line;
   }
 };
 

@@ -70,7 +70,7 @@ void say_if_tsc_was_left(const View& view) noexcept {
   // relaxed, both: elects who tells it, and orders nothing.
   if (!view.clock.left_tsc() || said.load(std::memory_order_relaxed) != 0) return;
   if (said.compare_exchange_strong(not_yet, 1, std::memory_order_relaxed))
-    note_event(view, EventKind::left_tsc, {}, {});
+    note_event(view, EventKind::left_tsc, kNoPolicy, {});
 }
 
 }  // namespace
@@ -207,7 +207,7 @@ bool SegmentCore::move_over(View& old) {
   if (!fresh) return true;
   if (old.mapping.writable()) retire(old);
   auto view = std::make_unique<View>(std::move(*fresh), path_);
-  if (is_copy) note_event(*view, EventKind::copied, {}, {});
+  if (is_copy) note_event(*view, EventKind::copied, kNoPolicy, {});
   adopt(old, std::move(view));
   return true;
 }

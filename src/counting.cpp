@@ -51,6 +51,13 @@ void note_event(const View& view, EventKind kind, std::string_view key,
                    is_frequent ? shm::ring_of(view.participant.seat()) : shm::kRareRing, image);
 }
 
+void note_event(const View& view, EventKind kind, std::uint16_t policy,
+                std::string_view key) noexcept {
+  shm::EventImage image{};
+  image.policy = policy;
+  note_event(view, kind, key, image);
+}
+
 Decision noted(const View& view, EventKind kind, std::string_view key,
                const Decision& decision) noexcept {
   shm::EventImage image{};

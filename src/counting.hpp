@@ -14,6 +14,10 @@
 
 namespace rl {
 
+/// Writes an event of a policy, of which there is no more to tell than of whose call, and which key's.
+[[gnu::cold]] void note_event(const View& view, EventKind kind, std::uint16_t policy,
+                              std::string_view key) noexcept;
+
 /// Writes an event of this process; of the key as much as the segment may keep.
 [[gnu::cold]] void note_event(const View& view, EventKind kind, std::string_view key,
                               shm::EventImage image) noexcept;

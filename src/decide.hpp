@@ -183,11 +183,8 @@ shm::Update apply(const Binding& binding, std::string_view key, const shm::KeyHa
   const shm::Update update = view.table.update(hash, rules);
   if (update.promoted) view.labels.write(update.slot_index, hash, key);
   count_update(view, hash, update);
-  if (rules.has_evicted()) [[unlikely]] {
-    shm::EventImage image{};
-    image.policy = binding.id;
-    note_event(view, EventKind::evicted, key, image);
-  }
+  if (rules.has_evicted()) [[unlikely]]
+    note_event(view, EventKind::evicted, binding.id, key);
   if (rules.healed()) view.mapping.header().health.clamped.fetch_add(1, std::memory_order_relaxed);
   return update;
 }

@@ -32,12 +32,9 @@ class Lines {
       hash = shm::KeyHash::from((*hasher)(label.text, label.size));
     }
     if (hash.identity != identity) return std::nullopt;
-    const shm::CandidateList list = view_.table.candidates(hash);
-    for (int position = 0; position < list.kSize; ++position) {
-      if (list.slot_at(position) == index)
-        return static_cast<std::size_t>(position / list.kPerLine);
-    }
-    return std::nullopt;  // bytes gone wrong: no list of this key leads here
+    const std::size_t line = view_.table.candidates(hash).line_of(index);
+    // Else by bytes gone wrong: no list of this key leads here.
+    return line < shm::CandidateList::kLines ? std::optional(line) : std::nullopt;
   }
 
   /// Adds some of the keys in so many slots from `first` on to the lines that they are in: those of

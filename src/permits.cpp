@@ -145,9 +145,7 @@ PermitTaker::Seen PermitTaker::look_at(std::uint32_t index, shm::Liveness* liven
 
 void PermitTaker::note_reclaimed() noexcept {
   view_.stripes.add(shm::StripeHead::permits_reclaimed);
-  shm::EventImage image{};
-  image.policy = at_.id;
-  note_event(view_, EventKind::permit_reclaimed, key_, image);
+  note_event(view_, EventKind::permit_reclaimed, at_.id, key_);
 }
 
 /// Returns the hint as it stands for this look: saturated, or checking.

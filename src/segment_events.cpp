@@ -6,6 +6,7 @@
 
 #include "src/change.hpp"
 #include "src/counting.hpp"
+#include "src/show.hpp"
 
 namespace rl {
 namespace {
@@ -13,8 +14,7 @@ namespace {
 Event event_from(const View& view, const shm::EventImage& image) {
   Event event;
   event.kind = static_cast<EventKind>(image.kind);
-  event.when = std::chrono::system_clock::time_point(std::chrono::nanoseconds(
-      static_cast<std::int64_t>(std::min(image.unix_ns, ~std::uint64_t{0} >> 1))));
+  event.when = to_wall_time(image.unix_ns);
   event.pid = image.pid;
   if (const auto constants = view.policies.read(image.policy))
     event.policy = shm::name_of(*constants);
@@ -23,8 +23,7 @@ Event event_from(const View& view, const shm::EventImage& image) {
   event.cost = image.cost;
   event.limit = image.limit;
   event.remaining = image.remaining;
-  event.wait = std::chrono::nanoseconds(
-      static_cast<std::int64_t>(std::min(image.wait_ns, ~std::uint64_t{0} >> 1)));
+  event.wait = to_shown(image.wait_ns);
   const bool is_change = event.kind == EventKind::changed || event.kind == EventKind::banned;
   if (is_change)
     event.change = static_cast<Change>(image.detail);

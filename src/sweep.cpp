@@ -168,11 +168,7 @@ void Sweep::look_at_permit(std::uint64_t index, shm::SlotWords words, std::uint6
   const PermitWord word = PermitWord::of(state);
   if (kind_of(state) == WordKind::permit && is_out(permits, word, now)) {
     const bool goes = is_dead(view_.participant, word, liveness_) && free(index, words);
-    if (goes) {
-      shm::EventImage image{};
-      image.policy = shm::policy_of(words.tag);
-      note_event(view_, EventKind::permit_reclaimed, {}, image);
-    }
+    if (goes) note_event(view_, EventKind::permit_reclaimed, shm::policy_of(words.tag), {});
     ++(goes ? report.permits_freed : report.permits_out);
     return;
   }

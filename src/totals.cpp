@@ -2,13 +2,14 @@
 #include <rl/totals.hpp>
 
 #include <bit>
-#include <string_view>
+#include <string>
 #include <unordered_map>
 
 #include <fmt/format.h>
 
 #include "src/change.hpp"
 #include "src/counting.hpp"
+#include "src/show.hpp"
 
 namespace rl {
 namespace {
@@ -16,32 +17,18 @@ namespace {
 using shm::PolicyTally;
 using shm::StripeHead;
 
-std::uint64_t& total_of(PolicyTotals& totals, PolicyTally::Which which) noexcept {
-  switch (which) {
-    case PolicyTally::allowed:
-      return totals.allowed;
-    case PolicyTally::denied:
-      return totals.denied;
-    case PolicyTally::would_deny:
-      return totals.would_deny;
-    case PolicyTally::refunds:
-      return totals.refunds;
-    default:
-      return totals.waits;
-  }
+void add(const shm::Mapping& mapping, std::uint16_t id, PolicyTotals& totals) noexcept {
+  totals.allowed += shm::Stripes::sum(mapping, id, PolicyTally::allowed);
+  totals.denied += shm::Stripes::sum(mapping, id, PolicyTally::denied);
+  totals.would_deny += shm::Stripes::sum(mapping, id, PolicyTally::would_deny);
+  totals.refunds += shm::Stripes::sum(mapping, id, PolicyTally::refunds);
+  totals.waits += shm::Stripes::sum(mapping, id, PolicyTally::waits);
+  const auto waited = to_shown(shm::Stripes::sum(mapping, id, PolicyTally::waited_ns));
+  totals.waited = to_shown(static_cast<std::uint64_t>(totals.waited.count()) +
+                           static_cast<std::uint64_t>(waited.count()));
 }
 
-void add(const shm::Mapping& mapping, std::uint16_t id, PolicyTotals& totals) noexcept {
-  constexpr std::uint64_t kMostWaited = ~std::uint64_t{0} >> 1;
-  for (const auto which : {PolicyTally::allowed, PolicyTally::denied, PolicyTally::would_deny,
-                           PolicyTally::refunds, PolicyTally::waits})
-    total_of(totals, which) += shm::Stripes::sum(mapping, id, which);
-  const std::uint64_t waited = static_cast<std::uint64_t>(totals.waited.count()) +
-                               std::min(shm::Stripes::sum(mapping, id, PolicyTally::waited_ns),
-                                        kMostWaited);  // whatever the bytes say
-  totals.waited =
-      std::chrono::nanoseconds(static_cast<std::int64_t>(std::min(waited, kMostWaited)));
-}
+constexpr std::uint32_t kDenialsPerEventMax = std::uint32_t{1} << 31;
 
 }  // namespace
 
@@ -51,21 +38,21 @@ Totals Segment::totals() const {
   const shm::Mapping& mapping = view.mapping;
   Totals totals;
   std::unordered_map<std::string, std::size_t> places;
-  const auto of = [&](std::string_view name) -> PolicyTotals& {
-    const auto [at, is_new] = places.try_emplace(std::string(name), totals.policies.size());
-    if (is_new) totals.policies.push_back({.policy = std::string(name)});
-    return totals.policies[at->second];
-  };
   // First those that have a limit, in their order; then what was counted under whatever id.
   view.policies.walk([&](std::uint16_t id) {
     const auto constants = view.policies.read(id);
-    if (constants && constants->kind == shm::PolicyKind::limit) (void)of(shm::name_of(*constants));
+    if (!constants || constants->kind != shm::PolicyKind::limit) return false;
+    const std::string name(shm::name_of(*constants));
+    if (places.try_emplace(name, totals.policies.size()).second)
+      totals.policies.push_back({.policy = name});
     return false;
   });
   for (std::uint32_t id = 1; id <= view.policies.used(); ++id) {
     const auto constants = view.policies.read(static_cast<std::uint16_t>(id));
-    if (!constants || !places.contains(std::string(shm::name_of(*constants)))) continue;
-    add(mapping, static_cast<std::uint16_t>(id), of(shm::name_of(*constants)));
+    if (!constants) continue;
+    const auto at = places.find(std::string(shm::name_of(*constants)));
+    if (at != places.end())
+      add(mapping, static_cast<std::uint16_t>(id), totals.policies[at->second]);
   }
   for (std::uint32_t line = 0; line < totals.by_line.size(); ++line)
     totals.by_line[line] = shm::Stripes::sum(mapping, StripeHead::first_line + line);
@@ -81,21 +68,19 @@ Totals Segment::totals() const {
 }
 
 std::uint32_t Segment::denials_per_event() const noexcept {
-  constexpr std::uint64_t kMost = std::uint64_t{1} << 31;
   // relaxed: as where it is read.
   const std::uint64_t mask =
       core_->view().mapping.header().denials_mask.load(std::memory_order_relaxed);
-  return static_cast<std::uint32_t>(std::min(mask, kMost - 1) + 1);
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(mask, kDenialsPerEventMax - 1) + 1);
 }
 
 void Segment::set_denials_per_event(std::uint32_t denials) {
   core_->look_at_once();  // a change must not go into a segment that was left
   const View& view = core_->view();
   check_writable({view, path()});
-  constexpr std::uint32_t kMost = std::uint32_t{1} << 31;
-  if (denials == 0 || denials > kMost)
-    throw Error(Errc::bad_option,
-                fmt::format("{} denials for each event: give 1 to {}", denials, kMost));
+  if (denials == 0 || denials > kDenialsPerEventMax)
+    throw Error(Errc::bad_option, fmt::format("{} denials for each event: give 1 to {}", denials,
+                                              kDenialsPerEventMax));
   view.mapping.header().denials_mask.store(std::bit_ceil(denials) - 1, std::memory_order_relaxed);
 }
 
