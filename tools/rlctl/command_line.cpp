@@ -12,69 +12,10 @@
 
 #include "src/nearest.hpp"
 #include "tools/rlctl/text.hpp"
+#include "tools/rlctl/verb_table.hpp"
 
 namespace rl::ctl {
 namespace {
-
-struct Spec {
-  std::string_view spelling;
-  std::string_view value;  ///< empty for a flag
-  std::string_view help;
-};
-
-/// In the order of Arg.
-constexpr std::array<Spec, kArgCount> kSpecs{{
-    {"SEGMENT", "", "a name such as web (POSIX shared memory), or an absolute path on a tmpfs"},
-    {"SEGMENT", "", "names such as web, or absolute paths"},
-    {"NAME", "", "the policy's name"},
-    {"LIMIT", "",
-     "such as 100/s, 1000/h burst=50, leaky 10/s queue=50, window 1000/h, sliding 100/m or "
-     "concurrency 20 lease=30s; options for any rate: when_full=, floor=, shadow, ban_after= with "
-     "ban="},
-    {"on|off", "", "on or off"},
-    {"FILE", "", "a file of limits in TOML, as `rlctl export` writes it; - for standard input"},
-    {"KEY", "", "who is limited; put -- before a key that begins with a dash"},
-    {"--key-file", "FILE", "read the key's bytes from a file, - for standard input, whole"},
-    {"--cost", "N", "how much the call costs (1)"},
-    {"--keys", "N", "room for this many keys that owe something at the same time (65536)"},
-    {"--mode", "MODE", "octal permissions of the file (0600)"},
-    {"--labels", "on|off", "keep the beginning of keys as text, so that they can be shown (on)"},
-    {"--owner", "USER", "give the file to this user"},
-    {"--group", "GROUP", "give the file to this group"},
-    {"--policies", "N", "room for policies over the segment's life (1024)"},
-    {"--clock", "NAME", "auto, tsc, boottime, or manual for tests (auto)"},
-    {"--spent", "keep|scale|reset",
-     "what becomes of what keys have used: as many calls, the same share of what passes at once, "
-     "or "
-     "nothing (keep)"},
-    {"--history", "", "all that the limits ever were, by whom and since when"},
-    {"--policy", "NAME", "only this policy, or its keys"},
-    {"--match", "GLOB", "only keys that match, as they are shown, such as 'user:*'"},
-    {"--sort", "BY", "key, allowed, denied (most first) or remaining (fewest first)"},
-    {"--rows", "N", "at most so many keys"},
-    {"--heavy", "N",
-     "the N keys that were denied most since they are in the table, and nothing else"},
-    {"--all", "", "all keys of all policies"},
-    {"--force", "", "even while processes are attached"},
-    {"--advance", "DURATION", "move a manual clock forward, such as 90s"},
-    {"--output", "FILE", "write to this file, whole or not at all"},
-    {"--input", "FILE", "read this file instead of standard input"},
-    {"--create", "", "make the segment, by default as the one that was dumped"},
-    {"--partial", "", "leave keys out whose text is not known whole and that cannot be placed"},
-    {"--any-owner", "", "trust a segment whose owner is neither this user nor root"},
-    {"--for", "DURATION", "how long the ban lasts, such as 10m; or: ever"},
-    {"--reason", "TEXT", "why, for whoever looks later"},
-    {"--dry-run", "", "say what would change, and change nothing"},
-    {"--prune", "", "take away what the file does not name"},
-    {"--count", "", "count the slots that are taken, too: reads the whole table"},
-    {"--seconds", "N", "how long to take, about (10)"},
-    {"--seed", "N", "repeat the random choices of a run that printed this (a fresh one)"},
-    {"--follow", "", "go on with what happens, until a signal ends it"},
-    {"--key", "KEY", "only this key"},
-    {"--kind", "KIND", "only these, such as denied, banned or changed"},
-    {"--sample", "N", "have one in N denials of a thread bring an event from now on; 1: each"},
-    {"--json", "", "print JSON, one object a line"},
-}};
 
 constexpr std::string_view kAbout =
     "Looks into, sets up and asks the rate limits of a librl segment.\n"
@@ -88,14 +29,6 @@ constexpr std::string_view kBegin =
     "  rlctl list web\n"
     "Does all this hold here? Try it for 10 s:\n"
     "  rlctl selftest";
-
-const Spec& spec(Arg arg) noexcept {
-  return kSpecs[static_cast<std::size_t>(arg)];
-}
-
-bool is_positional(Arg arg) noexcept {
-  return !spec(arg).spelling.starts_with('-');
-}
 
 Error not_understood(const std::string& sentence) {
   return {Errc::bad_option, sentence};
@@ -130,7 +63,7 @@ class Parser {
                    ->description("print the version and exit")
                    ->disable_flag_override();
     json_ = app_.add_flag("--json")
-                ->description(std::string(spec(Arg::json).help))
+                ->description(std::string(option(Arg::json).help))
                 ->disable_flag_override();
     for (const Verb& verb : verbs) add(verb);
   }
@@ -186,7 +119,7 @@ class Parser {
   }
 
   static CLI::Option* add(Added& added, Arg arg) {
-    const Spec& s = spec(arg);
+    const Option& s = option(arg);
     const std::string text(s.spelling);
     const std::string help(s.help);
     const bool flag = !is_positional(arg) && s.value.empty();
@@ -282,9 +215,9 @@ class Parser {
   /// CLI11's text begins with the option that has too many values, or too few.
   [[nodiscard]] static Error mismatch(const Verb& verb, std::string_view text) {
     const std::string_view name = text.substr(0, text.find_first_of(": "));
-    const auto given = std::find_if(kSpecs.begin(), kSpecs.end(),
-                                    [&](const Spec& s) { return s.spelling == name; });
-    const bool flag = given == kSpecs.end() || given->value.empty();
+    const auto given = std::find_if(options().begin(), options().end(),
+                                    [&](const Option& s) { return s.spelling == name; });
+    const bool flag = given == options().end() || given->value.empty();
     return not_understood(
         flag ? fmt::format("{}: --{} takes no value; leave it out", verb.name, name)
              : fmt::format("{}: {} takes one value: {}", verb.name, name, given->help));
@@ -307,10 +240,6 @@ const std::string& Arguments::text(Arg arg) const noexcept {
 
 std::uint64_t Arguments::count(Arg arg, std::uint64_t otherwise, std::uint64_t most) const {
   return has(arg) ? parse_count(spelling(arg), text(arg), most) : otherwise;
-}
-
-std::string_view spelling(Arg arg) noexcept {
-  return spec(arg).spelling;
 }
 
 Command parse(std::span<const Verb> verbs, int argc, const char* const* argv) {

@@ -1,5 +1,5 @@
 /// \file
-/// The command line: a table of verbs, and the arguments that one of them was given.
+/// The command line: the arguments that a verb was given.
 #pragma once
 
 #include <array>
@@ -9,57 +9,10 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
+
+#include "tools/rlctl/options.hpp"
 
 namespace rl::ctl {
-
-/// Names everything that can stand behind a verb.
-enum class Arg : std::uint8_t {
-  segment,
-  segments,
-  policy,
-  limit,
-  on_off,
-  file,
-  key,
-  key_file,
-  cost,
-  keys,
-  mode,
-  labels,
-  owner,
-  group,
-  policies,
-  clock,
-  spent,
-  history,
-  only_policy,
-  match,
-  sort,
-  rows,
-  heavy,
-  all,
-  force,
-  advance,
-  output,
-  input,
-  create_new,
-  partial,
-  any_owner,
-  for_,
-  reason,
-  dry_run,
-  prune,
-  count,
-  seconds,
-  seed,
-  follow,
-  only_key,
-  kind,
-  sample,
-  json,
-};
-inline constexpr std::size_t kArgCount = static_cast<std::size_t>(Arg::json) + 1;
 
 /// What was given, as text; each verb reads the numbers that it needs.
 class Arguments {
@@ -78,17 +31,7 @@ class Arguments {
   std::array<std::optional<std::string>, kArgCount> texts_;
 };
 
-/// Returns how an argument is written: "SEGMENT" or "--keys".
-std::string_view spelling(Arg arg) noexcept;
-
-/// One thing that rlctl can do. Its exit code is 0 for yes and 1 for no; errors are thrown.
-struct Verb {
-  std::string_view name;     ///< one word, or two such as "policy set"
-  std::string_view summary;  ///< for --help
-  std::vector<Arg> needs;    ///< in order
-  std::vector<Arg> takes;    ///< optional
-  int (*run)(const Arguments&);
-};
+struct Verb;
 
 /// What the command line asks for: a verb, or a text to print.
 struct Command {

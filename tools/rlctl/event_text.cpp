@@ -21,7 +21,7 @@ bool has_wait(const Event& event) {
 }
 
 std::string key_of(const Event& event) {
-  return escape(event.key) + (event.key_truncated ? "..." : "");
+  return shown_key(event.key, event.key_truncated);
 }
 
 std::string details_of_denial(const Event& event) {

@@ -22,9 +22,8 @@ Json json_of(const HeavyRow& row) {
 
 Cells cells_of(const HeavyRow& row) {
   const DeniedKey& key = row.key;
-  return {escape(key.policy),
-          (key.key ? escape(*key.key) : "(unknown)") + (key.key_truncated ? "..." : ""),
-          fmt::format("{}", key.denied), fmt::format("{}", key.allowed)};
+  return {escape(key.policy), shown_key(key.key, key.key_truncated), fmt::format("{}", key.denied),
+          fmt::format("{}", key.allowed)};
 }
 
 Table table_for(const HeavyRow*) {

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "shm/policies.hpp"
+#include "tools/rlctl/terminal.hpp"
 
 namespace rl::ctl {
 namespace {
@@ -62,8 +63,11 @@ bool is_banned_for_ever(const KeyInfo& key) {
 }
 
 std::string state_of(const KeyInfo& key) {
-  if (is_banned_for_ever(key)) return "banned for ever";
-  if (key.standing != Standing::none) return std::string(to_string(key.standing));
+  if (is_banned_for_ever(key)) return paint(Paint::bad, "banned for ever");
+  if (key.standing != Standing::none) {
+    const bool is_ban = key.standing == Standing::ban;
+    return paint(is_ban ? Paint::bad : Paint::good, to_string(key.standing));
+  }
   std::string state = key.idle ? "idle" : "live";
   if (key.part != SlotPart::key) state += fmt::format(" {}", name_of(key.part));
   if (key.holder_pid != 0) state += fmt::format(" of process {}", key.holder_pid);
@@ -89,7 +93,8 @@ std::string named(std::string_view by) {
 
 /// What was decided and why, as a sentence begins.
 std::string verdict_of(const Decision& d, std::string_view by, std::string_view asked) {
-  std::string verdict = fmt::format("{}{}", asked, d.allowed ? "allowed" : "denied");
+  std::string verdict = fmt::format(
+      "{}{}", asked, d.allowed ? paint(Paint::good, "allowed") : paint(Paint::bad, "denied"));
   if (d.reason == Reason::shadow) {
     verdict += fmt::format(", though {} would deny (shadow)", named(by));
     return d.retry_after == kNever
@@ -228,7 +233,7 @@ void add_off(Json& object, const SegmentInfo& info) {
 }
 
 void put_text(const SegmentInfo& info, const ReaperInfo& reaper) {
-  put(text_of_off(info));
+  put(paint(Paint::bad, text_of_off(info)));
   const auto age = std::chrono::duration_cast<nanoseconds>(
       std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now() - info.created));
   put(fmt::format("librl {}, layout {}; made by process {}, {} ago\n", escape(info.creator_version),
@@ -252,7 +257,7 @@ void put_text(const SegmentInfo& info, const ReaperInfo& reaper) {
                                info.clamped, info.tentatives_freed)},
       {"reaper", text_of(reaper)},
       {"limits", fmt::format("{}; calls that passed while they were off: {}",
-                             info.off_since ? "OFF" : "on", info.off_allowed)},
+                             info.off_since ? paint(Paint::bad, "OFF") : "on", info.off_allowed)},
   });
 }
 
@@ -279,10 +284,8 @@ Json json_of(const KeyRow& row) {
 
 Cells cells_of(const KeyRow& row) {
   const KeyInfo& key = row.key;
-  std::string text = key.key ? escape(*key.key) : "(unknown)";
-  if (key.key_truncated) text += "...";
   return {name_or_id(key.policy, key.policy_id),
-          std::move(text),
+          shown_key(key.key, key.key_truncated),
           number(key.allowed_count),
           number(key.denied_count),
           number(key.remaining),

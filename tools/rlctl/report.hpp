@@ -12,6 +12,7 @@
 #include <rl/rl.hpp>
 
 #include "tools/rlctl/output.hpp"
+#include "tools/rlctl/terminal.hpp"
 #include "tools/rlctl/text.hpp"
 
 namespace rl::ctl {
@@ -89,10 +90,10 @@ void put_rows(const Source<Row>& source, bool json, const SegmentInfo& info) {
     });
     return;
   }
-  put(text_of_off(info));
+  put(paint(Paint::bad, text_of_off(info)));
   Table table = table_for(static_cast<const Row*>(nullptr));
   source([&](const Row& row) { table.measure(cells_of(row)); });
-  put(table.header());
+  put(paint(Paint::strong, table.header()));
   source([&](const Row& row) { put(table.line(cells_of(row))); });
 }
 

@@ -36,11 +36,6 @@ std::string text_of_standing(const StandingRow& row) {
   return text;
 }
 
-std::string text_of_key(const StandingInfo& info) {
-  if (!info.key) return "(unknown)";
-  return escape(*info.key) + (info.key_truncated ? "..." : "");
-}
-
 Json json_of(const StandingRow& row) {
   const StandingInfo& info = row.info;
   Json object{
@@ -65,7 +60,7 @@ Json json_of(const StandingRow& row) {
 Cells cells_of(const StandingRow& row) {
   const auto& change = row.info.change;
   return {escape(row.info.policy),
-          text_of_key(row.info),
+          shown_key(row.info.key, row.info.key_truncated),
           text_of_standing(row),
           change ? iso_time(change->when) : "?",
           change ? fmt::format("{}", change->uid) : "?",

@@ -111,9 +111,17 @@ std::string escape(std::string_view bytes) {
   return text;
 }
 
+std::string shown_key(const std::optional<std::string>& key, bool truncated) {
+  return (key ? escape(*key) : "(unknown)") + (truncated ? "..." : "");
+}
+
 std::size_t width_of(std::string_view text) {
   std::size_t width = 0;
   while (!text.empty()) {
+    if (text.starts_with("\x1b[")) {  // a colour: nothing else gets past escape()
+      text.remove_prefix(std::min(text.find('m'), text.size() - 1) + 1);
+      continue;
+    }
     const Character c = first_character(text);
     const int columns = c.valid ? ::wcwidth(static_cast<wchar_t>(c.code)) : 1;
     width += columns < 0 ? 1U : static_cast<std::size_t>(columns);

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,7 +17,11 @@ namespace rl::ctl {
 /// shown as \xNN, and a backslash as two. Different bytes never give the same text.
 std::string escape(std::string_view bytes);
 
-/// Returns how many columns of a terminal a text takes.
+/// Returns a key as a segment keeps it: escaped, "..." after what is only its beginning, and
+/// "(unknown)" for none.
+std::string shown_key(const std::optional<std::string>& key, bool truncated);
+
+/// Returns how many columns of a terminal a text takes; what paint() puts around it takes none.
 std::size_t width_of(std::string_view text);
 
 /// Returns "1.5 s": one decimal, rounded up, so that waiting that long is never too short.

@@ -1,0 +1,94 @@
+#include "tools/rlctl/options.hpp"
+
+#include <array>
+
+namespace rl::ctl {
+namespace {
+
+constexpr std::array<Option, kArgCount> kOptions{{
+    {Arg::segment, "SEGMENT", "",
+     "a name such as web (POSIX shared memory), or an absolute path on a tmpfs",
+     Completes::segments},
+    {Arg::segments, "SEGMENT", "", "names such as web, or absolute paths", Completes::segments},
+    {Arg::policy, "NAME", "", "the policy's name", Completes::policies},
+    {Arg::limit, "LIMIT", "",
+     "such as 100/s, 1000/h burst=50, leaky 10/s queue=50, window 1000/h, sliding 100/m or "
+     "concurrency 20 lease=30s; options for any rate: when_full=, floor=, shadow, ban_after= with "
+     "ban="},
+    {Arg::on_off, "on|off", "", "on or off", Completes::words, "on off"},
+    {Arg::file, "FILE", "",
+     "a file of limits in TOML, as `rlctl export` writes it; - for standard input",
+     Completes::files},
+    {Arg::key, "KEY", "", "who is limited; put -- before a key that begins with a dash",
+     Completes::keys},
+    {Arg::key_file, "--key-file", "FILE",
+     "read the key's bytes from a file, - for standard input, whole", Completes::files},
+    {Arg::cost, "--cost", "N", "how much the call costs (1)"},
+    {Arg::keys, "--keys", "N",
+     "room for this many keys that owe something at the same time (65536)"},
+    {Arg::mode, "--mode", "MODE", "octal permissions of the file (0600)"},
+    {Arg::labels, "--labels", "on|off",
+     "keep the beginning of keys as text, so that they can be shown (on)", Completes::words,
+     "on off"},
+    {Arg::owner, "--owner", "USER", "give the file to this user"},
+    {Arg::group, "--group", "GROUP", "give the file to this group"},
+    {Arg::policies, "--policies", "N", "room for policies over the segment's life (1024)"},
+    {Arg::clock, "--clock", "NAME", "auto, tsc, boottime, or manual for tests (auto)",
+     Completes::words, "auto tsc boottime manual"},
+    {Arg::spent, "--spent", "keep|scale|reset",
+     "what becomes of what keys have used: as many calls, the same share of what passes at once, "
+     "or nothing (keep)",
+     Completes::words, "keep scale reset"},
+    {Arg::history, "--history", "", "all that the limits ever were, by whom and since when"},
+    {Arg::only_policy, "--policy", "NAME", "only this policy, or its keys", Completes::policies},
+    {Arg::match, "--match", "GLOB", "only keys that match, as they are shown, such as 'user:*'"},
+    {Arg::sort, "--sort", "BY", "key, allowed, denied (most first) or remaining (fewest first)",
+     Completes::words, "key allowed denied remaining"},
+    {Arg::rows, "--rows", "N", "at most so many keys"},
+    {Arg::heavy, "--heavy", "N",
+     "the N keys that were denied most since they are in the table, and nothing else"},
+    {Arg::all, "--all", "", "all keys of all policies"},
+    {Arg::force, "--force", "", "even while processes are attached"},
+    {Arg::advance, "--advance", "DURATION", "move a manual clock forward, such as 90s"},
+    {Arg::output, "--output", "FILE", "write to this file, whole or not at all", Completes::files},
+    {Arg::input, "--input", "FILE", "read this file instead of standard input", Completes::files},
+    {Arg::create_new, "--create", "", "make the segment, by default as the one that was dumped"},
+    {Arg::partial, "--partial", "",
+     "leave keys out whose text is not known whole and that cannot be placed"},
+    {Arg::any_owner, "--any-owner", "",
+     "trust a segment whose owner is neither this user nor root"},
+    {Arg::for_, "--for", "DURATION", "how long the ban lasts, such as 10m; or: ever"},
+    {Arg::reason, "--reason", "TEXT", "why, for whoever looks later"},
+    {Arg::dry_run, "--dry-run", "", "say what would change, and change nothing"},
+    {Arg::prune, "--prune", "", "take away what the file does not name"},
+    {Arg::count, "--count", "", "count the slots that are taken, too: reads the whole table"},
+    {Arg::seconds, "--seconds", "N", "how long to take, about (10)"},
+    {Arg::seed, "--seed", "N",
+     "repeat the random choices of a run that printed this (a fresh one)"},
+    {Arg::follow, "--follow", "", "go on with what happens, until a signal ends it"},
+    {Arg::only_key, "--key", "KEY", "only this key", Completes::keys},
+    {Arg::kind, "--kind", "KIND", "only these, such as denied, banned or changed", Completes::words,
+     "denied banned evicted full changed permit_reclaimed left_tsc copied"},
+    {Arg::sample, "--sample", "N",
+     "have one in N denials of a thread bring an event from now on; 1: each"},
+    {Arg::json, "--json", "", "print JSON, one object a line"},
+}};
+
+consteval bool is_in_order() {
+  for (std::size_t i = 0; i < kArgCount; ++i)
+    if (kOptions[i].arg != static_cast<Arg>(i)) return false;
+  return true;
+}
+static_assert(is_in_order(), "a row for each Arg, in the order of Arg");
+
+}  // namespace
+
+std::span<const Option> options() noexcept {
+  return kOptions;
+}
+
+const Option& option(Arg arg) noexcept {
+  return kOptions[static_cast<std::size_t>(arg)];
+}
+
+}  // namespace rl::ctl

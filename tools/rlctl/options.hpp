@@ -1,0 +1,92 @@
+/// \file
+/// Everything that can stand behind a verb: one table, from which the command line is read, and help,
+/// completion of shells and the check of the manual pages are made.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace rl::ctl {
+
+/// Names everything that can stand behind a verb.
+enum class Arg : std::uint8_t {
+  segment,
+  segments,
+  policy,
+  limit,
+  on_off,
+  file,
+  key,
+  key_file,
+  cost,
+  keys,
+  mode,
+  labels,
+  owner,
+  group,
+  policies,
+  clock,
+  spent,
+  history,
+  only_policy,
+  match,
+  sort,
+  rows,
+  heavy,
+  all,
+  force,
+  advance,
+  output,
+  input,
+  create_new,
+  partial,
+  any_owner,
+  for_,
+  reason,
+  dry_run,
+  prune,
+  count,
+  seconds,
+  seed,
+  follow,
+  only_key,
+  kind,
+  sample,
+  json,
+};
+inline constexpr std::size_t kArgCount = static_cast<std::size_t>(Arg::json) + 1;
+
+/// What a shell offers where an argument is being typed.
+enum class Completes : std::uint8_t {
+  nothing,
+  segments,  ///< that there are on this host
+  policies,  ///< of the segment that stands before
+  keys,      ///< of the policy that stands before
+  files,
+  words,  ///< Option::words
+};
+
+struct Option {
+  Arg arg;
+  std::string_view spelling;  ///< "SEGMENT" where it stands by its place, or "--keys"
+  std::string_view value;     ///< what stands behind an option; empty for a flag
+  std::string_view help;
+  Completes completes = Completes::nothing;
+  std::string_view words = {};  ///< with spaces between, where there are only so many
+};
+
+/// Returns all, in the order of Arg.
+std::span<const Option> options() noexcept;
+const Option& option(Arg arg) noexcept;
+
+/// Returns how an argument is written: "SEGMENT" or "--keys".
+inline std::string_view spelling(Arg arg) noexcept {
+  return option(arg).spelling;
+}
+/// Whether it is known by its place and has no name.
+inline bool is_positional(Arg arg) noexcept {
+  return !spelling(arg).starts_with('-');
+}
+
+}  // namespace rl::ctl

@@ -1,0 +1,28 @@
+/// \file
+/// What rlctl can do: one table of verbs, from which the command line is read, and help, completion
+/// of shells and the check of the manual pages are made.
+#pragma once
+
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "tools/rlctl/options.hpp"
+
+namespace rl::ctl {
+
+class Arguments;
+
+/// One thing that rlctl can do. Its exit code is 0 for yes and 1 for no; errors are thrown.
+struct Verb {
+  std::string_view name;     ///< one word, or two such as "policy set"
+  std::string_view summary;  ///< for help, a sentence without its dot
+  std::vector<Arg> needs;    ///< in order; the segment is the first, where there is one
+  std::vector<Arg> takes;    ///< optional
+  std::string_view example;  ///< a whole command
+  int (*run)(const Arguments&);
+};
+
+std::span<const Verb> verbs();
+
+}  // namespace rl::ctl
