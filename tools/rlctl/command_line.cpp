@@ -130,18 +130,21 @@ class Parser {
     } else {
       option->type_name(std::string(s.value));
     }
-    if (arg == Arg::limit || arg == Arg::segments) {  // words, unquoted
+    if (arg == Arg::limit || arg == Arg::segments || arg == Arg::folders) {  // words, unquoted
       option->expected(1, CLI::detail::expected_max_vector_size)->allow_extra_args();
     }
     added.options.emplace_back(arg, option);
     return option;
   }
 
+  /// Names of folders may have spaces.
+  static std::string_view between(Arg arg) { return arg == Arg::folders ? "\n" : " "; }
+
   Arguments arguments_of(const Added& added) const {
     Arguments arguments;
     for (const auto& [arg, option] : added.options)
       if (option->count() > 0)
-        arguments.set(arg, fmt::format("{}", fmt::join(option->results(), " ")));
+        arguments.set(arg, fmt::format("{}", fmt::join(option->results(), between(arg))));
     if (json_->count() > 0) arguments.set(Arg::json, {});
     return arguments;
   }

@@ -13,6 +13,8 @@ namespace rl::ctl {
 enum class Arg : std::uint8_t {
   segment,
   segments,
+  one_segment,
+  folders,
   policy,
   limit,
   on_off,
@@ -36,6 +38,7 @@ enum class Arg : std::uint8_t {
   heavy,
   all,
   force,
+  yes,
   advance,
   output,
   input,
