@@ -61,7 +61,7 @@ class Idler {
       const std::string& name, std::function<void()> then = [] {})
       : child_([&] {
           ::signal(SIGTERM, SIG_DFL);  // as doctest has another use for it
-          const Segment segment = Segment::open(name);
+          const Segment segment = Segment::open_or_create(name, {.keys = 100});
           then();
           ready_[0].store(true);
           for (;;) ::pause();

@@ -104,9 +104,13 @@ TEST_CASE("a_segment_that_cannot_be_opened_is_found_by_its_reason") {
   patient.segment.unopened_code = Errc::corrupt;
   check_one(patient, "opens", Harm::bad, "rlctl rm web --force && rlctl create web");
   patient.segment.unopened_code = Errc::permission;
-  check_one(patient, "opens", Harm::warning, "sudo rlctl doctor web --any-owner");
+  check_one(patient, "opens", Harm::warning, "rlctl doctor web --any-owner   # as root");
   patient.segment.unopened_code = Errc::not_a_segment;
   check_one(patient, "opens", Harm::bad, "rm /dev/shm/rl.web");
+  patient.segment.unopened_code = Errc::wrong_host;
+  check_one(patient, "opens", Harm::bad, "nsenter --time");
+  patient.segment.unopened_code = Errc::system;
+  check_one(patient, "opens", Harm::warning, "rlctl doctor web --any-owner   # as root");
   patient.segment.unopened_code = Errc::wrong_version;
   check_one(patient, "opens", Harm::bad, "rlctl rm web --force");
 }
@@ -364,9 +368,9 @@ TEST_CASE("a_reaper_that_is_gone_or_stuck_is_found_and_none_at_all_is_well") {
 TEST_CASE("seats_that_are_all_taken_or_once_were_are_found") {
   Patient patient;
   patient.open().info.anonymous = 3;
-  check_one(patient, "seats", Harm::note, "fuser -v /dev/shm/rl.web");
+  check_one(patient, "seats", Harm::note, "rlctl segments --json");
   patient.open().info.attached = 1'024;
-  check_one(patient, "seats", Harm::warning, "fuser -v /dev/shm/rl.web");
+  check_one(patient, "seats", Harm::warning, "rlctl segments --json");
 }
 
 TEST_CASE("ids_of_policies_that_run_out_are_found_before_they_have") {

@@ -146,6 +146,20 @@ TEST_CASE("a_process_whose_file_lost_its_name_is_found_and_mended_as_told") {
   CHECK(findings_of(segment.name(), "name").empty());
 }
 
+TEST_CASE("whoever_made_a_segment_that_lost_its_name_is_found_by_that_name") {
+  const std::string name = unique_name();
+  const RemoveAtEnd end(name);
+  const Idler maker(name);
+  CHECK(findings_of(name, "name").empty());
+  REQUIRE(::unlink(("/dev/shm/rl." + name).c_str()) == 0);
+  const std::vector<Json> findings = findings_of(name, "name");
+  REQUIRE(findings.size() == 1);
+  CHECK(findings[0]["fix"].get<std::string>().starts_with("kill " + std::to_string(maker.pid())));
+  const Ran all = rlctl({"segments", "--json"});
+  CHECK(all.out.find(R"({"name":")" + name + R"(","path":"/dev/shm/rl.)" + name +
+                     R"(","state":"nameless")") != all.out.npos);
+}
+
 TEST_CASE("a_worker_that_dropped_its_privileges_is_found_and_mended_as_told") {
   if (::geteuid() != 0) return skip("only root can drop privileges");
   const Made segment;

@@ -40,9 +40,13 @@ std::string summary(const std::string& name, const Diagnosis& diagnosis) {
                          [&](const Found& found) { return found.finding.harm == harm; });
   };
   std::string text;
-  for (const Harm harm : {Harm::bad, Harm::warning, Harm::note})
-    if (const auto found = count(harm); found != 0)
-      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", found, to_string(harm));
+  for (const Harm harm : {Harm::bad, Harm::warning, Harm::note}) {
+    const auto found = count(harm);
+    if (found == 0) continue;
+    const bool has_plural = found > 1 && harm != Harm::bad;
+    text += fmt::format("{}{} {}{}", text.empty() ? "" : ", ", found, to_string(harm),
+                        has_plural ? "s" : "");
+  }
   return fmt::format("{}: {}\n", escape(name), text.empty() ? "nothing found" : text);
 }
 

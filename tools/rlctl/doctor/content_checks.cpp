@@ -195,8 +195,7 @@ Findings check_seats(const HostFacts&, const SegmentFacts& segment) {
                    : fmt::format("{} times a process found no free seat", open.info.anonymous),
            "more processes attach than there are seats, or something holds locks on the file; "
            "without a seat a process asks the kernel for numbers, and its permits last a lease",
-           fmt::format("fuser -v {}   # who has it open; run fewer than {}", quoted(segment.path),
-                       open.seats),
+           fmt::format("rlctl segments --json   # tells who has it; run fewer than {}", open.seats),
            {{"attached", std::uint64_t{open.info.attached}},
             {"seats", std::uint64_t{open.seats}},
             {"anonymous", open.info.anonymous}}}};

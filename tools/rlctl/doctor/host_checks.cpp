@@ -35,9 +35,6 @@ Findings check_that_it_opens(const HostFacts&, const SegmentFacts& segment) {
   const std::string name = quoted(segment.name);
   const std::string why = escape(segment.unopened);
   switch (segment.unopened_code) {
-    case Errc::permission:
-      return {{Harm::warning, "it cannot be looked into", why,
-               fmt::format("sudo rlctl doctor {} --any-owner", name)}};
     case Errc::not_a_segment:
       return {{Harm::bad, "what has its name is no segment of librl", why,
                fmt::format("rm {}", quoted(segment.path))}};
@@ -45,9 +42,17 @@ Findings check_that_it_opens(const HostFacts&, const SegmentFacts& segment) {
       return {
           {Harm::bad, "another version of librl made it, and this one cannot read it", why,
            fmt::format("rlctl rm {} --force   # after `rlctl dump` of the other version", name)}};
-    default:
+    case Errc::wrong_host:
+      return {{Harm::bad, "its clock is not this one's", why,
+               fmt::format("rlctl rm {} --force && rlctl create {}   # if it was made before a "
+                           "reboot; else enter its time namespace: nsenter --time",
+                           name, name)}};
+    case Errc::corrupt:
       return {{Harm::bad, "nobody can open it", why,
                fmt::format("rlctl rm {} --force && rlctl create {}", name, name)}};
+    default:
+      return {{Harm::warning, "it cannot be looked into", why,
+               fmt::format("rlctl doctor {} --any-owner   # as root", name)}};
   }
 }
 

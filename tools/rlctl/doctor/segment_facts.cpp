@@ -117,7 +117,7 @@ Traffic traffic_of(const Segment& segment) {
   Traffic traffic;
   std::unordered_map<std::string, std::uint64_t> networks;  // by policy and 8 bytes of address
   constexpr std::size_t kNetworkBytes = 8;
-  constexpr std::size_t kNetworksMax = 1'000'000;  // of more there are enough to tell
+  constexpr std::size_t kNetworksMax = 200'000;  // of more there are enough to tell
   segment.for_each_key([&](const KeyInfo& key) {
     if (key.part != SlotPart::key) return;
     ++traffic.keys;
@@ -170,6 +170,7 @@ SegmentFacts facts_of_segment(const std::string& name, const HostSegments& host,
   note_holders(host.mappers, facts.is_there ? file->id : FileId{}, facts);
   try {
     facts.open = look_inside(name, facts.path, any_owner);
+    facts.is_there = true;  // also if it came while we looked
   } catch (const Error& e) {
     facts.is_there &= e.code() != Errc::not_found;  // it went while we looked
     facts.unopened = e.what();

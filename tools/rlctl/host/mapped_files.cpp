@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <memory>
@@ -73,6 +74,36 @@ void note_rights(const std::string& proc, Mapper& mapper) {
   }
 }
 
+constexpr std::string_view kDeleted = " (deleted)";
+
+/// Takes the kernel's word for a name that is gone off a path; returns whether it was there.
+bool take_deleted(std::string_view& path) {
+  const bool is_deleted = path.ends_with(kDeleted);
+  if (is_deleted) path.remove_suffix(kDeleted.size());
+  return is_deleted;
+}
+
+/// Who made a segment has mapped it before it had a name, and the kernel never learns; but its seat
+/// is locked on a descriptor that was opened by the name.
+void find_names(const std::string& proc, Mapper& mapper) {
+  for (MappedFile& file : mapper.files) {
+    const auto is_unnamed = [](std::string_view path) {
+      return path.substr(path.rfind('/') + 1).starts_with('#');
+    };
+    if (!is_unnamed(file.path)) continue;
+    for_each_name(proc + "/fd", [&](std::string_view name) {
+      const std::string link = fmt::format("{}/fd/{}", proc, name);
+      struct stat st {};
+      if (::stat(link.c_str(), &st) != 0 || FileId{st.st_dev, st.st_ino} != file.id) return;
+      std::error_code ignored;
+      const std::string target = std::filesystem::read_symlink(link, ignored);
+      std::string_view path = target;
+      (void)take_deleted(path);
+      if (path.starts_with('/') && !is_unnamed(path)) file.path = path;
+    });
+  }
+}
+
 /// Returns nothing for a process that is gone, or may not be looked into.
 std::optional<Mapper> mapper_of(pid_t pid, const std::vector<std::string>& folders) {
   const std::string proc = fmt::format("/proc/{}", pid);
@@ -89,6 +120,7 @@ std::optional<Mapper> mapper_of(pid_t pid, const std::vector<std::string>& folde
   }
   if (mapper.files.empty()) return mapper;
   note_rights(proc, mapper);
+  find_names(proc, mapper);
   struct stat st {};
   if (::stat((proc + "/ns/time").c_str(), &st) == 0) mapper.time_namespace = st.st_ino;
   return mapper;
@@ -113,9 +145,7 @@ std::optional<MappedFile> mapped_file_in(std::string_view line) {
   const auto inode = number_in<ino_t>(take_word(line), 10);
   const bool is_shared = rights.size() == 4 && rights[3] == 's';
   if (!is_shared || !device || !inode || *inode == 0 || !line.starts_with('/')) return std::nullopt;
-  constexpr std::string_view kDeleted = " (deleted)";
-  const bool is_deleted = line.ends_with(kDeleted);
-  if (is_deleted) line.remove_suffix(kDeleted.size());
+  const bool is_deleted = take_deleted(line);
   return MappedFile{{*device, *inode}, std::string(line), rights[1] == 'w', is_deleted};
 }
 

@@ -95,7 +95,7 @@ void look_into_folder(const std::string& folder, bool any_owner, HostSegments& h
     return;
   }
   while (const dirent* const entry = ::readdir(dir.get())) {
-    const std::string path = fmt::format("{}/{}", folder, entry->d_name);
+    const std::string path = fmt::format("{}/{}", folder == "/" ? "" : folder, entry->d_name);
     struct stat st {};
     if (::lstat(path.c_str(), &st) != 0 || !is_meant(path, entry->d_name, st)) continue;
     SegmentFile file;
