@@ -329,8 +329,11 @@ TEST_CASE("long_lookups_are_a_note") {
 TEST_CASE("one_key_with_most_of_the_calls_is_a_note_and_its_text_is_quoted") {
   Patient patient;
   Traffic& traffic = patient.open().traffic;
-  traffic = {
-      .keys = 8, .calls = 10'000, .most_calls = 5'000, .most_called = "a'b", .its_policy = "api"};
+  traffic.keys = 8;
+  traffic.calls = 10'000;
+  traffic.most_calls = 5'000;
+  traffic.most_called = "a'b";
+  traffic.its_policy = "api";
   check_none(patient);
   traffic.most_calls = 5'001;
   check_one(patient, "hot_key", Harm::note, R"(rlctl show web api -- 'a'\''b')");
@@ -410,14 +413,14 @@ TEST_CASE("what_makes_a_segment_anew_keeps_its_rights") {
 }
 
 TEST_CASE("words_are_quoted_for_a_shell") {
-  CHECK(quoted("web") == "web");
-  CHECK(quoted("") == "''");
-  CHECK(quoted("a b") == "'a b'");
-  CHECK(quoted("$(x)") == "'$(x)'");
+  CHECK(shell_word("web") == "web");
+  CHECK(shell_word("") == "''");
+  CHECK(shell_word("a b") == "'a b'");
+  CHECK(shell_word("$(x)") == "'$(x)'");
   for (const std::string word :
        {"it's", "a b", "$HOME", "`x`", "\\", "a\\'b", "tab\there", "\xff'"}) {
     CAPTURE(word);
-    const test::Ran ran = test::run({"bash", "-c", "printf %s " + quoted(word)});
+    const test::Ran ran = test::run({"bash", "-c", "printf %s " + shell_word(word)});
     CHECK(ran.out == word);
   }
 }

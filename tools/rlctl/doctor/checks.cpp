@@ -53,7 +53,7 @@ Diagnosis diagnose(const HostFacts& host, const SegmentFacts& segment) {
   return diagnosis;
 }
 
-std::string quoted(std::string_view word) {
+std::string shell_word(std::string_view word) {
   const auto is_plain = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
            std::string_view("-_./:@%+,=").find(c) != std::string_view::npos;
@@ -73,9 +73,9 @@ std::string quoted(std::string_view word) {
 }
 
 std::string made_anew(const SegmentFacts& segment, std::string_view options) {
-  const std::string name = quoted(segment.name);
+  const std::string name = shell_word(segment.name);
   const std::string base = segment.name.substr(segment.name.rfind('/') + 1);
-  const std::string dump = quoted(base + ".dump");
+  const std::string dump = shell_word(base + ".dump");
   std::string command =
       fmt::format("rlctl dump {} --output {} && rlctl rm {} --force && rlctl load {} --create",
                   name, dump, name, name);

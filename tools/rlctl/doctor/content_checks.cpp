@@ -25,7 +25,7 @@ std::uint64_t of_all(const TableSurvey& table, std::uint64_t count) {
 }
 
 std::string repaired(const SegmentFacts& segment) {
-  return fmt::format("rlctl repair {} --yes", quoted(segment.name));
+  return fmt::format("rlctl repair {} --yes", shell_word(segment.name));
 }
 /// Twice what was promised, or what is taken already.
 std::string with_more_keys(const SegmentFacts& segment) {
@@ -42,7 +42,7 @@ Findings check_switch(const HostFacts&, const SegmentFacts& segment) {
   return {{Harm::bad,
            fmt::format("LIMITS ARE OFF since {}: every call passes", iso_time(*info.off_since)),
            "somebody has said `rlctl off`; `rlctl history` tells who",
-           fmt::format("rlctl on {}", quoted(segment.name)),
+           fmt::format("rlctl on {}", shell_word(segment.name)),
            {{"off_allowed", info.off_allowed}}}};
 }
 
@@ -127,7 +127,7 @@ Findings check_lookups(const HostFacts&, const SegmentFacts& segment) {
   return {{Harm::note,
            fmt::format("a key is found in {:.2f} cache lines on average, and should be in 1", mean),
            "the table was full of idle keys, or is full of others, when these came",
-           fmt::format("rlreaper {}   # or make room: {}", quoted(segment.name),
+           fmt::format("rlreaper {}   # or make room: {}", shell_word(segment.name),
                        with_more_keys(segment)),
            {{"lines_per_key", mean}, {"keys", keys}}}};
 }
@@ -138,14 +138,14 @@ Findings check_hot_key(const HostFacts&, const SegmentFacts& segment) {
   constexpr std::uint64_t kSome = 8;
   const double share = share_of(traffic.most_calls, traffic.calls);
   if (traffic.calls < kEnough || traffic.keys < kSome || share <= 0.5) return {};
-  const std::string name = quoted(segment.name);
+  const std::string name = shell_word(segment.name);
   return {{Harm::note,
            fmt::format("one key makes {} of the calls: {} under {}", percent(share),
                        shown_key(traffic.most_called, false), escape(traffic.its_policy)),
            "one client calls more than all others, or what makes keys makes one of many",
            traffic.most_called
                ? fmt::format("rlctl show {} {} -- {}   # and ban it, if it means harm", name,
-                             quoted(traffic.its_policy), quoted(*traffic.most_called))
+                             shell_word(traffic.its_policy), shell_word(*traffic.most_called))
                : fmt::format("rlctl list {} --heavy 10", name),
            {{"calls", traffic.most_calls}, {"all_calls", traffic.calls}}}};
 }
@@ -168,7 +168,7 @@ Findings check_ipv6(const HostFacts&, const SegmentFacts& segment) {
 Findings check_reaper(const HostFacts&, const SegmentFacts& segment) {
   const ReaperInfo& reaper = segment.open->reaper;
   constexpr std::chrono::seconds kLate{30};  // it sweeps at least once a second
-  const std::string name = quoted(segment.name);
+  const std::string name = shell_word(segment.name);
   if (reaper.beat_ago.count() < 0) return {};  // there never was one, and need not be
   if (!reaper.leads) {
     return {
@@ -218,7 +218,7 @@ Findings check_policy_ids(const HostFacts&, const SegmentFacts& segment) {
 
 Findings check_policies(const HostFacts&, const SegmentFacts& segment) {
   Findings findings;
-  const std::string name = quoted(segment.name);
+  const std::string name = shell_word(segment.name);
   for (const PolicyInfo& policy : segment.open->policies) {
     const std::string policy_name = escape(policy.name);
     if (policy.asked) {
@@ -227,8 +227,8 @@ Findings check_policies(const HostFacts&, const SegmentFacts& segment) {
            fmt::format("code asks for {} as {}, and {} is in force", policy.asked->to_string(),
                        policy_name, policy.limit ? policy.limit->to_string() : "another"),
            "the segment's limit stands; it was changed here, or in the code",
-           fmt::format("rlctl policy set {} {} {}", name, quoted(policy.name),
-                       quoted(policy.asked->to_string())),
+           fmt::format("rlctl policy set {} {} {}", name, shell_word(policy.name),
+                       shell_word(policy.asked->to_string())),
            {{"policy", policy_name}}});
     } else if (!policy.limit && !policy.removed) {
       findings.push_back({Harm::bad,

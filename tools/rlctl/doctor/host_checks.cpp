@@ -32,12 +32,12 @@ std::string processes(const std::vector<pid_t>& pids) {
 
 Findings check_that_it_opens(const HostFacts&, const SegmentFacts& segment) {
   if (segment.unopened.empty() || !segment.is_there) return {};
-  const std::string name = quoted(segment.name);
+  const std::string name = shell_word(segment.name);
   const std::string why = escape(segment.unopened);
   switch (segment.unopened_code) {
     case Errc::not_a_segment:
       return {{Harm::bad, "what has its name is no segment of librl", why,
-               fmt::format("rm {}", quoted(segment.path))}};
+               fmt::format("rm {}", shell_word(segment.path))}};
     case Errc::wrong_version:
       return {
           {Harm::bad, "another version of librl made it, and this one cannot read it", why,
@@ -91,7 +91,7 @@ Findings check_room(const HostFacts&, const SegmentFacts& segment) {
         {Harm::warning,
          fmt::format("{} has no inode left: no segment can be made there", escape(room.folder)),
          "other files take them",
-         fmt::format("mount -o remount,nr_inodes=0 {}", quoted(room.folder))});
+         fmt::format("mount -o remount,nr_inodes=0 {}", shell_word(room.folder))});
   }
   if (room.free_bytes >= segment.bytes) return findings;
   const std::uint64_t needed = whole_mib(room.bytes + segment.bytes - room.free_bytes);
@@ -103,7 +103,7 @@ Findings check_room(const HostFacts&, const SegmentFacts& segment) {
            ? "containers get 64 MiB; were the segment removed, there is no room to make it anew"
            : "were the segment removed, there is no room to make it anew",
        fmt::format("mount -o remount,size={}m {}   # of a container: --shm-size={}m", needed,
-                   quoted(room.folder), needed),
+                   shell_word(room.folder), needed),
        {{"free_bytes", room.free_bytes}, {"needed_bytes", segment.bytes}}});
   return findings;
 }
@@ -118,7 +118,7 @@ Findings check_memory(const HostFacts& host, const SegmentFacts& segment) {
            fmt::format("this cgroup may take {} more, and the segment has {}", human_bytes(left),
                        human_bytes(segment.bytes)),
            "a segment counts for whoever makes it, and making it anew may end in an OOM kill",
-           fmt::format("echo {} > {}", needed, quoted(host.cgroup)),
+           fmt::format("echo {} > {}", needed, shell_word(host.cgroup)),
            {{"memory_max_bytes", *host.memory_max_bytes},
             {"memory_used_bytes", host.memory_used_bytes},
             {"needed_bytes", segment.bytes}}}};
@@ -132,8 +132,8 @@ Findings check_huge_pages(const HostFacts& host, const SegmentFacts& segment) {
   return {{Harm::note, fmt::format("its {} lie in pages of 4 KiB", human_bytes(segment.bytes)),
            fmt::format("{} is mounted without huge=, so that most calls miss the TLB",
                        escape(segment.room.folder)),
-           fmt::format("mount -o remount,huge=within_size {} && {}", quoted(segment.room.folder),
-                       made_anew(segment, ""))}};
+           fmt::format("mount -o remount,huge=within_size {} && {}",
+                       shell_word(segment.room.folder), made_anew(segment, ""))}};
 }
 
 Findings check_remove_ipc(const HostFacts& host, const SegmentFacts& segment) {
@@ -157,7 +157,7 @@ namespace {
 void check_others(const SegmentFacts& segment, Findings& findings) {
   constexpr unsigned kOthersWrite = 0002;
   constexpr unsigned kOthersRead = 0004;
-  const std::string path = quoted(segment.path);
+  const std::string path = shell_word(segment.path);
   if ((segment.mode & kOthersWrite) != 0) {
     findings.push_back(
         {Harm::bad, "every user of this host may change its limits, and cut it short",
@@ -179,7 +179,7 @@ void check_group(const SegmentFacts& segment, Findings& findings) {
       {Harm::warning,
        fmt::format("{} users may change its limits", segment.group_users),
        fmt::format("its group {} may write it, and has so many", escape(segment.group)),
-       fmt::format("groupadd --system --force librl && chgrp librl {}", quoted(segment.path)),
+       fmt::format("groupadd --system --force librl && chgrp librl {}", shell_word(segment.path)),
        {{"users", segment.group_users}}});
 }
 
@@ -200,8 +200,8 @@ void check_workers(const SegmentFacts& segment, Findings& findings) {
        fmt::format("its mode is {:04o}, of user {} and group {}: who dropped its privileges has it "
                    "only as long as it is mapped, and cannot follow a new one",
                    segment.mode, segment.uid, segment.gid),
-       fmt::format("chgrp {} {} && chmod g+rw {}", first->gid, quoted(segment.path),
-                   quoted(segment.path)),
+       fmt::format("chgrp {} {} && chmod g+rw {}", first->gid, shell_word(segment.path),
+                   shell_word(segment.path)),
        {{"processes", pids.size()}}});
 }
 
