@@ -58,7 +58,9 @@ constexpr std::array<Option, kArgCount> kOptions{{
      "knows; -denied: the other way round",
      Completes::words, "key allowed denied remaining policy used limit full_in state part holder"},
     {Arg::columns, "--columns", "NAMES",
-     "only these, in this order, such as policy,key,denied; of --json these members"},
+     "only these, in this order, such as policy,key,denied: of policy, key, allowed, denied, used, "
+     "remaining, limit, full_in, state, idle, part, holder, standing, own_limit, policy_limit; of "
+     "--json these members"},
     {Arg::rows, "--rows", "N", "at most so many keys"},
     {Arg::heavy, "--heavy", "N",
      "the N keys that were denied most since they are in the table, and nothing else"},
