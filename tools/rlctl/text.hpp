@@ -17,6 +17,10 @@ namespace rl::ctl {
 /// shown as \xNN, and a backslash as two. Different bytes never give the same text.
 std::string escape(std::string_view bytes);
 
+/// Returns UTF-8 as TOML has it in quotes, with \uNNNN for what a terminal would obey or hide; nothing
+/// for what is no UTF-8.
+std::optional<std::string> quoted_for_toml(std::string_view text);
+
 /// Returns a key as a segment keeps it: escaped, "..." after what is only its beginning, and
 /// "(unknown)" for none.
 std::string shown_key(const std::optional<std::string>& key, bool truncated);
