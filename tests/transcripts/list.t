@@ -17,6 +17,15 @@
   $ rlctl list web --sort denied --rows 1 --json
   {"policy":"login","key":"mallory","allowed_count":5,"denied_count":2,"remaining":0,"limit":5,"policy_limit":"5/m","reset_after_ns":60000000000,"idle":false}
 
+An expression says which keys, and --columns what of them.
+
+  $ rlctl list web --where 'policy=api and full_in>100ms' --sort full_in
+  policy  key          allowed  denied  remaining  limit   full in  state   policy limit
+  api     203.0.113.9        0       0          0      0  10.1 min  banned  100/s burst=200
+  api     user:1             1       0         50    200     1.5 s  live    100/s burst=200
+  $ rlctl list web --where 'denied>1' --columns key,denied --json
+  {"key":"mallory","denied_count":2}
+
 The keys that were denied most, and nothing else.
 
   $ rlctl list web --heavy 3
@@ -25,8 +34,11 @@ The keys that were denied most, and nothing else.
   $ rlctl list web --heavy 3 --json
   {"policy":"login","key":"mallory","denied_count":2,"allowed_count":5}
 
+  $ rlctl list web --where 'denid>1'
+  rlctl: --where: at 1: no field is named "denid"; did you mean "denied"?
+  [2]
   $ rlctl list web --sort age
-  rlctl: --sort "age": give one of key, allowed, denied, remaining
+  rlctl: --sort "age": there is no such field; the fields are policy, key, known, truncated, allowed, denied, used, remaining, limit, full_in, state, part, holder, own_limit
   [2]
   $ rlctl list web --policy search
   rlctl: /dev/shm/rl.web: no policy "search"; make it with `rlctl policy set web search LIMIT`
