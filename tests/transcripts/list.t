@@ -54,6 +54,9 @@ The keys that were denied most, and nothing else.
   $ rlctl list web --heavy 3 --json
   {"policy":"login","key":"mallory","denied_count":2,"allowed_count":5}
 
+  $ rlctl list web --where 'denid>1'
+  rlctl: --where: at 1: no field is named "denid"; did you mean "denied"?
+  [2]
   $ rlctl list web --sort age
   rlctl: --sort "age": there is no such field; the fields are policy, key, known, truncated, allowed, denied, used, remaining, limit, full_in, state, part, holder, own_limit
   [2]

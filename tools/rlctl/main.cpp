@@ -17,6 +17,7 @@
 #include <rl/rl.hpp>
 
 #include "tools/rlctl/command_line.hpp"
+#include "tools/rlctl/lost_memory.hpp"
 #include "tools/rlctl/output.hpp"
 #include "tools/rlctl/verb_table.hpp"
 
@@ -40,6 +41,7 @@ int run(int argc, const char* const* argv) {
 
 int main(int argc, char** argv) {
   rl::ctl::prepare_output();
+  rl::ctl::say_when_memory_is_lost();
   // How wide a character is; Debian always has this locale, and without it columns are off.
   (void)std::setlocale(LC_CTYPE, "C.UTF-8");
   rl::set_log([](rl::Severity severity, std::string_view line, void*) noexcept {

@@ -152,6 +152,23 @@ void append_json(std::string& document, std::string_view text) {
   document += '"';
 }
 
+std::optional<std::string> quoted_for_toml(std::string_view text) {
+  std::string quoted = "\"";
+  while (!text.empty()) {
+    const Character c = first_character(text);
+    if (!c.valid) return std::nullopt;
+    if (is_hidden(c.code)) {
+      quoted +=
+          c.code > 0xffff ? fmt::format("\\U{:08X}", c.code) : fmt::format("\\u{:04X}", c.code);
+    } else {
+      if (c.code == '"' || c.code == '\\') quoted += '\\';
+      quoted += text.substr(0, c.bytes);
+    }
+    text.remove_prefix(c.bytes);
+  }
+  return quoted + '"';
+}
+
 std::string shown_key(const std::optional<std::string>& key, bool truncated) {
   return (key ? escape(*key) : "(unknown)") + (truncated ? "..." : "");
 }
