@@ -121,11 +121,14 @@ class Parser {
     return option;
   }
 
+  /// Names of folders may have spaces.
+  static std::string_view between(Arg arg) { return arg == Arg::folders ? "\n" : " "; }
+
   Arguments arguments_of(const Added& added) const {
     Arguments arguments;
     for (const auto& [arg, option] : added.options)
       if (option->count() > 0)
-        arguments.set(arg, fmt::format("{}", fmt::join(option->results(), " ")));
+        arguments.set(arg, fmt::format("{}", fmt::join(option->results(), between(arg))));
     if (json_->count() > 0) arguments.set(Arg::json, {});
     return arguments;
   }

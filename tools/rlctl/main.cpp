@@ -2,14 +2,14 @@
 /// rlctl: looks into, sets up and asks the limits of a segment from outside.
 ///
 /// Principles:
-///   - Reading never writes: peek, show, list, info, events and clock map the segment read-only.
+///   - Reading never writes: peek, show, list, info, doctor, events and clock map it read-only.
 ///   - One shot: a verb looks once and prints, the same words on a terminal and when redirected;
 ///     only a terminal gets colours (unless NO_COLOR is set). Only `events --follow` goes on.
 ///   - `--json` everywhere: an object a line, exact numbers; text is for people, with units.
 ///   - Survives `| head`: ends quietly. A full disk is an error, not a shorter answer.
 ///   - What is read from a segment is input: escaped before it is shown.
 ///   - Exit code 0 yes: it is done, or was so before (the text, and "changed", tell which). 1 no: a
-///     call is denied; of a dump, a load, a self-test or metrics not all is well. 2 error, with one
+///     call is denied; of a dump, a self-test, a doctor or metrics not all is well. 2 error, with one
 ///     sentence on standard error, as for what is named and is not there.
 #include <clocale>
 #include <exception>

@@ -23,6 +23,10 @@ constexpr std::array<Option, kArgCount> kOptions{{
      Completes::segments},
     {Arg::segments, "SEGMENT", "", "names such as web, or absolute paths", Completes::segments, "",
      true},
+    {Arg::one_segment, "SEGMENT", "", "a name such as web, or an absolute path; all without it",
+     Completes::segments},
+    {Arg::folders, "DIR", "", "a folder beside /dev/shm (/run/librl, if there is one)",
+     Completes::files, "", true},
     {Arg::policy, "NAME", "", "the policy's name", Completes::policies},
     {Arg::limit, "LIMIT", "",
      "such as 100/s, 1000/h burst=50, leaky 10/s queue=50, window 1000/h, sliding 100/m or "
@@ -75,6 +79,7 @@ constexpr std::array<Option, kArgCount> kOptions{{
      "the N keys that were denied most since they are in the table, and nothing else"},
     {Arg::all, "--all", "", "all keys of all policies"},
     {Arg::force, "--force", "", "even while processes are attached"},
+    {Arg::yes, "--yes", "", "do it, and not only show what would be done"},
     {Arg::advance, "--advance", "DURATION", "move a manual clock forward, such as 90s"},
     {Arg::output, "--output", "FILE", "write to this file, whole or not at all", Completes::files},
     {Arg::input, "--input", "FILE", "read this file instead of standard input", Completes::files},

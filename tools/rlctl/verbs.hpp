@@ -15,6 +15,11 @@ int clock(const Arguments& arguments);
 int off(const Arguments& arguments);
 int on(const Arguments& arguments);
 
+// What is on this host: segments_verb.cpp, doctor_verb.cpp, repair_verb.cpp
+int segments(const Arguments& arguments);
+int doctor(const Arguments& arguments);
+int repair(const Arguments& arguments);
+
 // Policies: policy_verbs.cpp
 int policy_set(const Arguments& arguments);
 int policy_shadow(const Arguments& arguments);
