@@ -47,6 +47,8 @@ constexpr std::array<Option, kArgCount> kOptions{{
     {Arg::rows, "--rows", "N", "at most so many keys"},
     {Arg::heavy, "--heavy", "N",
      "the N keys that were denied most since they are in the table, and nothing else"},
+    {Arg::interval, "--interval", "DURATION", "how long from look to look, such as 500ms (1s)"},
+    {Arg::looks, "--looks", "N", "print so many looks and end, also on a terminal (1 elsewhere)"},
     {Arg::all, "--all", "", "all keys of all policies"},
     {Arg::force, "--force", "", "even while processes are attached"},
     {Arg::advance, "--advance", "DURATION", "move a manual clock forward, such as 90s"},

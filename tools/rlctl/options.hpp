@@ -34,6 +34,8 @@ enum class Arg : std::uint8_t {
   sort,
   rows,
   heavy,
+  interval,
+  looks,
   all,
   force,
   advance,
