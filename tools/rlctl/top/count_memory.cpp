@@ -24,12 +24,12 @@ CountMemory::CountMemory(std::uint64_t slots, std::size_t places_max)
       is_whole_(slots <= places_max) {}
 
 /// Whether a place may be taken over for another key. Who came at the last look has not shown yet
-/// whether it is active.
+/// whether it is active, so a turn is two looks long.
 bool CountMemory::is_to_be_had(const Place& place, std::uint64_t slot) const noexcept {
   if (is_whole_ || place.key_and_look == 0) return true;
   const std::uint64_t turns = slots_ / places_.size() + 1;
   const auto looks_ago = static_cast<std::uint16_t>(looks_ - (place.key_and_look & kLookMask));
-  return looks_ago > 1 && slot / places_.size() == looks_ % turns;
+  return looks_ago > 1 && slot / places_.size() == looks_ / 2 % turns;
 }
 
 void CountMemory::take(Place& place, std::uint64_t identity, const KeyCounts& now) const noexcept {
