@@ -78,7 +78,7 @@ Layout layout_for(const std::vector<Row>& rows, std::size_t first, std::size_t c
 }
 
 Line row_line(const Layout& layout, const Look& look, const Row& row, bool is_selected) {
-  Line line(in_columns(key_of(row), layout.key_width));
+  Line line(in_columns(key_of(row), layout.key_width), paint_of(row.key));
   line.is_bar = is_selected;
   for (const Column* column : layout.columns) {
     std::optional<Paint> paint = paint_of(row.key);

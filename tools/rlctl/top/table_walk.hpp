@@ -1,7 +1,8 @@
 /// \file
 /// One walk over a table: what its keys have counted since the walk before, and which of them come
 /// first. Reads the line of each slot and of its counts, at the speed of memory; the text of a key
-/// only where the order or the filter asks for it.
+/// only where the order or the filter asks for it. Of a concurrency limit a key is seen from its first
+/// denial on: before that it has permits only.
 #pragma once
 
 #include <cstdint>

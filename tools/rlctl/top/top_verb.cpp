@@ -30,11 +30,16 @@ using Clock = std::chrono::steady_clock;
 
 /// A look takes no more than this share of a CPU, however large the table is.
 constexpr double kShare = 0.1;
+/// How many keys are held, unless it is said: enough to turn some pages; and a table that is read.
+constexpr std::size_t kRowsLive = 1'000;
+constexpr std::size_t kRowsPlain = 20;
+constexpr std::uint64_t kRowsMax = 1'000'000;
 /// How soon it looks again for a wish that changed.
 constexpr auto kSoon = 100ms;
 
-Wish wish_of(const Arguments& arguments) {
+Wish wish_of(const Arguments& arguments, std::size_t rows) {
   Wish wish;
+  wish.rows = arguments.count(Arg::rows, rows, kRowsMax);
   wish.sort = choice<Sort>(arguments, Arg::sort, Sort::denied,
                            {{"denied", Sort::denied},
                             {"allowed", Sort::allowed},
@@ -131,7 +136,7 @@ class ScreenSignals {
 class Live {
  public:
   Live(Looker& looker, const Arguments& arguments)
-      : looker_(looker), model_(wish_of(arguments)), rhythm_(interval_of(arguments)) {}
+      : looker_(looker), model_(wish_of(arguments, kRowsLive)), rhythm_(interval_of(arguments)) {}
 
   void run() {
     model_.take(rhythm_.look(looker_, model_.wish()));
@@ -186,13 +191,13 @@ class Live {
 
 /// So many looks, each with what was counted since the one before. A signal ends it between two.
 int print_looks(Looker& looker, const Arguments& arguments) {
-  Wish wish = wish_of(arguments);
-  wish.rows = arguments.count(Arg::rows, 20, 1'000'000);
+  const Wish wish = wish_of(arguments, kRowsPlain);
   Rhythm rhythm(interval_of(arguments));
   const std::uint64_t looks = arguments.count(Arg::looks, 1);
   (void)rhythm.look(looker, wish);
   const bool json = arguments.has(Arg::json);
   LiveOutput out;
+  (void)::signal(SIGPIPE, SIG_DFL);  // a reader that goes away in the middle ends it, quietly
   for (std::uint64_t i = 0; i < looks; ++i) {
     while (rhythm.until_next(false) > 0ns) {  // ends: time goes by
       const auto left = std::chrono::ceil<std::chrono::milliseconds>(rhythm.until_next(false));
@@ -215,13 +220,13 @@ void check_policy(const Arguments& arguments) {
 
 int top(const Arguments& arguments) {
   (void)interval_of(arguments);
-  (void)wish_of(arguments);
+  (void)wish_of(arguments, kRowsPlain);
   if (arguments.has(Arg::looks) && arguments.count(Arg::looks, 1) == 0)
     throw Error(Errc::bad_option, "--looks 0: shows nothing; give at least 1");
   check_policy(arguments);
   Looker looker(arguments.text(Arg::segment), arguments.has(Arg::any_owner));
-  const bool is_plain = arguments.has(Arg::json) || arguments.has(Arg::looks) ||
-                        arguments.has(Arg::rows) || !Screen::is_there();
+  const bool is_plain =
+      arguments.has(Arg::json) || arguments.has(Arg::looks) || !Screen::is_there();
   // What the library would say of a segment that goes away is told on the page.
   rl::set_log([](Severity, std::string_view, void*) noexcept {});
   if (is_plain) return print_looks(looker, arguments);
