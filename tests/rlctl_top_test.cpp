@@ -255,7 +255,9 @@ TEST_CASE("it_stops_and_goes_on_as_the_shell_wants_it") {
   CHECK(pane.said("#{alternate_on}") == "1");
   ::kill(pid, SIGSTOP);
   CHECK(poll_until([&] { return pane.said("#{pane_current_command}") == "sh"; }));
-  pane.type("clear; fg\n");
+  pane.type("clear\n");
+  CHECK(pane.hides("denied/s"));
+  pane.type("fg\n");
   CHECK(pane.shows("denied/s*"));
   pane.type("q");
   CHECK(pane.is_as_before());

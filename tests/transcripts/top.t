@@ -22,7 +22,7 @@ between, and ends.
   api     user:2          0         0        199    200    10 ms  live   100/s burst=200
   $ rlctl top web --interval 1ms --rows 1 --json
   {"kind":"segment","name":"web","interval_ns":TIME,"allowed":0,"denied":0,"keys":6,"live":6,"attached":0}
-  {"kind":"key","policy":"login","key":"mallory","allowed_count":5,"denied_count":2,"remaining":0,"limit":5,"policy_limit":"5/m","reset_after_ns":60000000000,"idle":false,"interval_ns":TIME,"allowed":0,"denied":0}
+  {"policy":"login","key":"mallory","allowed_count":5,"denied_count":2,"remaining":0,"limit":5,"policy_limit":"5/m","reset_after_ns":60000000000,"idle":false,"kind":"key","interval_ns":TIME,"allowed":0,"denied":0}
 
   $ rlctl off web
   limits of web are off: every call passes until `rlctl on web`

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "tools/rlctl/event_text.hpp"
+#include "tools/rlctl/key_fields.hpp"
 #include "tools/rlctl/text.hpp"
 #include "tools/rlctl/top/page.hpp"
 
@@ -26,9 +27,9 @@ std::string rate_line(std::optional<double> rate, std::uint64_t count, const Las
 std::string standing_text(const Model& model) {
   const KeyInfo& key = model.one().key;
   if (!model.one_is_there()) return "it has no slot any more: it owes nothing, or was forgotten";
-  std::string text(state_of(key));
+  std::string text(word_in(key, KeyField::state));
   if (key.standing == Standing::ban) {
-    text += key.until == Instant::max() ? " for ever" : ", for another " + full_in(key);
+    text += is_banned_for_ever(key) ? " for ever" : ", for another " + full_in(key);
     if (key.ban_level != 0) text += fmt::format(", ban {} in a row", key.ban_level + 1);
   }
   return text;

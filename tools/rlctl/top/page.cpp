@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "tools/rlctl/key_fields.hpp"
 #include "tools/rlctl/text.hpp"
 
 namespace rl::ctl::live {
@@ -41,7 +42,7 @@ constexpr std::array<Column, 7> kColumns{{
      }},
     {"full in", 8, 6, true, [](const Look&, const Row& row) { return full_in(row.key); }},
     {"state", 9, 3, false,
-     [](const Look&, const Row& row) { return std::string(state_of(row.key)); }},
+     [](const Look&, const Row& row) { return std::string(word_in(row.key, KeyField::state)); }},
 }};
 
 std::string key_of(const Row& row) {

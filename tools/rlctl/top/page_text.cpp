@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 
+#include "tools/rlctl/key_fields.hpp"
 #include "tools/rlctl/text.hpp"
 #include "tools/rlctl/top/page.hpp"
 
@@ -80,22 +81,8 @@ std::string showable(std::string_view escaped) {
   return text;
 }
 
-std::string_view state_of(const KeyInfo& key) {
-  switch (key.standing) {
-    case Standing::ban:
-      return "banned";
-    case Standing::allow:
-      return "allowed";
-    case Standing::override_:
-      return "own limit";
-    case Standing::none:
-      break;
-  }
-  return key.idle ? "idle" : "live";
-}
-
 std::string full_in(const KeyInfo& key) {
-  if (key.standing == Standing::ban && key.until == Instant::max()) return "never";
+  if (is_banned_for_ever(key)) return "never";
   return key.reset_after.count() <= 0 ? "now" : human_duration(key.reset_after);
 }
 

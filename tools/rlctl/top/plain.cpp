@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "tools/rlctl/key_columns.hpp"
 #include "tools/rlctl/report.hpp"
 #include "tools/rlctl/top/page.hpp"
 
@@ -26,18 +27,23 @@ Json json_of(const Look& look, const KeyCounts& since) {
   return object;
 }
 
-Json json_of(const Look& look, const Row& row) {
-  Json object{{"kind", "key"}};
-  object.update(ctl::json_of(KeyRow{row.key, row.limit}));
+std::string json_line(const Look& look, const Row& row) {
   const auto& since = row.measure.since;
-  object["interval_ns"] = interval_ns(look);
-  object["allowed"] = since ? Json(since->allowed) : Json(nullptr);
-  object["denied"] = since ? Json(since->denied) : Json(nullptr);
-  return object;
+  const auto count = [&](std::uint64_t KeyCounts::*which) {
+    return since ? fmt::format("{}", (*since).*which) : "null";
+  };
+  std::string line;
+  KeyColumns::usual(true).append_json(
+      line, {row.key, row.limit},
+      fmt::format(R"(,"kind":"key","interval_ns":{},"allowed":{},"denied":{})", interval_ns(look),
+                  count(&KeyCounts::allowed), count(&KeyCounts::denied)));
+  return line + '\n';
 }
 
+/// As `list` has it, with rates in the place of counts.
 Cells cells_of(const Look& look, const Row& row) {
-  Cells cells = ctl::cells_of(KeyRow{row.key, row.limit});
+  Cells cells;
+  KeyColumns::usual(false).fill(cells, {row.key, row.limit});
   cells[2] = rate_text(look.rate(row.measure.since, &KeyCounts::allowed));
   cells[3] = rate_text(look.rate(row.measure.since, &KeyCounts::denied));
   return cells;
@@ -72,7 +78,7 @@ void put_look(const Look& look, const Wish& wish, bool json) {
   const KeyCounts& since = wish.policy.empty() ? look.since_all : look.since_policy;
   if (!json) return put_text(look, since, wish);
   put_json(json_of(look, since));
-  for (const Row& row : look.rows) put_json(json_of(look, row));
+  for (const Row& row : look.rows) put(json_line(look, row));
 }
 
 }  // namespace rl::ctl::live

@@ -40,7 +40,7 @@ constexpr auto kSoon = 100ms;
 Wish wish_of(const Arguments& arguments, std::size_t rows) {
   Wish wish;
   wish.rows = arguments.count(Arg::rows, rows, kRowsMax);
-  wish.sort = choice<Sort>(arguments, Arg::sort, Sort::denied,
+  wish.sort = choice<Sort>(arguments, Arg::live_sort, Sort::denied,
                            {{"denied", Sort::denied},
                             {"allowed", Sort::allowed},
                             {"remaining", Sort::remaining},
