@@ -44,6 +44,9 @@ int reset(const Arguments& arguments);
 int list(const Arguments& arguments);
 int list_heavy(const Arguments& arguments);
 
+// What goes on, live: top/
+int top(const Arguments& arguments);
+
 // State that lasts: dump_verbs.cpp
 int dump(const Arguments& arguments);
 int load(const Arguments& arguments);
