@@ -52,6 +52,7 @@ enum class Arg : std::uint8_t {
   follow,
   only_key,
   kind,
+  since,
   sample,
   json,
 };

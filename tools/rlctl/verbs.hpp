@@ -36,6 +36,8 @@ int peek(const Arguments& arguments);
 int show(const Arguments& arguments);
 int list(const Arguments& arguments);
 int reset(const Arguments& arguments);
+/// why_verb.cpp
+int why(const Arguments& arguments);
 /// `list --heavy`: heavy_verb.cpp
 int list_heavy(const Arguments& arguments);
 
