@@ -11,24 +11,12 @@
 #include <rl/version.hpp>
 
 #include "src/nearest.hpp"
+#include "tools/rlctl/help.hpp"
 #include "tools/rlctl/text.hpp"
 #include "tools/rlctl/verb_table.hpp"
 
 namespace rl::ctl {
 namespace {
-
-constexpr std::string_view kAbout =
-    "Looks into, sets up and asks the rate limits of a librl segment.\n"
-    "Exit status: 0 yes: it is done, or was so before; 1 no: denied, or not all of it; 2 error.";
-
-constexpr std::string_view kBegin =
-    "To begin with:\n"
-    "  rlctl create web\n"
-    "  rlctl policy set web api 100/s burst=200\n"
-    "  rlctl acquire web api user:42\n"
-    "  rlctl list web\n"
-    "Does all this hold here? Try it for 10 s:\n"
-    "  rlctl selftest";
 
 Error not_understood(const std::string& sentence) {
   return {Errc::bad_option, sentence};
@@ -40,31 +28,14 @@ std::string names_of(std::span<const Verb> verbs) {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
-std::string usage_of(const Verb& verb) {
-  std::string usage = fmt::format("rlctl {}", verb.name);
-  for (const Arg arg : verb.needs) usage += fmt::format(" {}", spelling(arg));
-  for (const Arg arg : verb.takes)
-    if (is_positional(arg)) usage += fmt::format(" [{}]", spelling(arg));
-  return usage + " [OPTIONS]";
-}
-
 /// CLI11's view of the table of verbs.
 class Parser {
  public:
   explicit Parser(std::span<const Verb> verbs) : verbs_(verbs) {
     app_.require_subcommand(0, 1);
-    app_.set_help_flag("-h,--help", "print this help and exit");
-    app_.get_formatter()->column_width(28);
-    app_.get_formatter()->label("REQUIRED", "");
-    app_.get_formatter()->label("SUBCOMMAND", "VERB");
-    app_.get_formatter()->label("Positionals", "Arguments");
-    app_.footer(std::string(kBegin));
-    version_ = app_.add_flag("--version")
-                   ->description("print the version and exit")
-                   ->disable_flag_override();
-    json_ = app_.add_flag("--json")
-                ->description(std::string(option(Arg::json).help))
-                ->disable_flag_override();
+    app_.set_help_flag("-h,--help");
+    version_ = app_.add_flag("--version")->disable_flag_override();
+    json_ = app_.add_flag("--json")->disable_flag_override();
     for (const Verb& verb : verbs) add(verb);
   }
 
@@ -72,7 +43,7 @@ class Parser {
     try {
       app_.parse(argc, argv);
     } catch (const CLI::CallForHelp&) {
-      return {nullptr, {}, app_.help()};
+      return {nullptr, {}, help_asked()};
     } catch (const CLI::ParseError& e) {
       throw explained(e);
     }
@@ -96,24 +67,18 @@ class Parser {
       parent = group(std::string(name.substr(0, space)));
       name.remove_prefix(space + 1);
     }
-    Added added{&verb, parent->add_subcommand(std::string(name), std::string(verb.summary)), {}};
-    added.app->group("Verbs");
+    Added added{&verb, parent->add_subcommand(std::string(name)), {}};
     for (const Arg arg : verb.needs) add(added, arg)->required();
     for (const Arg arg : verb.takes) add(added, arg);
     add(added, Arg::json);
     added_.push_back(std::move(added));
   }
 
-  static std::string_view about_group(std::string_view name) {
-    return name == "override" ? "override set, unset, list: single keys with a limit of their own"
-                              : "policy set, policy list: the limits of a segment";
-  }
-
   CLI::App* group(const std::string& name) {
     CLI::App*& app = groups_[name];
     if (app == nullptr) {
-      app = app_.add_subcommand(name, std::string(about_group(name)));
-      app->require_subcommand(0, 1)->group("Verbs")->footer("");
+      app = app_.add_subcommand(name);
+      app->require_subcommand(0, 1);
     }
     return app;
   }
@@ -121,16 +86,10 @@ class Parser {
   static CLI::Option* add(Added& added, Arg arg) {
     const Option& s = option(arg);
     const std::string text(s.spelling);
-    const std::string help(s.help);
     const bool flag = !is_positional(arg) && s.value.empty();
     CLI::Option* option = flag ? added.app->add_flag(text) : added.app->add_option(text);
-    option->description(help);
-    if (flag) {
-      option->disable_flag_override();
-    } else {
-      option->type_name(std::string(s.value));
-    }
-    if (arg == Arg::limit || arg == Arg::segments) {  // words, unquoted
+    if (flag) option->disable_flag_override();
+    if (s.takes_many) {
       option->expected(1, CLI::detail::expected_max_vector_size)->allow_extra_args();
     }
     added.options.emplace_back(arg, option);
@@ -148,6 +107,14 @@ class Parser {
 
   [[nodiscard]] std::string version() const {
     return json_->count() > 0 ? "{\"version\":\"" RL_VERSION "\"}\n" : "rlctl " RL_VERSION "\n";
+  }
+
+  [[nodiscard]] std::string help_asked() const {
+    for (const Added& added : added_)
+      if (added.app->parsed()) return help_on(*added.verb);
+    for (const auto& [name, app] : groups_)
+      if (app->parsed()) return help_on_group(name);
+    return help();
   }
 
   [[nodiscard]] Error no_verb() const {
@@ -224,7 +191,7 @@ class Parser {
   }
 
   std::span<const Verb> verbs_;
-  CLI::App app_{std::string(kAbout), "rlctl"};
+  CLI::App app_;
   CLI::Option* version_;
   CLI::Option* json_;
   std::map<std::string, CLI::App*> groups_;

@@ -6,15 +6,22 @@ namespace rl::ctl {
 namespace {
 
 constexpr std::array<Option, kArgCount> kOptions{{
+    {Arg::about, "VERB", "", "a verb such as list or policy set, or the first word of several",
+     Completes::verbs, "", true},
+    {Arg::typed, "WORD", "",
+     "after --: the command line so far, from rlctl on; the last is what is being typed, or empty",
+     Completes::nothing, "", true},
     {Arg::segment, "SEGMENT", "",
      "a name such as web (POSIX shared memory), or an absolute path on a tmpfs",
      Completes::segments},
-    {Arg::segments, "SEGMENT", "", "names such as web, or absolute paths", Completes::segments},
+    {Arg::segments, "SEGMENT", "", "names such as web, or absolute paths", Completes::segments, "",
+     true},
     {Arg::policy, "NAME", "", "the policy's name", Completes::policies},
     {Arg::limit, "LIMIT", "",
      "such as 100/s, 1000/h burst=50, leaky 10/s queue=50, window 1000/h, sliding 100/m or "
      "concurrency 20 lease=30s; options for any rate: when_full=, floor=, shadow, ban_after= with "
-     "ban="},
+     "ban=",
+     Completes::nothing, "", true},
     {Arg::on_off, "on|off", "", "on or off", Completes::words, "on off"},
     {Arg::file, "FILE", "",
      "a file of limits in TOML, as `rlctl export` writes it; - for standard input",

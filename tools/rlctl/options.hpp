@@ -11,6 +11,8 @@ namespace rl::ctl {
 
 /// Names everything that can stand behind a verb.
 enum class Arg : std::uint8_t {
+  about,
+  typed,
   segment,
   segments,
   policy,
@@ -61,6 +63,7 @@ inline constexpr std::size_t kArgCount = static_cast<std::size_t>(Arg::json) + 1
 /// What a shell offers where an argument is being typed.
 enum class Completes : std::uint8_t {
   nothing,
+  verbs,
   segments,  ///< that there are on this host
   policies,  ///< of the segment that stands before
   keys,      ///< of the policy that stands before
@@ -75,6 +78,7 @@ struct Option {
   std::string_view help;
   Completes completes = Completes::nothing;
   std::string_view words = {};  ///< with spaces between, where there are only so many
+  bool takes_many = false;      ///< words up to the next option, unquoted
 };
 
 /// Returns all, in the order of Arg.

@@ -3,6 +3,7 @@
 /// of shells and the check of the manual pages are made.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -13,8 +14,18 @@ namespace rl::ctl {
 
 class Arguments;
 
+/// What help puts together.
+enum class Group : std::uint8_t {
+  look,     ///< reads, and changes nothing
+  limits,   ///< policies
+  single,   ///< what changes single keys
+  state,    ///< whole segments
+  machine,  ///< this host, and rlctl itself
+};
+
 /// One thing that rlctl can do. Its exit code is 0 for yes and 1 for no; errors are thrown.
 struct Verb {
+  Group group;
   std::string_view name;     ///< one word, or two such as "policy set"
   std::string_view summary;  ///< for help, a sentence without its dot
   std::vector<Arg> needs;    ///< in order; the segment is the first, where there is one

@@ -65,4 +65,7 @@ int metrics(const Arguments& arguments);
 // The machine: selftest_verb.cpp
 int selftest(const Arguments& arguments);
 
+// rlctl itself: help.cpp
+int help(const Arguments& arguments);
+
 }  // namespace rl::ctl
