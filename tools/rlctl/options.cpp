@@ -72,6 +72,8 @@ constexpr std::array<Option, kArgCount> kOptions{{
     {Arg::seconds, "--seconds", "N", "how long to take, about (10)"},
     {Arg::seed, "--seed", "N",
      "repeat the random choices of a run that printed this (a fresh one)"},
+    {Arg::processes, "--processes", "N", "how many ask together (one for each CPU)"},
+    {Arg::many_keys, "--keys", "N", "how many keys are many (100000)"},
     {Arg::follow, "--follow", "", "go on with what happens, until a signal ends it"},
     {Arg::only_key, "--key", "KEY", "only this key", Completes::keys},
     {Arg::kind, "--kind", "KIND", "only these, such as denied, banned or changed", Completes::words,

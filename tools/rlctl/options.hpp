@@ -51,6 +51,8 @@ enum class Arg : std::uint8_t {
   count,
   seconds,
   seed,
+  processes,
+  many_keys,
   follow,
   only_key,
   kind,

@@ -62,8 +62,9 @@ int events(const Arguments& arguments);
 // Numbers: metrics_verb.cpp
 int metrics(const Arguments& arguments);
 
-// The machine: selftest_verb.cpp
+// The machine: selftest_verb.cpp, bench_verb.cpp
 int selftest(const Arguments& arguments);
+int bench(const Arguments& arguments);
 
 // rlctl itself: help.cpp
 int help(const Arguments& arguments);

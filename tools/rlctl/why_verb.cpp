@@ -156,8 +156,8 @@ void put_more(const PolicyFacts& facts) {
 void put_events(const KeyFacts& facts) {
   const std::size_t shown = std::min(facts.events.size(), kEventsShown);
   if (shown == 0) return;
-  put(fmt::format("\nIts last {} that were told ({}):\n", counted(shown, "event", "events"),
-                  kWhichEvents));
+  put(fmt::format("\nIts last {} told ({}):\n",
+                  shown == 1 ? "event" : fmt::format("{} events", shown), kWhichEvents));
   Table table = table_for(static_cast<const Event*>(nullptr));
   std::vector<Cells> rows;
   for (std::size_t i = facts.events.size() - shown; i < facts.events.size(); ++i) {
