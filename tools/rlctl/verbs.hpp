@@ -34,11 +34,11 @@ int export_limits(const Arguments& arguments);
 int acquire(const Arguments& arguments);
 int peek(const Arguments& arguments);
 int show(const Arguments& arguments);
-int list(const Arguments& arguments);
 int reset(const Arguments& arguments);
-/// why_verb.cpp
+// One key, all policies: why_verb.cpp
 int why(const Arguments& arguments);
-/// `list --heavy`: heavy_verb.cpp
+// All keys: list_verb.cpp, and `list --heavy`: heavy_verb.cpp
+int list(const Arguments& arguments);
 int list_heavy(const Arguments& arguments);
 
 // State that lasts: dump_verbs.cpp
