@@ -74,7 +74,7 @@ constexpr std::array<Option, kArgCount> kOptions{{
      "only these, in this order, such as policy,key,denied: of policy, key, allowed, denied, used, "
      "remaining, limit, full_in, state, idle, part, holder, standing, own_limit, policy_limit; of "
      "--json these members"},
-    {Arg::rows, "--rows", "N", "at most so many keys"},
+    {Arg::rows, "--rows", "N", "at most so many rows; of events, the last"},
     {Arg::heavy, "--heavy", "N",
      "the N keys that were denied most since they are in the table, and nothing else"},
     {Arg::live_sort, "--sort", "BY",
@@ -101,10 +101,13 @@ constexpr std::array<Option, kArgCount> kOptions{{
     {Arg::seconds, "--seconds", "N", "how long to take, about (10)"},
     {Arg::seed, "--seed", "N",
      "repeat the random choices of a run that printed this (a fresh one)"},
+    {Arg::processes, "--processes", "N", "how many ask together (one for each CPU)"},
+    {Arg::many_keys, "--keys", "N", "how many keys are many (100000)"},
     {Arg::follow, "--follow", "", "go on with what happens, until a signal ends it"},
     {Arg::only_key, "--key", "KEY", "only this key", Completes::keys},
     {Arg::kind, "--kind", "KIND", "only these, such as denied, banned or changed", Completes::words,
      "denied banned evicted full changed permit_reclaimed left_tsc copied"},
+    {Arg::since, "--since", "DURATION", "only what happened within that time, such as 5m"},
     {Arg::sample, "--sample", "N",
      "have one in N denials of a thread bring an event from now on; 1: each"},
     {Arg::json, "--json", "", "print JSON, one object a line"},

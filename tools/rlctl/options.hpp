@@ -63,9 +63,12 @@ enum class Arg : std::uint8_t {
   count,
   seconds,
   seed,
+  processes,
+  many_keys,
   follow,
   only_key,
   kind,
+  since,
   sample,
   json,
 };

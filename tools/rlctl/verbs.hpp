@@ -40,6 +40,8 @@ int acquire(const Arguments& arguments);
 int peek(const Arguments& arguments);
 int show(const Arguments& arguments);
 int reset(const Arguments& arguments);
+// One key, all policies: why_verb.cpp
+int why(const Arguments& arguments);
 // All keys: list_verb.cpp, and `list --heavy`: heavy_verb.cpp
 int list(const Arguments& arguments);
 int list_heavy(const Arguments& arguments);
@@ -68,8 +70,9 @@ int events(const Arguments& arguments);
 // Numbers: metrics_verb.cpp
 int metrics(const Arguments& arguments);
 
-// The machine: selftest_verb.cpp
+// The machine: selftest_verb.cpp, bench_verb.cpp
 int selftest(const Arguments& arguments);
+int bench(const Arguments& arguments);
 
 // rlctl itself: help.cpp
 int help(const Arguments& arguments);
