@@ -182,12 +182,12 @@ class Parser {
   /// CLI11's text begins with the option that has too many values, or too few.
   [[nodiscard]] static Error mismatch(const Verb& verb, std::string_view text) {
     const std::string_view name = text.substr(0, text.find_first_of(": "));
-    const auto given = std::find_if(options().begin(), options().end(),
-                                    [&](const Option& s) { return s.spelling == name; });
-    const bool flag = given == options().end() || given->value.empty();
+    const auto given = std::find_if(verb.takes.begin(), verb.takes.end(),
+                                    [&](Arg arg) { return spelling(arg) == name; });
+    const bool flag = given == verb.takes.end() || option(*given).value.empty();
     return not_understood(
         flag ? fmt::format("{}: --{} takes no value; leave it out", verb.name, name)
-             : fmt::format("{}: {} takes one value: {}", verb.name, name, given->help));
+             : fmt::format("{}: {} takes one value: {}", verb.name, name, option(*given).help));
   }
 
   std::span<const Verb> verbs_;
