@@ -171,7 +171,8 @@ TEST_CASE("replay_says_in_one_sentence_what_cannot_be_replayed") {
                   "ELF\0\0\1\2",
                   8));
   check_error(rlctl({"replay", empty.path, "1/s"}), "empty");
-  check_error(rlctl({"replay", binary.path, "1/s"}), "neither combined, JSON nor LTSV");
+  check_error(rlctl({"replay", binary.path, "1/s"}),
+              "neither combined, JSON nor LTSV, such as \".ELF....\"; say which");
   check_error(rlctl({"replay", empty.folder.path(), "1/s"}), "it is a directory");
   check_error(rlctl({"replay", empty.folder.at("no"), "1/s"}), "No such file");
   check_error(rlctl({"replay", "-"}, small_log()), "--policy SEGMENT/NAME");

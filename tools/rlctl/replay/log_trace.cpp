@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <new>
 
 #include <rl/error.hpp>
@@ -18,6 +19,14 @@ std::string beginning(std::string_view line) {
   return std::string(line.substr(0, kShownBytes)) + (line.size() > kShownBytes ? "..." : "");
 }
 
+/// The same in a sentence, which ends at a NUL and is to be readable whatever is in the log.
+std::string quoted(std::string_view line) {
+  std::string text = beginning(line);
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return c < ' ' || c > '~'; }, '.');
+  return '"' + text + '"';
+}
+
 LogFormat format_of(const LogWanted& wanted, LogLines& lines) {
   constexpr std::size_t kLinesToGuess = 50;
   if (wanted.format) return *wanted.format;
@@ -27,11 +36,10 @@ LogFormat format_of(const LogWanted& wanted, LogLines& lines) {
                                               lines.bytes().name()));
   }
   if (const auto format = guessed_format(first)) return *format;
-  throw Error(
-      Errc::bad_option,
-      fmt::format("{}: its first lines are neither combined, JSON nor LTSV, such as \"{}\"; "
-                  "say which with --format, where the time stands with --time",
-                  lines.bytes().name(), beginning(first.front())));
+  throw Error(Errc::bad_option,
+              fmt::format("{}: its first lines are neither combined, JSON nor LTSV, such as {}; "
+                          "say which with --format, where the time stands with --time",
+                          lines.bytes().name(), quoted(first.front())));
 }
 
 [[noreturn]] void fail_without_requests(const LogTrace& log) {
@@ -40,9 +48,9 @@ LogFormat format_of(const LogWanted& wanted, LogLines& lines) {
     why = fmt::format("{} lines name nobody by that --key", out.of(LineRead::no_key));
   } else if (!out.first.empty()) {
     why = fmt::format(
-        "line {} has {}: \"{}\"", out.first.front().number,
+        "line {} has {}: {}", out.first.front().number,
         out.first.front().why == LineRead::no_time ? "no time that can be read" : "another format",
-        out.first.front().text);
+        quoted(out.first.front().text));
   } else {
     why = "it is empty";
   }

@@ -12,8 +12,8 @@
 
 namespace rl::ctl {
 
-/// Requests, 12 bytes each, and the texts of their keys, once each. A log is so read once, however
-/// many limits are tried on it.
+/// Requests, 12 bytes each (while more are added, up to three times that), and the texts of their
+/// keys, once each. A log is so read once, however many limits are tried on it.
 class Trace {
  public:
   using KeyId = std::uint32_t;
