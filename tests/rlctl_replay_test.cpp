@@ -182,7 +182,8 @@ TEST_CASE("replay_says_in_one_sentence_what_cannot_be_replayed") {
   check_error(rlctl({"replay", "-", "1/x"}, small_log()), "cannot read on");
   check_error(rlctl({"replay", "-", "1/s", "--format", "xml"}, small_log()),
               "give one of combined");
-  check_error(rlctl({"replay", "-", "1/s", "--format", "json"}, small_log()), "line 1 has another");
+  check_error(rlctl({"replay", "-", "1/s", "--format", "json"}, small_log()),
+              "line 1 is not of the format json");
   check_error(rlctl({"replay", "-", "1/s", "--key", "tenant"}, small_log()),
               "no field of that name");
   check_error(rlctl({"replay", "-", "1/s", "--key", "referer"}, small_log()), "name nobody");

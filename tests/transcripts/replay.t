@@ -11,7 +11,7 @@ what it denies. What decides is the library itself, on a segment of its own.
   span       TIME to TIME, 9 s
   key        ip (IPv6 by /64)
   times      whole seconds: calls of one second count as made all at once
-  backwards  1 line, by up to 10 s: earlier than a line before them, counted at that line's time
+  backwards  1 line, by up to 10 s; they count at the latest time before them
   left out   1 not of this format
     line 22  this is no request
   requests   +++++++++#  at most 3 in 1 s
@@ -63,7 +63,7 @@ A log does not tell how long calls took, and half a log is none.
   rlctl: replay: give a limit, such as 100/s, or --policy SEGMENT/NAME for the one in force there, and not both
   [2]
   $ rlctl replay log.json 1/s --key user
-  rlctl: log.json: no line is a request in format json, and 3 lines name nobody by that --key; see --format, --time and --key
+  rlctl: log.json: no request to replay, as 3 lines name nobody by that --key; see --format, --time and --key
   [2]
   $ echo 'Hello, world' | rlctl replay - 1/s
   rlctl: standard input: its first lines are neither combined, JSON nor LTSV, such as "Hello, world"; say which with --format, where the time stands with --time

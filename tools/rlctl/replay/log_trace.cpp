@@ -47,16 +47,18 @@ LogFormat format_of(const LogWanted& wanted, LogLines& lines) {
   if (const LeftOut& out = log.left_out; out.of(LineRead::no_key) != 0) {
     why = fmt::format("{} lines name nobody by that --key", out.of(LineRead::no_key));
   } else if (!out.first.empty()) {
-    why = fmt::format(
-        "line {} has {}: {}", out.first.front().number,
-        out.first.front().why == LineRead::no_time ? "no time that can be read" : "another format",
-        quoted(out.first.front().text));
+    const LeftOut::Line& line = out.first.front();
+    why = fmt::format("line {} {}: {}", line.number,
+                      line.why == LineRead::no_time
+                          ? "has no time that can be read"
+                          : fmt::format("is not of the format {}", name_of(log.format)),
+                      quoted(line.text));
   } else {
     why = "it is empty";
   }
-  throw Error(Errc::bad_option, fmt::format("{}: no line is a request in format {}, and {}; see "
-                                            "--format, --time and --key",
-                                            log.name, name_of(log.format), why));
+  throw Error(Errc::bad_option,
+              fmt::format("{}: no request to replay, as {}; see --format, --time and --key",
+                          log.name, why));
 }
 
 void read_lines(LogLines& lines, LineReader& reader, LogTrace& log) {
