@@ -22,6 +22,7 @@
 #include "shm/participant.hpp"
 #include "shm/policies.hpp"
 #include "shm/stripes.hpp"
+#include "src/first_denials.hpp"
 #include "src/known_policies.hpp"
 #include "src/policy.hpp"
 #include "src/stand_in.hpp"
@@ -29,18 +30,6 @@
 namespace rl {
 
 struct SegmentOptions;
-
-/// Says of how many first denials of keys a process tells: a key that is at its limit all the time
-/// has one at every other call. Threads: any.
-class FirstDenials {
- public:
-  static constexpr std::uint32_t kMost = 1'000;  ///< in a second
-  [[nodiscard]] bool may_be_told() noexcept;
-
- private:
-  std::atomic<std::uint64_t> second_{0};
-  std::atomic<std::uint32_t> told_{0};
-};
 
 /// One mapping with all that reads it. Immutable once it is current.
 struct View {
