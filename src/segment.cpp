@@ -8,6 +8,7 @@
 
 #include "shm/counts.hpp"
 #include "src/core.hpp"
+#include "src/describe.hpp"
 #include "src/follow.hpp"
 #include "src/forget.hpp"
 #include "src/most_denied.hpp"
@@ -118,6 +119,13 @@ KeyInfo describe(const View& view, PolicyNames& names, std::uint64_t index, shm:
 
 }  // namespace
 
+std::optional<KeyInfo> describe_slot(const View& view, std::uint64_t index) {
+  const shm::SlotWords words = view.table.settled(view.table.slot(index));
+  if (!shm::is_member(words.tag)) return std::nullopt;
+  PolicyNames names(view);
+  return describe(view, names, index, words, time_to_show(view));
+}
+
 shm::CreateOptions create_options(const SegmentOptions& o) {
   shm::CreateOptions options{o.keys, o.policies,          o.labels, o.mode, o.owner, o.group,
                              false,  shm::ClockKind::tsc, {},       {}};
@@ -174,6 +182,11 @@ Segment Segment::open_or(std::string_view name, const SegmentOptions& options,
     return Segment(std::make_shared<SegmentCore>(std::string(name), shm::path_of(name),
                                                  std::move(stand_in), options.any_owner));
   }
+}
+
+Segment Segment::create_private(const SegmentOptions& options) {
+  auto own = shm::Mapping::create_unshared(create_options(options), true);
+  return Segment(std::make_shared<SegmentCore>(std::move(own)));
 }
 
 FallbackInfo Segment::fallback() const {

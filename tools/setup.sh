@@ -16,8 +16,10 @@ doctest/doctest.h doctest-dev
 CLI/CLI.hpp libcli11-dev
 nlohmann/json.hpp nlohmann-json3-dev
 toml++/toml.h libtomlplusplus-dev
+curses.h libncurses-dev
 benchmark/benchmark.h libbenchmark-dev
 relacy/relacy.hpp relacy-dev
+zlib.h zlib1g-dev
 boost/version.hpp boost'
 
 # Prints the packages whose tools or headers are not there. Got from elsewhere is as good.

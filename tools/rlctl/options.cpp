@@ -1,5 +1,6 @@
 #include "tools/rlctl/options.hpp"
 
+#include <algorithm>
 #include <array>
 
 namespace rl::ctl {
@@ -9,8 +10,14 @@ constexpr std::array<Option, kArgCount> kOptions{{
     {Arg::about, "VERB", "", "a verb such as list or policy set, or the first word of several",
      Completes::verbs, "", true},
     {Arg::typed, "WORD", "",
-     "after --: the command line so far, from rlctl on; the last is what is being typed, or empty",
+     "after --: the words so far, with rlctl the first; the last is being typed, and may be empty",
      Completes::nothing, "", true},
+    {Arg::line, "--line", "TEXT",
+     "in the place of words: the line so far, with quotes; so are the answers then"},
+    {Arg::breaks, "--breaks", "CHARACTERS",
+     "where bash begins anew to complete (COMP_WORDBREAKS): answers begin behind the last of them"},
+    {Arg::keeps, "--keeps", "CHARACTERS",
+     "those of them that stay with what follows, as @ does while bash completes names of hosts"},
     {Arg::segment, "SEGMENT", "",
      "a name such as web (POSIX shared memory), or an absolute path on a tmpfs",
      Completes::segments},
@@ -60,12 +67,21 @@ constexpr std::array<Option, kArgCount> kOptions{{
     {Arg::sort, "--sort", "BY",
      "key, allowed, denied (most first), remaining (fewest first), or another field that --where "
      "knows; -denied: the other way round",
-     Completes::words, "key allowed denied remaining policy used limit full_in state part holder"},
+     Completes::words,
+     "policy key known truncated allowed denied used remaining limit full_in state part holder "
+     "own_limit"},
     {Arg::columns, "--columns", "NAMES",
-     "only these, in this order, such as policy,key,denied; of --json these members"},
-    {Arg::rows, "--rows", "N", "at most so many keys"},
+     "only these, in this order, such as policy,key,denied: of policy, key, allowed, denied, used, "
+     "remaining, limit, full_in, state, idle, part, holder, standing, own_limit, policy_limit; of "
+     "--json these members"},
+    {Arg::rows, "--rows", "N", "at most so many rows; of events, the last"},
     {Arg::heavy, "--heavy", "N",
      "the N keys that were denied most since they are in the table, and nothing else"},
+    {Arg::live_sort, "--sort", "BY",
+     "denied or allowed (most in a second first), remaining (fewest first) or key (denied)",
+     Completes::words, "denied allowed remaining key"},
+    {Arg::interval, "--interval", "DURATION", "how long from look to look, such as 500ms (1s)"},
+    {Arg::looks, "--looks", "N", "print so many looks and end, also on a terminal (1 elsewhere)"},
     {Arg::all, "--all", "", "all keys of all policies"},
     {Arg::force, "--force", "", "even while processes are attached"},
     {Arg::yes, "--yes", "", "do it, and not only show what would be done"},
@@ -85,12 +101,32 @@ constexpr std::array<Option, kArgCount> kOptions{{
     {Arg::seconds, "--seconds", "N", "how long to take, about (10)"},
     {Arg::seed, "--seed", "N",
      "repeat the random choices of a run that printed this (a fresh one)"},
+    {Arg::processes, "--processes", "N", "how many ask together (one for each CPU)"},
+    {Arg::many_keys, "--keys", "N", "how many keys are many (100000)"},
     {Arg::follow, "--follow", "", "go on with what happens, until a signal ends it"},
     {Arg::only_key, "--key", "KEY", "only this key", Completes::keys},
     {Arg::kind, "--kind", "KIND", "only these, such as denied, banned or changed", Completes::words,
      "denied banned evicted full changed permit_reclaimed left_tsc copied"},
+    {Arg::since, "--since", "DURATION", "only what happened within that time, such as 5m"},
     {Arg::sample, "--sample", "N",
      "have one in N denials of a thread bring an event from now on; 1: each"},
+    {Arg::log, "LOG", "", "an access log, plain or compressed by gzip; - for standard input",
+     Completes::files},
+    {Arg::key_by, "--key", "ip|FIELD",
+     "whom calls are counted by: ip, ip/24 or ip/48 for networks of IPv4 or IPv6, or a field of "
+     "the "
+     "log such as user or path (ip, IPv6 by /64)"},
+    {Arg::log_format, "--format", "FORMAT",
+     "combined (or common), json (an object a line) or ltsv (what the first lines are)",
+     Completes::words, "combined common json ltsv"},
+    {Arg::time_field, "--time", "FIELD",
+     "where the time stands in lines with named fields: ISO 8601, since the epoch, or as in a "
+     "combined log (msec, @timestamp, ts, time and their like)"},
+    {Arg::in_force, "--policy", "SEGMENT/NAME", "the limit in force there, in the place of LIMIT"},
+    {Arg::suggest, "--suggest", "SHARE",
+     "look for the smallest limit of that shape that denies at most that share, such as 0.1%"},
+    {Arg::plot, "--plot", "FILE", "draw it, as SVG, into this file, whole or not at all",
+     Completes::files},
     {Arg::json, "--json", "", "print JSON, one object a line"},
 }};
 
@@ -109,6 +145,15 @@ std::span<const Option> options() noexcept {
 
 const Option& option(Arg arg) noexcept {
   return kOptions[static_cast<std::size_t>(arg)];
+}
+
+std::vector<std::string_view> words_of(const Option& option) {
+  std::vector<std::string_view> words;
+  for (std::string_view rest = option.words; !rest.empty();) {  // ends: each round takes a word
+    words.push_back(rest.substr(0, rest.find(' ')));
+    rest.remove_prefix(std::min(words.back().size() + 1, rest.size()));
+  }
+  return words;
 }
 
 }  // namespace rl::ctl

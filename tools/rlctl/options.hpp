@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 namespace rl::ctl {
 
@@ -13,6 +14,9 @@ namespace rl::ctl {
 enum class Arg : std::uint8_t {
   about,
   typed,
+  line,
+  breaks,
+  keeps,
   segment,
   segments,
   one_segment,
@@ -40,6 +44,9 @@ enum class Arg : std::uint8_t {
   columns,
   rows,
   heavy,
+  live_sort,
+  interval,
+  looks,
   all,
   force,
   yes,
@@ -56,10 +63,20 @@ enum class Arg : std::uint8_t {
   count,
   seconds,
   seed,
+  processes,
+  many_keys,
   follow,
   only_key,
   kind,
+  since,
   sample,
+  log,
+  key_by,
+  log_format,
+  time_field,
+  in_force,
+  suggest,
+  plot,
   json,
 };
 inline constexpr std::size_t kArgCount = static_cast<std::size_t>(Arg::json) + 1;
@@ -88,6 +105,9 @@ struct Option {
 /// Returns all, in the order of Arg.
 std::span<const Option> options() noexcept;
 const Option& option(Arg arg) noexcept;
+
+/// Returns Option::words, one by one.
+std::vector<std::string_view> words_of(const Option& option);
 
 /// Returns how an argument is written: "SEGMENT" or "--keys".
 inline std::string_view spelling(Arg arg) noexcept {

@@ -40,9 +40,14 @@ int acquire(const Arguments& arguments);
 int peek(const Arguments& arguments);
 int show(const Arguments& arguments);
 int reset(const Arguments& arguments);
+// One key, all policies: why_verb.cpp
+int why(const Arguments& arguments);
 // All keys: list_verb.cpp, and `list --heavy`: heavy_verb.cpp
 int list(const Arguments& arguments);
 int list_heavy(const Arguments& arguments);
+
+// What goes on, live: top/
+int top(const Arguments& arguments);
 
 // State that lasts: dump_verbs.cpp
 int dump(const Arguments& arguments);
@@ -65,10 +70,16 @@ int events(const Arguments& arguments);
 // Numbers: metrics_verb.cpp
 int metrics(const Arguments& arguments);
 
-// The machine: selftest_verb.cpp
+// Recorded traffic: replay/replay_verb.cpp
+int replay(const Arguments& arguments);
+
+// The machine: selftest_verb.cpp, bench_verb.cpp
 int selftest(const Arguments& arguments);
+int bench(const Arguments& arguments);
 
 // rlctl itself: help.cpp
 int help(const Arguments& arguments);
+/// complete_verb.cpp
+int complete(const Arguments& arguments);
 
 }  // namespace rl::ctl
