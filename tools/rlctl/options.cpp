@@ -63,7 +63,8 @@ constexpr std::array<Option, kArgCount> kOptions{{
     {Arg::sort, "--sort", "BY",
      "key, allowed, denied (most first), remaining (fewest first), or another field that --where "
      "knows; -denied: the other way round",
-     Completes::words, "policy key known truncated allowed denied used remaining limit full_in state part holder "
+     Completes::words,
+     "policy key known truncated allowed denied used remaining limit full_in state part holder "
      "own_limit"},
     {Arg::columns, "--columns", "NAMES",
      "only these, in this order, such as policy,key,denied; of --json these members"},
