@@ -92,6 +92,14 @@ class Service {
   int fd_;
 };
 
+/// A segment, and an rlreaper that writes what happens there to a file.
+struct ToFile {
+  Folder folder;
+  Scratch segment{kSmall};
+  std::string file = folder.at("events.jsonl");
+  Running reaper{folder, {segment.name(), "--events", "jsonl:" + file}};
+};
+
 TEST_CASE("denials_of_workers_come_out_as_lines_of_json") {
   const Folder folder;
   Scratch segment(kSmall);
@@ -113,10 +121,8 @@ TEST_CASE("denials_of_workers_come_out_as_lines_of_json") {
 }
 
 TEST_CASE("what_happens_just_before_the_end_is_written") {
-  const Folder folder;
-  Scratch segment(kSmall);
-  const std::string file = folder.at("events.jsonl");
-  Running reaper(folder, {segment.name(), "--events", "jsonl:" + file});
+  ToFile to;
+  auto& [folder, segment, file, reaper] = to;
   be_denied(segment.name(), {"early"});
   REQUIRE(get_to(file, {"early"}));
   be_denied(segment.name(), {"late"});
@@ -145,10 +151,8 @@ TEST_CASE("who_takes_over_from_a_killed_one_goes_on_and_repeats_nothing") {
 }
 
 TEST_CASE("a_segment_that_is_replaced_is_followed") {
-  const Folder folder;
-  Scratch segment(kSmall);
-  const std::string file = folder.at("events.jsonl");
-  Running reaper(folder, {segment.name(), "--events", "jsonl:" + file});
+  ToFile to;
+  auto& [folder, segment, file, reaper] = to;
   be_denied(segment.name(), {"ann"});
   REQUIRE(get_to(file, {"ann"}));
   Segment::remove(segment.name());
@@ -194,10 +198,8 @@ TEST_CASE("a_full_disk_is_said_once_and_holds_up_nobody") {
 }
 
 TEST_CASE("a_file_that_is_rotated_away_is_made_anew") {
-  const Folder folder;
-  Scratch segment(kSmall);
-  const std::string file = folder.at("events.jsonl");
-  Running reaper(folder, {segment.name(), "--events", "jsonl:" + file});
+  ToFile to;
+  auto& [folder, segment, file, reaper] = to;
   be_denied(segment.name(), {"ann"});
   REQUIRE(get_to(file, {"ann"}));
   REQUIRE(::rename(file.c_str(), (file + ".1").c_str()) == 0);

@@ -71,7 +71,7 @@ constexpr std::size_t kEighths = 8;
 constexpr std::array<std::string_view, kEighths> kAcross{"▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"};
 constexpr std::array<std::string_view, kEighths> kUpwards{"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
 /// The same without blocks.
-constexpr std::array<std::string_view, kEighths> kPlain{"_", ".", "-", "-", "=", "=", "#", "#"};
+constexpr std::array<std::string_view, kEighths> kPlain{"_", ".", ":", "-", "=", "+", "*", "#"};
 
 std::string repeated(std::string_view text, std::size_t times) {
   std::string all;
@@ -91,16 +91,16 @@ const Terminal& terminal() {
   return found;
 }
 
-std::string paint(Paint paint, std::string_view text) {
-  if (!terminal().has_colours || text.empty()) return std::string(text);
+std::string paint(Paint paint, std::string_view text, const Terminal& on) {
+  if (!on.has_colours || text.empty()) return std::string(text);
   const bool ends_line = text.ends_with('\n');
   if (ends_line) text.remove_suffix(1);
   return std::string(rendition(paint)).append(text).append("\x1b[0m").append(ends_line ? "\n" : "");
 }
 
-std::string bar(double share, std::size_t columns) {
+std::string bar(double share, std::size_t columns, const Terminal& on) {
   const double full = cut(share) * static_cast<double>(columns);
-  if (!terminal().has_blocks) {
+  if (!on.has_blocks) {
     const auto marks = static_cast<std::size_t>(std::lround(full));
     return std::string(marks, '#') + std::string(columns - marks, '.');
   }
@@ -111,9 +111,9 @@ std::string bar(double share, std::size_t columns) {
   return text + std::string(columns - eighths / kEighths - (rest == 0 ? 0 : 1), ' ');
 }
 
-std::string sparkline(std::span<const double> values) {
+std::string sparkline(std::span<const double> values, const Terminal& on) {
   const double greatest = values.empty() ? 0 : *std::max_element(values.begin(), values.end());
-  const auto& blocks = terminal().has_blocks ? kUpwards : kPlain;
+  const auto& blocks = on.has_blocks ? kUpwards : kPlain;
   std::string text;
   for (const double value : values) {
     const double share = greatest > 0 ? cut(value / greatest) : 0;

@@ -31,13 +31,13 @@ enum class Paint : std::uint8_t {
 
 /// Returns the text so that it stands out, or as it is where there are no colours. A newline at its
 /// end stays the end.
-std::string paint(Paint paint, std::string_view text);
+std::string paint(Paint paint, std::string_view text, const Terminal& on = terminal());
 
 /// Returns a bar that takes `columns`, of which `share` (from 0 to 1; others are cut) is full.
-std::string bar(double share, std::size_t columns);
+std::string bar(double share, std::size_t columns, const Terminal& on = terminal());
 
 /// Returns a line of as many blocks as there are values, the greatest the highest. All are 0: a flat
 /// line.
-std::string sparkline(std::span<const double> values);
+std::string sparkline(std::span<const double> values, const Terminal& on = terminal());
 
 }  // namespace rl::ctl

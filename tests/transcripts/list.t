@@ -1,0 +1,33 @@
+`list` lists the keys, in any order unless sorted.
+
+  $ demo_segment
+  $ rlctl list web --sort key
+  policy  key          allowed  denied  remaining  limit   full in  state     policy limit
+  api     10.0.0.1           0       0          0      0       now  allowed   100/s burst=200
+  api     203.0.113.9        0       0          0      0  10.1 min  banned    100/s burst=200
+  login   mallory            5       2          0      5     1 min  live      5/m
+  api     user:1             1       0         50    200     1.5 s  live      100/s burst=200
+  api     user:2             1       0        199    200     10 ms  live      100/s burst=200
+  api     user:vip           0       0       1000   1000       now  override  1k/s
+  $ rlctl list web --policy api --match 'user:*' --sort remaining
+  policy  key       allowed  denied  remaining  limit  full in  state     policy limit
+  api     user:1          1       0         50    200    1.5 s  live      100/s burst=200
+  api     user:2          1       0        199    200    10 ms  live      100/s burst=200
+  api     user:vip        0       0       1000   1000      now  override  1k/s
+  $ rlctl list web --sort denied --rows 1 --json
+  {"policy":"login","key":"mallory","allowed_count":5,"denied_count":2,"remaining":0,"limit":5,"policy_limit":"5/m","reset_after_ns":60000000000,"idle":false}
+
+The keys that were denied most, and nothing else.
+
+  $ rlctl list web --heavy 3
+  policy  key      denied  allowed
+  login   mallory       2        5
+  $ rlctl list web --heavy 3 --json
+  {"policy":"login","key":"mallory","denied_count":2,"allowed_count":5}
+
+  $ rlctl list web --sort age
+  rlctl: --sort "age": give one of key, allowed, denied, remaining
+  [2]
+  $ rlctl list web --policy search
+  rlctl: /dev/shm/rl.web: no policy "search"; make it with `rlctl policy set web search LIMIT`
+  [2]
