@@ -176,8 +176,13 @@ TEST_CASE("an_empty_key_a_cost_of_0_and_an_unknown_policy_are_errors") {
     check_error(rlctl({verb, name, "api", "k", "--cost", "x"}), "--cost \"x\": ");
   }
   check_error(rlctl({"list", name, "--policy", "other"}), "no policy \"other\"");
-  check_error(rlctl({"list", name, "--sort", "age"}),
-              "give one of key, allowed, denied, remaining");
+  check_error(rlctl({"list", name, "--sort", "age"}), "the fields are policy, key, ");
+  check_error(rlctl({"list", name, "--sort", "-deneid"}), "did you mean \"denied\"?");
+  check_error(rlctl({"list", name, "--columns", "key,deneid"}), "did you mean \"denied\"?");
+  check_error(rlctl({"list", name, "--columns", "key,"}), "no column \"\"; give some of policy, ");
+  check_error(rlctl({"list", name, "--columns", "key,denied,key"}), "key is given twice");
+  check_error(rlctl({"list", name, "--where", "denied>"}), "--where: at 8: ");
+  check_error(rlctl({"list", name, "--where", "x\033[31m=1"}), "no field is named ");
   check_error(rlctl({"list", name, "--rows", "all"}), "--rows \"all\": ");
   check_error(rlctl({"reset", name}), "what to reset is not said");
   check_error(rlctl({"reset", name, "api", "k", "--all"}), "keep one");

@@ -6,13 +6,13 @@ behind `--`, the program's name first; the last is what is being typed.
   set\tPut a key under a limit of its own; of a list, under one for each (esc)
   unset\tPut a key under its policy's limit again (esc)
   list\tList the keys with a limit of their own (esc)
-  $ rlctl complete -- rlctl list web --sort=
-  --sort=key
-  --sort=allowed
-  --sort=denied
-  --sort=remaining
-  $ rlctl complete -- rlctl list web --so
-  --sort\tkey, allowed, denied (most first) or remaining (fewest first) (esc)
+  $ rlctl complete -- rlctl create web --clock=
+  --clock=auto
+  --clock=tsc
+  --clock=boottime
+  --clock=manual
+  $ rlctl complete -- rlctl create web --lab
+  --labels\tkeep the beginning of keys as text, so that they can be shown (on) (esc)
 
 What is there is looked up: policies, and the keys of one. What ends a ban is offered those that are banned.
 

@@ -26,7 +26,7 @@ The keys that were denied most, and nothing else.
   {"policy":"login","key":"mallory","denied_count":2,"allowed_count":5}
 
   $ rlctl list web --sort age
-  rlctl: --sort "age": give one of key, allowed, denied, remaining
+  rlctl: --sort "age": there is no such field; the fields are policy, key, known, truncated, allowed, denied, used, remaining, limit, full_in, state, part, holder, own_limit
   [2]
   $ rlctl list web --policy search
   rlctl: /dev/shm/rl.web: no policy "search"; make it with `rlctl policy set web search LIMIT`

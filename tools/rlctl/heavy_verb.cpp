@@ -34,7 +34,8 @@ Table table_for(const HeavyRow*) {
 }
 
 void check_that_it_stands_alone(const Arguments& arguments) {
-  for (const Arg other : {Arg::only_policy, Arg::match, Arg::sort, Arg::rows}) {
+  for (const Arg other :
+       {Arg::only_policy, Arg::match, Arg::where, Arg::sort, Arg::columns, Arg::rows}) {
     if (!arguments.has(other)) continue;
     throw Error(
         Errc::bad_option,
@@ -56,7 +57,7 @@ int list_heavy(const Arguments& arguments) {
       [&](const auto& visit) {
         for (const DeniedKey& key : rows) visit({key});
       },
-      arguments.has(Arg::json), segment.info());
+      arguments.has(Arg::json), segment.vitals());
   return 0;
 }
 

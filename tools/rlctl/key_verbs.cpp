@@ -1,13 +1,10 @@
-#include <fnmatch.h>
-
-#include <algorithm>
-#include <map>
-#include <set>
-#include <tuple>
+#include <utility>
+#include <vector>
 
 #include "shm/labels.hpp"
 #include "tools/rlctl/common.hpp"
 #include "tools/rlctl/input.hpp"
+#include "tools/rlctl/key_columns.hpp"
 #include "tools/rlctl/report.hpp"
 #include "tools/rlctl/verbs.hpp"
 
@@ -50,106 +47,6 @@ std::uint64_t cost_of(const Arguments& arguments) {
   const std::uint64_t cost = arguments.count(Arg::cost, 1);
   if (cost == 0) throw Error(Errc::bad_option, "--cost 0: a call costs something; give at least 1");
   return cost;
-}
-
-/// Reads the limits of policies once for many rows, and again for a policy that is new since. But
-/// not for ever: a segment full of ids that no policy has must not cost a walk for each.
-class LimitTexts {
- public:
-  explicit LimitTexts(const Segment& segment) : segment_(segment) {}
-  /// Of a key with an override, that; of one that is banned or allowed, the policy's by its name.
-  std::string operator[](const KeyInfo& row) {
-    if (row.own_limit) return row.own_limit->to_string();
-    const auto [at, is_new] = texts_.try_emplace(row.policy_id);
-    if (is_new && walks_left_ > 0) {
-      --walks_left_;
-      for (const PolicyInfo& policy : segment_.policies()) {
-        if (policy.candidate) texts_[policy.candidate_id] = policy.candidate->to_string();
-        if (!policy.limit) continue;
-        texts_[policy.id] = policy.limit->to_string();
-        if (policy.name == row.policy && row.standing != Standing::none)
-          at->second = policy.limit->to_string();
-      }
-    }
-    return at->second;
-  }
-
- private:
-  const Segment& segment_;
-  std::map<std::uint16_t, std::string> texts_;
-  int walks_left_ = 16;
-};
-
-using Before = bool (*)(const KeyInfo&, const KeyInfo&);
-
-/// Unknown keys last; a key of several policies in the order in which these were made.
-auto by_name(const KeyInfo& row) {
-  return std::tuple(!row.key, std::string_view(row.key ? *row.key : row.policy), row.policy_id);
-}
-
-Before order_of(const Arguments& arguments) {
-  return choice<Before>(
-      arguments, Arg::sort, nullptr,
-      {{"key", [](const KeyInfo& a, const KeyInfo& b) { return by_name(a) < by_name(b); }},
-       {"allowed",
-        [](const KeyInfo& a, const KeyInfo& b) {
-          return std::tuple(b.allowed_count, by_name(a)) < std::tuple(a.allowed_count, by_name(b));
-        }},
-       {"denied",
-        [](const KeyInfo& a, const KeyInfo& b) {
-          return std::tuple(b.denied_count, by_name(a)) < std::tuple(a.denied_count, by_name(b));
-        }},
-       {"remaining", [](const KeyInfo& a, const KeyInfo& b) {
-          return std::tuple(a.remaining, by_name(a)) < std::tuple(b.remaining, by_name(b));
-        }}});
-}
-
-/// Which keys `list` shows.
-class Filter {
- public:
-  Filter(const Arguments& arguments, Segment& segment, LimitTexts& limits)
-      : arguments_(arguments), limits_(limits) {
-    if (arguments.has(Arg::only_policy)) {
-      const std::string& name = arguments.text(Arg::only_policy);
-      (void)segment.limiter(name);  // throws for an unknown one
-      for (std::size_t i = 0; i < Limits::kMax; ++i) policies_.insert(Limiters::policy(name, i));
-    }
-    if (arguments.has(Arg::match) && !segment.info().labels) {
-      throw Error(Errc::bad_option, fmt::format("{}: keeps no labels, so no key can match; leave "
-                                                "--match out",
-                                                segment.path()));
-    }
-  }
-  /// What a trial that is over has left is nobody's any more: its slots go as others need them.
-  [[nodiscard]] bool takes(const KeyInfo& row) {
-    if (row.part == SlotPart::candidate && limits_[row].empty()) return false;
-    if (!policies_.empty() && policies_.count(row.policy) == 0) return false;
-    if (!arguments_.has(Arg::match)) return true;
-    return row.key && ::fnmatch(arguments_.text(Arg::match).c_str(), escape(*row.key).c_str(),
-                                FNM_NOESCAPE) == 0;
-  }
-
- private:
-  const Arguments& arguments_;
-  LimitTexts& limits_;
-  std::set<std::string> policies_;  ///< of the list that is asked for; none: all
-};
-
-/// Returns the first `most` rows of that order, best first, never holding more than one beyond
-/// them.
-std::vector<KeyInfo> first_rows(const Segment& segment, Filter& filter, Before before,
-                                std::uint64_t most) {
-  std::vector<KeyInfo> rows;  // a heap: the last of the order on top
-  segment.for_each_key([&](const KeyInfo& row) {
-    if (!filter.takes(row)) return;
-    rows.push_back(row);
-    std::push_heap(rows.begin(), rows.end(), before);
-    if (rows.size() <= most) return;
-    std::pop_heap(rows.begin(), rows.end(), before);
-    rows.pop_back();
-  });
-  std::sort_heap(rows.begin(), rows.end(), before);
-  return rows;
 }
 
 /// A key without a slot, which is the same as an idle one. Its label is what a slot would hold.
@@ -195,21 +92,22 @@ bool gives_permits(const Limiters& limiters) {
   return limiters.size() == 1 && gives_permits(limiters[0]);
 }
 
-/// A key's row under one policy.
-KeyRow row_of(const Segment& segment, const std::string& policy, const Limiter& limiter,
-              const std::string& key, bool labels) {
+/// A key's row under one policy, and the text of the limit that it is under.
+std::pair<KeyInfo, std::string> row_of(const Segment& segment, const std::string& policy,
+                                       const Limiter& limiter, const std::string& key,
+                                       bool labels) {
   const Limit limit = limiter.limit();
   const auto found = segment.find(policy, key);
-  KeyRow row{found ? *found : never_seen(policy, key, limit, labels), limit.to_string()};
-  if (row.key.own_limit) row.policy_limit = row.key.own_limit->to_string();
+  KeyInfo row = found ? *found : never_seen(policy, key, limit, labels);
   if (gives_permits(limiter)) {  // all of the key's, not the slot that has its own name
     const Decision seen = limiter.peek_permit(key);
-    row.key.part = SlotPart::key;
-    row.key.remaining = seen.remaining;
-    row.key.reset_after = seen.reset_after;
-    row.key.idle = seen.remaining == limit.count();
+    row.part = SlotPart::key;
+    row.remaining = seen.remaining;
+    row.reset_after = seen.reset_after;
+    row.idle = seen.remaining == limit.count();
   }
-  return row;
+  std::string text = (row.own_limit ? *row.own_limit : limit).to_string();
+  return {std::move(row), std::move(text)};
 }
 
 }  // namespace
@@ -257,43 +155,16 @@ int show(const Arguments& arguments) {
   const std::string key = key_of(arguments);
   Segment segment = open_to_read(arguments);
   const Limiters limiters = segment.limiters(arguments.text(Arg::policy));
-  const SegmentInfo info = segment.info();
-  std::vector<KeyRow> rows;
+  const SegmentInfo info = segment.vitals();
+  std::vector<std::pair<KeyInfo, std::string>> rows;
   for (std::size_t i = 0; i < limiters.size(); ++i)
     rows.push_back(row_of(segment, limiters.policy(i), limiters[i], key, info.labels));
-  put_rows<KeyRow>([&](const auto& visit) { std::for_each(rows.begin(), rows.end(), visit); },
-                   arguments.has(Arg::json), info);
-  return 0;
-}
-
-int list(const Arguments& arguments) {
-  if (arguments.has(Arg::heavy)) return list_heavy(arguments);
-  const Before before = order_of(arguments);
-  const std::uint64_t most = arguments.count(Arg::rows, std::numeric_limits<std::uint64_t>::max());
-  Segment segment = open_to_read(arguments);
-  const SegmentInfo info = segment.info();
-  LimitTexts limits(segment);
-  Filter filter(arguments, segment, limits);
   const bool json = arguments.has(Arg::json);
-  if (before != nullptr) {
-    const std::vector<KeyInfo> rows = first_rows(segment, filter, before, most);
-    put_rows<KeyRow>(
-        [&](const auto& visit) {
-          for (const KeyInfo& row : rows) visit({row, limits[row]});
-        },
-        json, info);
-    return 0;
-  }
-  put_rows<KeyRow>(
+  put_keys(
       [&](const auto& visit) {
-        std::uint64_t left = most;
-        segment.for_each_key([&](const KeyInfo& row) {
-          if (left == 0 || !filter.takes(row)) return;
-          --left;
-          visit({row, limits[row]});
-        });
+        for (const auto& [row, limit] : rows) visit({row, limit});
       },
-      json, info);
+      KeyColumns::usual(json), json, info);
   return 0;
 }
 

@@ -56,8 +56,16 @@ constexpr std::array<Option, kArgCount> kOptions{{
     {Arg::history, "--history", "", "all that the limits ever were, by whom and since when"},
     {Arg::only_policy, "--policy", "NAME", "only this policy, or its keys", Completes::policies},
     {Arg::match, "--match", "GLOB", "only keys that match, as they are shown, such as 'user:*'"},
-    {Arg::sort, "--sort", "BY", "key, allowed, denied (most first) or remaining (fewest first)",
-     Completes::words, "key allowed denied remaining"},
+    {Arg::where, "--where", "CONDITION",
+     "only keys of which this holds, such as 'denied>100 and policy=api'; of policy, key, known, "
+     "truncated, allowed, denied, used, remaining, limit, full_in, state, part, holder, own_limit, "
+     "with = != < <= > >= ~ (a glob), and, or, not, ( )"},
+    {Arg::sort, "--sort", "BY",
+     "key, allowed, denied (most first), remaining (fewest first), or another field that --where "
+     "knows; -denied: the other way round",
+     Completes::words, "key allowed denied remaining policy used limit full_in state part holder"},
+    {Arg::columns, "--columns", "NAMES",
+     "only these, in this order, such as policy,key,denied; of --json these members"},
     {Arg::rows, "--rows", "N", "at most so many keys"},
     {Arg::heavy, "--heavy", "N",
      "the N keys that were denied most since they are in the table, and nothing else"},

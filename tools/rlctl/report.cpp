@@ -40,40 +40,6 @@ std::string interval_of(const Limit& limit) {
   return counts_evenly(limit.algorithm()) ? human_duration(limit.interval()) : "-";
 }
 
-std::string_view name_of(SlotPart part) {
-  switch (part) {
-    case SlotPart::key:
-      break;
-    case SlotPart::permit:
-      return "permit";
-    case SlotPart::hint:
-      return "hint";
-    case SlotPart::fence:
-      return "fence";
-    case SlotPart::candidate:
-      return "candidate";
-    case SlotPart::conduct:
-      return "conduct";
-  }
-  return "key";
-}
-
-bool is_banned_for_ever(const KeyInfo& key) {
-  return key.standing == Standing::ban && key.until == Instant::max();
-}
-
-std::string state_of(const KeyInfo& key) {
-  if (is_banned_for_ever(key)) return paint(Paint::bad, "banned for ever");
-  if (key.standing != Standing::none) {
-    const bool is_ban = key.standing == Standing::ban;
-    return paint(is_ban ? Paint::bad : Paint::good, to_string(key.standing));
-  }
-  std::string state = key.idle ? "idle" : "live";
-  if (key.part != SlotPart::key) state += fmt::format(" {}", name_of(key.part));
-  if (key.holder_pid != 0) state += fmt::format(" of process {}", key.holder_pid);
-  return state;
-}
-
 std::string_view name_of(Spent spent) {
   switch (spent) {
     case Spent::scale:
@@ -259,52 +225,6 @@ void put_text(const SegmentInfo& info, const ReaperInfo& reaper) {
       {"limits", fmt::format("{}; calls that passed while they were off: {}",
                              info.off_since ? paint(Paint::bad, "OFF") : "on", info.off_allowed)},
   });
-}
-
-Json json_of(const KeyRow& row) {
-  const KeyInfo& key = row.key;
-  Json object{
-      {"policy", name_or_null(key.policy)},
-      {"key", key.key ? Json(escape(*key.key)) : Json(nullptr)},
-  };
-  if (key.key_truncated) object["key_truncated"] = true;
-  object["allowed_count"] = key.allowed_count;
-  object["denied_count"] = key.denied_count;
-  object["remaining"] = key.remaining;
-  object["limit"] = key.limit;
-  object["policy_limit"] = row.policy_limit.empty() ? Json(nullptr) : Json(row.policy_limit);
-  object["reset_after_ns"] =
-      is_banned_for_ever(key) ? Json(nullptr) : Json(key.reset_after.count());
-  object["idle"] = key.idle;
-  if (key.part != SlotPart::key) object["part"] = name_of(key.part);
-  if (key.holder_pid != 0) object["holder_pid"] = key.holder_pid;
-  if (key.standing != Standing::none) object["standing"] = to_string(key.standing);
-  return object;
-}
-
-Cells cells_of(const KeyRow& row) {
-  const KeyInfo& key = row.key;
-  return {name_or_id(key.policy, key.policy_id),
-          shown_key(key.key, key.key_truncated),
-          number(key.allowed_count),
-          number(key.denied_count),
-          number(key.remaining),
-          number(key.limit),
-          is_banned_for_ever(key) ? "never" : full_in(key.reset_after),
-          state_of(key),
-          row.policy_limit.empty() ? "?" : row.policy_limit};
-}
-
-Table table_for(const KeyRow*) {
-  return Table({{"policy", Table::left},
-                {"key", Table::left},
-                {"allowed", Table::right},
-                {"denied", Table::right},
-                {"remaining", Table::right},
-                {"limit", Table::right},
-                {"full in", Table::right},
-                {"state", Table::left},
-                {"policy limit", Table::left}});
 }
 
 Json json_of(const PolicyInfo& policy) {

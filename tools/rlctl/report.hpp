@@ -38,15 +38,6 @@ std::string text_of_off(const SegmentInfo& info);
 /// Says the same in an object; leaves it alone while they are on.
 void add_off(Json& object, const SegmentInfo& info);
 
-/// A key beside the text of its policy's limit, empty when the policy cannot be read.
-struct KeyRow {
-  KeyInfo key;
-  std::string policy_limit;
-};
-Json json_of(const KeyRow& row);
-Cells cells_of(const KeyRow& row);
-Table table_for(const KeyRow*);
-
 Json json_of(const PolicyInfo& policy);
 Cells cells_of(const PolicyInfo& policy);
 Table table_for(const PolicyInfo*);

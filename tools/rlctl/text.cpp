@@ -57,6 +57,13 @@ bool is_hidden(std::uint32_t code) {
                      [&](Range r) { return code >= r.first && code <= r.last; });
 }
 
+/// Returns how many bytes at the beginning are ASCII that stands for itself: nearly all, mostly.
+std::size_t plain_beginning(std::string_view bytes) {
+  const auto end = std::find_if(bytes.begin(), bytes.end(),
+                                [](char c) { return c < ' ' || c > '~' || c == '\\'; });
+  return static_cast<std::size_t>(end - bytes.begin());
+}
+
 struct Unit {
   std::string_view name;
   std::uint64_t ns;
@@ -96,7 +103,11 @@ std::uint64_t take_number(std::string_view what, std::string_view& text, int bas
 
 std::string escape(std::string_view bytes) {
   std::string text;
-  while (!bytes.empty()) {
+  while (true) {  // ends: each turn takes a character
+    const std::size_t plain = plain_beginning(bytes);
+    text += bytes.substr(0, plain);
+    bytes.remove_prefix(plain);
+    if (bytes.empty()) return text;
     const Character c = first_character(bytes);
     const std::string_view own = bytes.substr(0, c.bytes);
     if (!c.valid || is_hidden(c.code)) {
@@ -108,7 +119,34 @@ std::string escape(std::string_view bytes) {
     }
     bytes.remove_prefix(c.bytes);
   }
-  return text;
+}
+
+std::string_view shown(std::string_view bytes, std::string& spare) {
+  if (plain_beginning(bytes) == bytes.size()) return bytes;
+  return spare = escape(bytes);
+}
+
+/// Source: RFC 8259, section 7; the short forms where there are such.
+void append_json(std::string& document, std::string_view text) {
+  document += '"';
+  while (!text.empty()) {
+    const auto end = std::find_if(text.begin(), text.end(), [](char c) {
+      return c == '"' || c == '\\' || static_cast<unsigned char>(c) < ' ';
+    });
+    const auto plain = static_cast<std::size_t>(end - text.begin());
+    document += text.substr(0, plain);
+    if (end == text.end()) break;
+    constexpr std::string_view kControls = "\b\t\n\f\r";
+    if (const std::size_t at = kControls.find(*end); at != kControls.npos) {
+      document += {'\\', "btnfr"[at]};
+    } else if (static_cast<unsigned char>(*end) < ' ') {
+      document += fmt::format("\\u{:04x}", static_cast<unsigned char>(*end));
+    } else {
+      document += {'\\', *end};
+    }
+    text.remove_prefix(plain + 1);
+  }
+  document += '"';
 }
 
 std::string shown_key(const std::optional<std::string>& key, bool truncated) {
@@ -116,7 +154,8 @@ std::string shown_key(const std::optional<std::string>& key, bool truncated) {
 }
 
 std::size_t width_of(std::string_view text) {
-  std::size_t width = 0;
+  std::size_t width = plain_beginning(text);
+  text.remove_prefix(width);
   while (!text.empty()) {
     if (text.starts_with("\x1b[")) {  // a colour: nothing else gets past escape()
       text.remove_prefix(std::min(text.find('m'), text.size() - 1) + 1);
@@ -222,14 +261,22 @@ std::string Table::header() const {
 
 std::string Table::line(const Cells& cells) const {
   std::string text;
+  append_line(text, cells);
+  return text;
+}
+
+void Table::append_line(std::string& text, const Cells& cells) const {
+  const std::size_t begin = text.size();
   for (std::size_t i = 0; i < cells.size(); ++i) {
     const std::size_t width = width_of(cells[i]);
-    const std::string gap(widths_[i] > width ? widths_[i] - width : 0, ' ');
+    const std::size_t gap = widths_[i] > width ? widths_[i] - width : 0;
     if (i > 0) text += "  ";
-    text += columns_[i].side == right ? gap + cells[i] : cells[i] + gap;
+    if (columns_[i].side == right) text.append(gap, ' ');
+    text += cells[i];
+    if (columns_[i].side == left) text.append(gap, ' ');
   }
-  text.erase(text.find_last_not_of(' ') + 1);
-  return text + '\n';
+  while (text.size() > begin && text.back() == ' ') text.pop_back();
+  text += '\n';
 }
 
 }  // namespace rl::ctl

@@ -16,6 +16,10 @@ namespace rl::ctl {
 /// what a terminal would obey or hide (controls, direction marks, characters without width), is
 /// shown as \xNN, and a backslash as two. Different bytes never give the same text.
 std::string escape(std::string_view bytes);
+/// Returns the same; most bytes are their own text, and only others are written to `spare`.
+std::string_view shown(std::string_view bytes, std::string& spare);
+/// Adds a text to a JSON document, as a string with its quotes. It is to be UTF-8, as escape() gives.
+void append_json(std::string& document, std::string_view text);
 
 /// Returns a key as a segment keeps it: escaped, "..." after what is only its beginning, and
 /// "(unknown)" for none.
@@ -55,6 +59,8 @@ class Table {
   void measure(const Cells& cells);
   [[nodiscard]] std::string header() const;
   [[nodiscard]] std::string line(const Cells& cells) const;
+  /// Adds that line to a text.
+  void append_line(std::string& text, const Cells& cells) const;
 
  private:
   std::vector<Column> columns_;

@@ -104,7 +104,7 @@ std::span<const Verb> verbs() {
        "list",
        "List the keys, in any order unless sorted",
        {segment},
-       {only_policy, match, sort, rows, heavy, any_owner},
+       {only_policy, match, where, sort, columns, rows, heavy, any_owner},
        "rlctl list web --sort denied --rows 10",
        list},
       {single,

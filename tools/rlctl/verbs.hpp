@@ -34,9 +34,9 @@ int export_limits(const Arguments& arguments);
 int acquire(const Arguments& arguments);
 int peek(const Arguments& arguments);
 int show(const Arguments& arguments);
-int list(const Arguments& arguments);
 int reset(const Arguments& arguments);
-/// `list --heavy`: heavy_verb.cpp
+// All keys: list_verb.cpp, and `list --heavy`: heavy_verb.cpp
+int list(const Arguments& arguments);
 int list_heavy(const Arguments& arguments);
 
 // State that lasts: dump_verbs.cpp
