@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "bench/histogram.hpp"
 #include "bench/loops.hpp"
 #include "bench/scratch.hpp"
 
@@ -19,28 +20,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using std::chrono::steady_clock;
-
-/// Times of decisions, to the nanosecond.
-class Histogram {
- public:
-  void add(std::uint64_t ns) noexcept {
-    ++counts_[std::min<std::uint64_t>(ns, counts_.size() - 1)];
-    ++total_;
-  }
-  /// Returns the time that so many of a hundred do not exceed.
-  [[nodiscard]] double percentile(std::uint64_t percent) const noexcept {
-    std::uint64_t left = total_ * percent / 100;
-    for (std::size_t ns = 0; ns < counts_.size(); ++ns) {
-      if (counts_[ns] > left) return static_cast<double>(ns);
-      left -= counts_[ns];
-    }
-    return static_cast<double>(counts_.size());
-  }
-
- private:
-  std::vector<std::uint64_t> counts_ = std::vector<std::uint64_t>(100'000);
-  std::uint64_t total_ = 0;
-};
 
 /// Keeps this thread on a CPU, where there are two.
 void stay_on(unsigned cpu) noexcept {
@@ -122,7 +101,8 @@ void add_rows(Report& report, Clock clock) {
       const Sweeper sweeper(reaper, kSweepings[how]);
       const Histogram times = decide(limiter, keys, clock, length);
       for (std::size_t p = 0; p < kPercents.size(); ++p)
-        samples[p][how].push_back(times.percentile(kPercents[p]));
+        samples[p][how].push_back(
+            static_cast<double>(times.at(static_cast<double>(kPercents[p]) / 100)));
     }
   }
   for (std::size_t p = 0; p < kPercents.size(); ++p) {

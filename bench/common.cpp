@@ -1,12 +1,9 @@
 #include "bench/common.hpp"
 
 #include <fmt/format.h>
-#include <sys/utsname.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
@@ -14,42 +11,9 @@
 
 #include "bench/commit.hpp"
 #include "bench/scratch.hpp"
-#include "shm/clock.hpp"
 
 namespace rl::bench {
 namespace {
-
-std::string cpu_model() {
-  std::ifstream cpuinfo("/proc/cpuinfo");
-  for (std::string line; std::getline(cpuinfo, line);) {
-    const std::size_t colon = line.find(": ");
-    if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
-  }
-  return "unknown";
-}
-
-std::string compiler() {
-#if defined(__clang__)
-  return fmt::format("clang++ {}", __clang_version__);
-#else
-  return fmt::format("g++ {}", __VERSION__);
-#endif
-}
-
-std::string kernel() {
-  utsname name{};
-  if (::uname(&name) != 0) return "unknown";
-  return fmt::format("{} {} {}", name.sysname, name.release, name.machine);
-}
-
-/// Returns the CPU family's own word for "runs under a hypervisor".
-bool is_virtual() {
-  std::ifstream cpuinfo("/proc/cpuinfo");
-  for (std::string line; std::getline(cpuinfo, line);) {
-    if (line.starts_with("flags")) return line.find(" hypervisor") != std::string::npos;
-  }
-  return false;
-}
 
 std::string figure(double value) {
   return value < 1'000 ? fmt::format("{:.2f}", value) : fmt::format("{:.0f}", value);
@@ -104,27 +68,15 @@ nlohmann::json json_of(const Machine& machine) {
           {"warnings", machine.warnings}};
 }
 
-}  // namespace
-
+/// The machine, and what was built.
 Machine describe_machine() {
-  Machine machine;
-  machine.cpu = cpu_model();
-  machine.cores = static_cast<unsigned>(::sysconf(_SC_NPROCESSORS_ONLN));
-  machine.kernel = kernel();
-  machine.compiler = compiler();
+  Machine machine = read_machine();
   machine.commit = RL_BENCH_COMMIT;
   machine.build_type = RL_BENCH_BUILD_TYPE;
-  machine.clock = shm::tsc_is_trusted() ? "tsc" : "boottime";
-  double loads[1] = {};
-  if (::getloadavg(loads, 1) == 1) machine.load = loads[0];
-  if (machine.load > 0.5) {
-    machine.warnings.push_back(
-        fmt::format("the machine looks busy (load {:.2f}): wait until it is idle", machine.load));
-  }
-  if (is_virtual()) machine.warnings.push_back("a virtual machine: neighbours may disturb");
-  if (machine.build_type == "debug") machine.warnings.push_back("built without optimisation");
   return machine;
 }
+
+}  // namespace
 
 void add_options(CLI::App& app, Options& options) {
   app.add_option("--rounds", options.rounds, "Runs of each contender; the median counts")
@@ -133,20 +85,6 @@ void add_options(CLI::App& app, Options& options) {
   app.add_option("--json", options.json_path, "Write everything to this file")->type_name("FILE");
   app.add_flag("--markdown", options.markdown, "Print the table as Markdown");
   app.add_flag("--quick", options.quick, "Only see that it runs; the figures mean nothing");
-}
-
-double Result::median() const {
-  std::vector<double> sorted = samples;
-  std::sort(sorted.begin(), sorted.end());
-  return sorted.empty() ? 0 : sorted[sorted.size() / 2];
-}
-
-double Result::least() const {
-  return samples.empty() ? 0 : *std::min_element(samples.begin(), samples.end());
-}
-
-double Result::most() const {
-  return samples.empty() ? 0 : *std::max_element(samples.begin(), samples.end());
 }
 
 Report::Report(Options options, std::string title, std::string unit)

@@ -7,23 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "bench/machine.hpp"
+#include "bench/result.hpp"
+
 namespace rl::bench {
-
-/// Where and with what a run was made.
-struct Machine {
-  std::string cpu;
-  unsigned cores = 0;
-  std::string kernel;
-  std::string compiler;
-  std::string commit;
-  std::string build_type;
-  std::string clock;  ///< what a segment made here would use
-  double load = 0;    ///< processes that wanted a CPU in the last minute, at the start
-  std::vector<std::string> warnings;
-};
-
-/// Reads the machine, and warns of what makes figures worth less.
-Machine describe_machine();
 
 /// What every benchmark can be told.
 struct Options {
@@ -35,17 +22,6 @@ struct Options {
 
 /// Adds the common options to a program's own.
 void add_options(CLI::App& app, Options& options);
-
-/// What one contender scored in one row: a figure for each round.
-struct Result {
-  std::string row;
-  std::string contender;
-  std::vector<double> samples;
-
-  [[nodiscard]] double median() const;
-  [[nodiscard]] double least() const;
-  [[nodiscard]] double most() const;
-};
 
 /// A table of its own columns, for what is not a race.
 struct Grid {

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <stdexcept>
 #include <vector>
 
 #include "bench/common.hpp"
@@ -11,30 +10,10 @@
 #include "bench/mutex_map.hpp"
 #include "bench/rounds.hpp"
 #include "bench/scratch.hpp"
-#include "shm/geometry.hpp"
+#include "bench/steps.hpp"
 
 namespace rl::bench {
 namespace {
-
-// A limit that nobody reaches here, and one that everybody has reached after the first call.
-const Limit kGenerous = Limit::per_second(1'000'000'000);
-const Limit kStrict = Limit::per_day(1);
-
-/// Limiter::try_acquire, one call a step.
-template <class Keys>
-struct Decisions {
-  Limiter limiter;
-  Keys keys;
-  bool expected;
-
-  void start(unsigned round) {
-    keys.start(round);
-    (void)limiter.try_acquire(KeyText(keys.next()).view());  // a strict limit's one admission
-    if ((*this)() != expected) throw std::runtime_error("a row is not what it says it is");
-    keys.start(round);
-  }
-  bool operator()() { return limiter.try_acquire(KeyText(keys.next()).view()).allowed; }
-};
 
 /// The same with the caller's own time.
 struct TimedDecisions {
@@ -45,26 +24,6 @@ struct TimedDecisions {
   bool operator()() {
     return limiter.try_acquire_at(clock.now(), KeyText(keys.next()).view()).allowed;
   }
-};
-
-/// The floor of an admission.
-template <class Keys, class Clock>
-struct FloorSwaps {
-  const FloorArray& array;
-  Keys keys;
-  Clock clock;
-  void start(unsigned round) { keys.start(round); }
-  bool operator()() { return array.swap(KeyText(keys.next()).view(), clock); }
-};
-
-/// The floor of a denial.
-template <class Keys, class Clock>
-struct FloorLooks {
-  const FloorArray& array;
-  Keys keys;
-  Clock clock;
-  void start(unsigned round) { keys.start(round); }
-  std::uint64_t operator()() { return array.look(KeyText(keys.next()).view(), clock); }
 };
 
 /// The peer.
@@ -83,11 +42,6 @@ struct MutexMapDecisions {
 
 constexpr std::uint64_t kSecondNs = 1'000'000'000;
 constexpr std::uint64_t kDayNs = 86'400 * kSecondNs;
-
-/// The bytes of slots and counts of a segment with room for so many keys.
-std::uint64_t table_bytes(std::uint64_t keys) {
-  return shm::geometry_for(keys, 1, 1, false).pair_count * sizeof(shm::Pair);
-}
 
 /// Rows on one key, alone in a table of the default size.
 template <class Clock>

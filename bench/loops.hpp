@@ -73,6 +73,7 @@ class RandomKeys {
  public:
   explicit RandomKeys(std::uint32_t count, std::uint32_t first = 0) noexcept
       : count_(count), first_(first) {}
+  [[nodiscard]] std::uint32_t count() const noexcept { return count_; }
   void start(unsigned round) noexcept { at_ = std::uint64_t{round} << 40; }
   [[nodiscard]] std::uint32_t next() noexcept {
     return first_ + static_cast<std::uint32_t>((mix(++at_) >> 32) * count_ >> 32);

@@ -2,15 +2,9 @@
 /// How many decisions several processes make together, on one key and on keys of their own, beside
 /// the bare compare-and-swap loop, the floor and a peer with as many processes.
 #include <fmt/format.h>
-#include <sched.h>
-
-#include <atomic>
-#include <chrono>
-#include <functional>
-#include <stdexcept>
-#include <thread>
 
 #include "bench/common.hpp"
+#include "bench/crews.hpp"
 #include "bench/loops.hpp"
 #include "bench/mutex_map.hpp"
 #include "bench/scratch.hpp"
@@ -19,107 +13,12 @@
 namespace rl::bench {
 namespace {
 
-using std::chrono::steady_clock;
-
 /// What this program can be told beside the common options.
 struct ProcessOptions {
   std::vector<unsigned> counts{2};
   double seconds = 0.2;
   bool pin = false;
 };
-
-/// Keys of one process: how many, and where they begin. One for all, or a thousand of its own.
-struct KeyRange {
-  std::uint32_t count;
-  std::uint32_t first;
-};
-
-/// What the processes of a run share. Each line has one writer.
-struct alignas(64) Signal {
-  std::atomic<std::uint32_t> value;
-};
-struct alignas(64) Tally {
-  std::atomic<std::uint64_t> steps;
-};
-
-/// One process's part in a run: says that it is ready, waits, and steps until told to stop.
-class Lane {
- public:
-  Lane(unsigned index, Signal& ready, const Signal& phase, Tally& tally)
-      : index_(index), ready_(ready), phase_(phase), tally_(tally) {}
-  [[nodiscard]] unsigned index() const noexcept { return index_; }
-
-  template <class Step>
-  void run(Step&& step) {
-    step();                                                // a process's first call attaches
-    ready_.value.fetch_add(1, std::memory_order_release);  // pairs with Run: it is counted in
-    while (phase_.value.load(std::memory_order_acquire) == kWait) ::sched_yield();
-    std::uint64_t steps = 0;
-    // relaxed: the flag says no more than "stop"; a batch keeps its line out of the measurement.
-    while (phase_.value.load(std::memory_order_relaxed) != kStop) {
-      for (unsigned i = 0; i < kBatch; ++i) step();
-      steps += kBatch;
-    }
-    tally_.steps.store(steps, std::memory_order_relaxed);  // published by the end of the process
-  }
-
-  static constexpr std::uint32_t kWait = 0;
-  static constexpr std::uint32_t kGo = 1;
-  static constexpr std::uint32_t kStop = 2;
-
- private:
-  static constexpr unsigned kBatch = 32;
-  unsigned index_;
-  Signal& ready_;
-  const Signal& phase_;
-  Tally& tally_;
-};
-
-/// Somebody to be run by several processes at once.
-struct Crew {
-  std::string name;
-  std::function<void(Lane& lane, KeyRange keys)> body;
-};
-
-void pin_to(unsigned cpu) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(cpu, &set);
-  if (::sched_setaffinity(0, sizeof set, &set) != 0) throw std::runtime_error("cannot pin");
-}
-
-/// Runs a crew once. Returns million steps a second, all processes together.
-double run_once(const Crew& crew, unsigned processes, bool disjoint, const ProcessOptions& options,
-                unsigned cores) {
-  SharedArray<Signal> signals(2);
-  Signal& ready = signals[0];
-  Signal& phase = signals[1];
-  SharedArray<Tally> tallies(processes);
-  Children children;
-  for (unsigned i = 0; i < processes; ++i) {
-    children.fork([&] {
-      if (options.pin) pin_to(i % cores);
-      Lane lane(i, ready, phase, tallies[i]);
-      crew.body(lane, disjoint ? KeyRange{1'000, i * 1'000} : KeyRange{1, 0});
-    });
-  }
-  const auto give_up = steady_clock::now() + std::chrono::seconds(20);
-  while (ready.value.load(std::memory_order_acquire) < processes) {
-    if (steady_clock::now() > give_up) throw std::runtime_error("a child does not start");
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  const auto begin = steady_clock::now();
-  phase.value.store(Lane::kGo, std::memory_order_release);
-  std::this_thread::sleep_for(std::chrono::duration<double>(options.seconds));
-  phase.value.store(Lane::kStop, std::memory_order_relaxed);
-  const std::chrono::duration<double> took = steady_clock::now() - begin;
-  children.wait_for_all();
-  std::uint64_t steps = 0;
-  for (unsigned i = 0; i < processes; ++i) {
-    steps += tallies[i].steps.load(std::memory_order_relaxed);
-  }
-  return static_cast<double>(steps) / took.count() / 1e6;
-}
 
 /// Runs the crews in turns.
 std::vector<Result> compare(const std::string& row, const std::vector<Crew>& crews,
@@ -128,12 +27,10 @@ std::vector<Result> compare(const std::string& row, const std::vector<Crew>& cre
   std::vector<Result> results;
   for (const Crew& crew : crews) results.push_back({row, crew.name, {}});
   const unsigned rounds = report.options().quick ? 3 : report.options().rounds;
-  for (unsigned round = 0; round < rounds; ++round) {
-    for (std::size_t i = 0; i < crews.size(); ++i) {
-      results[i].samples.push_back(
-          run_once(crews[i], processes, disjoint, options, report.machine().cores));
-    }
-  }
+  const unsigned cpus = options.pin ? report.machine().cores : 0;
+  take_turns(results, rounds, [&](std::size_t i, unsigned) {
+    return run_crew(crews[i], processes, disjoint, options.seconds, cpus);
+  });
   return results;
 }
 
@@ -152,26 +49,8 @@ struct Arena {
 
   explicit Arena(Clock bare) : clock(bare) {}
 
-  Crew librl() {
-    return {"librl", [this](Lane& lane, KeyRange range) {
-              RandomKeys keys(range.count, range.first);
-              keys.start(lane.index());
-              lane.run([&] { (void)limiter.try_acquire(KeyText(keys.next()).view()); });
-            }};
-  }
-  /// A decision that loses the race for its slot tries again, so the floor does, too.
-  Crew floor() {
-    return {"floor", [this](Lane& lane, KeyRange range) {
-              RandomKeys keys(range.count, range.first);
-              keys.start(lane.index());
-              Clock mine = clock;
-              lane.run([&] {
-                const KeyText key(keys.next());
-                while (!array.swap(key.view(), mine)) {
-                }
-              });
-            }};
-  }
+  Crew librl() { return crew_of(limiter); }
+  Crew floor() { return crew_of_floor(array, clock); }
   Crew bare_cas() {
     return {"bare CAS loop",
             [this](Lane& lane, KeyRange) { lane.run([&] { array.swap_first(); }); }};

@@ -48,11 +48,9 @@ std::vector<Result> compare(const std::string& row, const std::vector<Contender>
     steps.push_back(std::max(1'000L, static_cast<long>(turn_ns / ns)));
   }
   const unsigned rounds = options.quick ? 3 : options.rounds;
-  for (unsigned round = 0; round < rounds; ++round) {
-    for (std::size_t i = 0; i < contenders.size(); ++i) {
-      results[i].samples.push_back(time_once(contenders[i], round, steps[i]));
-    }
-  }
+  take_turns(results, rounds, [&](std::size_t i, unsigned round) {
+    return time_once(contenders[i], round, steps[i]);
+  });
   return results;
 }
 

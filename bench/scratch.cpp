@@ -20,7 +20,7 @@ namespace {
 constexpr std::size_t kFilesMax = 32;
 constexpr std::size_t kPathBytes = 128;
 constexpr std::size_t kChildrenMax = 1'024;
-constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP, SIGABRT};
+constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGABRT};
 
 struct FileEntry {
   std::atomic<bool> used;
@@ -62,9 +62,13 @@ void clean_up_on_signals() {
   }
 }
 
+std::string unique_prefix() {
+  return fmt::format("bench-{}-", ::getpid());
+}
+
 std::string unique_name() {
   static std::atomic<unsigned> count{0};
-  return fmt::format("bench-{}-{}", ::getpid(), count.fetch_add(1, std::memory_order_relaxed));
+  return fmt::format("{}{}", unique_prefix(), count.fetch_add(1, std::memory_order_relaxed));
 }
 
 RemovedFile::RemovedFile(const std::string& path) : entry_(0) {

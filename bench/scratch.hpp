@@ -17,12 +17,15 @@
 
 namespace rl::bench {
 
-/// Makes SIGINT, SIGTERM, SIGHUP and SIGABRT remove the names and kill the children below before
-/// they end the process. RAII does it in all other cases but SIGKILL. Call it first in main.
+/// Makes SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE and SIGABRT remove the names and kill the children
+/// below before they end the process. RAII does it in all other cases but SIGKILL, for which there is
+/// bench/last_will.hpp. Call it first in main.
 void clean_up_on_signals();
 
 /// Returns a name that no other process has: bench-PID-COUNT.
 std::string unique_name();
+/// Returns how all these names begin in this process.
+std::string unique_prefix();
 
 /// Removes a file at the end of the scope, or on a signal.
 class RemovedFile {

@@ -7,7 +7,7 @@
 ///     TENTATIVE  identity | policy 0, state = a nonce    somebody is about to insert this key
 ///     MEMBER     identity | policy,   state = its debt   the key's one and only slot
 ///
-/// Anything else (no identity, but not FREE) is corrupt: it matches no key and is never judged.
+/// Anything else (no identity, but not FREE) is corrupt: it matches no key, and is never judged.
 ///
 /// # Transitions
 ///
@@ -29,7 +29,7 @@
 ///                                                                     renewed or given back; a
 ///                                                                     debt that is loaded
 ///     (i) free       MEMBER                    FREE                   reset; reap, when idle
-///                    TENTATIVE, abandoned      FREE                   a sweep: as (f)
+///                    TENTATIVE, or corrupt     FREE                   abandoned: as (f); a repair
 ///
 /// A segment that nobody else sees yet is filled outside of all this (put_unseen).
 ///

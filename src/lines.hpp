@@ -17,11 +17,11 @@ class Lines {
  public:
   explicit Lines(const View& view) noexcept : view_(view) {}
 
-  /// Returns the line, 0 to 3, that a slot is in on the list of the key that has it, with this tag.
+  /// Returns what names and places the key that has a slot with this tag, as its label says.
   /// Nothing without a label that is this key's; nor for the parts of a key that have a list of
   /// their own, if the label does not say where that is.
-  [[nodiscard]] std::optional<std::size_t> line_of(std::uint64_t index,
-                                                   std::uint64_t tag) noexcept {
+  [[nodiscard]] std::optional<shm::KeyHash> hash_of(std::uint64_t index,
+                                                    std::uint64_t tag) noexcept {
     const std::uint64_t identity = shm::identity_of(tag);
     const shm::LabelText label = view_.labels.read(index, identity);
     if (!label.known) return std::nullopt;
@@ -31,8 +31,16 @@ class Lines {
       if (hasher == nullptr) return std::nullopt;
       hash = shm::KeyHash::from((*hasher)(label.text, label.size));
     }
-    if (hash.identity != identity) return std::nullopt;
-    const std::size_t line = view_.table.candidates(hash).line_of(index);
+    return hash.identity == identity ? std::optional(hash) : std::nullopt;
+  }
+
+  /// Returns the line, 0 to 3, that a slot is in on the list of the key that has it, with this tag;
+  /// nothing where that key is not known.
+  [[nodiscard]] std::optional<std::size_t> line_of(std::uint64_t index,
+                                                   std::uint64_t tag) noexcept {
+    const std::optional<shm::KeyHash> hash = hash_of(index, tag);
+    if (!hash) return std::nullopt;
+    const std::size_t line = view_.table.candidates(*hash).line_of(index);
     // Else by bytes gone wrong: no list of this key leads here.
     return line < shm::CandidateList::kLines ? std::optional(line) : std::nullopt;
   }

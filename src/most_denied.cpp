@@ -11,16 +11,6 @@
 namespace rl {
 namespace {
 
-/// Whether a member is a key, and the one slot in which its denials are counted: not what a limit on
-/// trial would have denied, not what is kept of a key's conduct, and of permits the hint alone.
-bool is_key(const View& view, shm::SlotWords words) noexcept {
-  std::optional<Policy> spare;
-  const Policy* const policy = view.known.find(shm::policy_of(words.tag), spare).policy;
-  if (policy == nullptr || !(is_limit(policy->kind) || is_standing(policy->kind))) return false;
-  return !std::holds_alternative<Concurrency>(policy->parameters) ||
-         kind_of(words.state) == WordKind::hint;
-}
-
 /// By denials; those whose text is not known last among equals.
 auto order_of(const DeniedKey& row) {
   return std::tuple(~row.denied, !row.key, std::string_view(row.key ? *row.key : row.policy),
@@ -28,6 +18,14 @@ auto order_of(const DeniedKey& row) {
 }
 
 }  // namespace
+
+bool is_counted_key(const View& view, shm::SlotWords words) noexcept {
+  std::optional<Policy> spare;
+  const Policy* const policy = view.known.find(shm::policy_of(words.tag), spare).policy;
+  if (policy == nullptr || !(is_limit(policy->kind) || is_standing(policy->kind))) return false;
+  return !std::holds_alternative<Concurrency>(policy->parameters) ||
+         kind_of(words.state) == WordKind::hint;
+}
 
 MostDenied::MostDenied(std::size_t count) : count_(count) {
   kept_.reserve(count);
@@ -46,7 +44,7 @@ void MostDenied::look_at(const View& view, std::uint64_t first, std::uint64_t sl
     const shm::Counts& counts = view.table.counts(index);
     const std::uint64_t denied = shm::read_count(counts.denied, identity);
     const std::uint64_t least = kept_.size() < count_ ? 0 : kept_.front().denied;
-    if (denied <= least || !is_key(view, words)) continue;
+    if (denied <= least || !is_counted_key(view, words)) continue;
     keep({denied, shm::read_count(counts.allowed, identity), index, words.tag});
   }
 }

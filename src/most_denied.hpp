@@ -16,6 +16,10 @@
 
 namespace rl {
 
+/// Whether a member is a key, and the one slot in which its denials are counted: not what a limit on
+/// trial would have denied, not what is kept of a key's conduct, and of permits the hint alone.
+bool is_counted_key(const View& view, shm::SlotWords words) noexcept;
+
 /// Threads: one at a time.
 class MostDenied {
  public:

@@ -8,6 +8,7 @@
 
 #include "shm/counts.hpp"
 #include "src/core.hpp"
+#include "src/describe.hpp"
 #include "src/follow.hpp"
 #include "src/forget.hpp"
 #include "src/most_denied.hpp"
@@ -117,6 +118,13 @@ KeyInfo describe(const View& view, PolicyNames& names, std::uint64_t index, shm:
 }
 
 }  // namespace
+
+std::optional<KeyInfo> describe_slot(const View& view, std::uint64_t index) {
+  const shm::SlotWords words = view.table.settled(view.table.slot(index));
+  if (!shm::is_member(words.tag)) return std::nullopt;
+  PolicyNames names(view);
+  return describe(view, names, index, words, time_to_show(view));
+}
 
 shm::CreateOptions create_options(const SegmentOptions& o) {
   shm::CreateOptions options{o.keys, o.policies,          o.labels, o.mode, o.owner, o.group,

@@ -27,7 +27,8 @@ std::vector<Json> events_of(const Scratch& segment, Words more = {}) {
 /// `rlctl events --follow --json`, whose output comes through a pipe.
 class Following {
  public:
-  explicit Following(const Scratch& segment) {
+  template <class... More>
+  explicit Following(const Scratch& segment, More... more) {
     const std::string path = rlctl_path();
     int ends[2];
     REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
@@ -35,7 +36,7 @@ class Following {
     child_.emplace_back([&] {
       ::dup2(ends[1], 1);
       ::execl(path.c_str(), path.c_str(), "events", segment.name().c_str(), "--follow", "--json",
-              nullptr);
+              more..., nullptr);
       ::_exit(127);
     });
     ::close(ends[1]);
@@ -145,17 +146,21 @@ TEST_CASE("people_get_a_table_in_which_nothing_of_a_key_reaches_the_terminal") {
   REQUIRE(rlctl({"acquire", name, "api", "--key-file", "-", "--cost", "11"}, kOddKey).exit_code ==
           1);
   REQUIRE(rlctl({"off", name}).exit_code == 0);
+  const std::string by = " by uid " + std::to_string(::getuid());
   const Ran ran = rlctl({"events", name});
   CHECK(ran.exit_code == 0);
   CHECK(ran.err == "");
   CHECK(plain(ran.out) ==
         "event policy key what\n"
-        "changed api policy set\n"
-        "denied api ann limited, cost 3, 1 of 10 left, passes in 200 ms\n"
-        "denied api " +
+        "changed api policy set" +
+            by +
+            "\n"
+            "denied api ann limited, cost 3, 1 of 10 left, passes in 200 ms\n"
+            "denied api " +
             kOddKeyEscaped +
             " never, cost 11, 10 of 10 left\n"
-            "changed limits off\n");
+            "changed limits off" +
+            by + "\n");
   CHECK(plain(rlctl({"events", name, "--kind", "denied", "--key", "ann"}).out) ==
         "event policy key what\n"
         "denied api ann limited, cost 3, 1 of 10 left, passes in 200 ms\n");
@@ -174,6 +179,69 @@ TEST_CASE("events_are_picked_by_policy_key_and_kind") {
   CHECK(events_of(segment, {"--kind", "evicted"}).empty());
   check_error(rlctl({"events", segment.name(), "--kind", "denials"}), "give one of denied, banned");
   check_error(rlctl({"events", segment.name(), "--policy", "apj"}), "did you mean \"api\"?");
+}
+
+TEST_CASE("the_last_so_many_events_or_those_of_a_time_can_be_asked_for") {
+  Scratch segment(kSmall);
+  be_denied(segment.name(), {"ann", "bob", "cid"});
+  const auto denied = [&](Words more) {
+    more.insert(more.end(), {"--kind", "denied"});
+    return denied_keys(events_of(segment, more));
+  };
+  CHECK(denied({"--rows", "2"}) == Keys{"bob", "cid"});
+  CHECK(denied({"--rows", "9"}) == Keys{"ann", "bob", "cid"});
+  CHECK(denied({"--rows", "0"}).empty());
+  CHECK(denied({"--since", "1h"}) == Keys{"ann", "bob", "cid"});
+  CHECK(denied({"--since", "290d"}).size() == 3);
+  CHECK(denied({"--since", "0s"}).empty());
+  CHECK(denied({"--since", "1h", "--rows", "1"}) == Keys{"cid"});
+  const std::int64_t first = events_of(segment, {"--kind", "denied"})[0]["unix_ns"];
+  const auto age = [&] {
+    return std::chrono::system_clock::now().time_since_epoch().count() - first;
+  };
+  CHECK(poll_until([&] { return age() > 1'000'000; }));
+  CHECK(denied({"--since", "1000us"}).size() < 3);  // the first is older by now
+  check_error(rlctl({"events", segment.name(), "--since", "soon"}), "such as 90s");
+  check_error(rlctl({"events", segment.name(), "--rows", "many"}), "--rows");
+  check_error(rlctl({"events", segment.name(), "--sample", "8", "--rows", "2"}), "say --rows");
+}
+
+TEST_CASE("a_change_and_a_ban_say_who_made_them_and_why") {
+  Scratch segment(kSmall);
+  Limiter api = segment->limiter("api", Limit::parse("1/h ban_after=2/m ban=10m"));
+  REQUIRE(rlctl({"ban", segment.name(), "api", "ann", "--for", "1h", "--reason", "a\nscraper"})
+              .exit_code == 0);
+  for (int i = 0; i < 3; ++i) (void)api.try_acquire("bob");
+  const std::vector<Json> banned = events_of(segment, {"--kind", "banned"});
+  REQUIRE(banned.size() == 2);
+  CHECK(banned[0]["key"] == "ann");
+  CHECK(banned[0]["change"] == "banned");
+  CHECK(banned[0]["uid"] == ::getuid());
+  CHECK(banned[0]["reason"] == "a\\x0ascraper");
+  CHECK(banned[1]["key"] == "bob");
+  CHECK(banned[1]["reason"] == "2 denials");
+  segment->set_policy("api", Limit::per_day(5));
+  const std::vector<Json> changed = events_of(segment, {"--kind", "changed"});
+  REQUIRE(changed.size() == 1);
+  CHECK(changed[0]["change"] == "policy set");
+  CHECK(changed[0]["uid"] == ::getuid());
+  CHECK(!changed[0].contains("reason"));
+  const std::string text = rlctl({"events", segment.name(), "--kind", "banned"}).out;
+  const std::string by = " by uid " + std::to_string(::getuid());
+  CHECK(text.find("for 1 h" + by + " (a\\x0ascraper)\n") != text.npos);
+  CHECK(text.find("for 10 min" + by + " (2 denials)\n") != text.npos);
+}
+
+TEST_CASE("following_begins_with_the_last_so_many") {
+  Scratch segment(kSmall);
+  be_denied(segment.name(), {"ann", "bob", "cid"});
+  Following following(segment, "--rows", "1");
+  REQUIRE(following.tells("\"key\":\"cid\""));
+  be_denied(segment.name(), {"dan", "eve"});
+  CHECK(following.tells("\"key\":\"eve\""));
+  following->signal(SIGTERM);
+  CHECK(following->wait() == 0);
+  CHECK(denied_keys(json_lines(following.read())) == Keys{"cid", "dan", "eve"});
 }
 
 TEST_CASE("reading_changes_no_byte") {

@@ -245,8 +245,8 @@ TEST_CASE("an_error_says_where_and_what_to_do") {
             "--where: at 5: \"and\" joins conditions; put a text that is called so in "
             "quotes"},
            {"key='a\tb'",
-            "--where: at 5: it has a control byte; write that as list shows it, such "
-            "as \\x09"},
+            "--where: at 5: a control byte, which no text is shown with; write what a listing "
+            "shows in its place"},
            {"denied==1", "--where: at 7: \"==\" means nothing here; write ="},
            {"denied<>1", "--where: at 7: \"<>\" means nothing here; write !="},
            {"denied=>1", "--where: at 7: \"=>\" means nothing here; write >="},

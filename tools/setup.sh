@@ -16,6 +16,7 @@ doctest/doctest.h doctest-dev
 CLI/CLI.hpp libcli11-dev
 nlohmann/json.hpp nlohmann-json3-dev
 toml++/toml.h libtomlplusplus-dev
+curses.h libncurses-dev
 benchmark/benchmark.h libbenchmark-dev
 relacy/relacy.hpp relacy-dev
 boost/version.hpp boost'

@@ -158,6 +158,8 @@ std::vector<test::Words> reading_verbs(const std::string& path) {
           {"list", path, "--sort", "key"},
           {"list", path, "--sort", "allowed"},
           {"list", path, "--sort", "denied"},
+          {"list", path, "--where", "known and not key ~ '*\\*' or full_in>1s"},
+          {"list", path, "--sort", "-used", "--columns", "key,own_limit,state,policy_limit"},
           {"list", path, "--sort", "remaining", "--rows", "5"},
           {"show", path, "api", key_text(0)},
           {"show", path, "nobody", key_text(0)},

@@ -3,22 +3,31 @@
   $ demo_segment
   $ rlctl events web
   when  pid  event    policy  key          what
-  TIME  PID  changed  api                  policy set
-  TIME  PID  changed  login                policy set
+  TIME  PID  changed  api                  policy set by uid 0
+  TIME  PID  changed  login                policy set by uid 0
   TIME  PID  denied   login   mallory      limited, 0 of 5 left, passes in 12 s
-  TIME  PID  banned   api     203.0.113.9  for 10 min
-  TIME  PID  changed  api     user:vip     override set
-  TIME  PID  changed  api     10.0.0.1     allowed
+  TIME  PID  banned   api     203.0.113.9  for 10 min by uid 0 (scraper)
+  TIME  PID  changed  api     user:vip     override set by uid 0
+  TIME  PID  changed  api     10.0.0.1     allowed by uid 0 (monitoring)
   $ rlctl events web --kind denied --json
   {"time":"TIME","unix_ns":TIME,"kind":"denied","pid":PID,"policy":"login","key":"mallory","reason":"limited","cost":1,"limit":5,"remaining":0,"wait_ns":12000000000}
   $ rlctl events web --policy api --key user:vip
   when  pid  event    policy  key       what
-  TIME  PID  changed  api     user:vip  override set
+  TIME  PID  changed  api     user:vip  override set by uid 0
+
+Only what happened lately, or the last so many:
+
+  $ rlctl events web --since 1h --rows 2
+  when  pid  event    policy  key       what
+  TIME  PID  changed  api     user:vip  override set by uid 0
+  TIME  PID  changed  api     10.0.0.1  allowed by uid 0 (monitoring)
+  $ rlctl events web --rows 1 --kind banned --json | sed 's/"time":.*"kind"/"kind"/'
+  {"kind":"banned","pid":PID,"policy":"api","key":"203.0.113.9","wait_ns":600000000000,"change":"banned","uid":0,"reason":"scraper"}
 
 With --follow it goes on until a signal, or until nobody reads any more.
 
   $ rlctl events web --follow --kind banned --json | head -1
-  {"time":"*","unix_ns":*,"kind":"banned","pid":*,"policy":"api","key":"203.0.113.9","wait_ns":600000000000} (glob)
+  {"time":"*","unix_ns":*,"kind":"banned","pid":*,"policy":"api","key":"203.0.113.9","wait_ns":600000000000,"change":"banned","uid":0,"reason":"scraper"} (glob)
 
   $ rlctl events web --kind lost
   rlctl: --kind "lost": give one of denied, banned, evicted, full, changed, permit_reclaimed, left_tsc, copied

@@ -14,6 +14,8 @@ s/"unix_ns":[1-9][0-9]*/"unix_ns":TIME/g
 s/(rl_segment_created_timestamp_seconds.*"value":)[0-9.e+]+/\1TIME/
 s/^(rl_segment_created_timestamp_seconds\{.*\}) [0-9.e+]+/\1 TIME/
 s/, [0-9.]+ [a-z]+ ago/, AGE ago/
+s/(denied\/s over) [0-9.]+ [a-z]+/\1 TIME/
+/"kind":"(segment|key)"/s/"interval_ns":[0-9]+/"interval_ns":TIME/
 
 # Processes.
 s/\b(process|pid) [0-9]+/\1 PID/g

@@ -113,7 +113,9 @@ int export_limits(const Arguments& arguments) {
   std::size_t left_out = 0;
   const std::string text = limits_file_of(segment, left_out);
   if (arguments.has(Arg::json)) {
-    put_json(Json::parse(limits_file_as_json(text)));
+    // Exact texts, as in the file; so what a terminal would obey or hide is escaped with all that is
+    // not ASCII.
+    put(Json::parse(limits_file_as_json(text)).dump(-1, ' ', true) + '\n');
   } else {
     put(text);
   }

@@ -121,11 +121,14 @@ class Parser {
     return option;
   }
 
+  /// Names of folders may have spaces.
+  static std::string_view between(Arg arg) { return arg == Arg::folders ? "\n" : " "; }
+
   Arguments arguments_of(const Added& added) const {
     Arguments arguments;
     for (const auto& [arg, option] : added.options)
       if (option->count() > 0)
-        arguments.set(arg, fmt::format("{}", fmt::join(option->results(), " ")));
+        arguments.set(arg, fmt::format("{}", fmt::join(option->results(), between(arg))));
     if (json_->count() > 0) arguments.set(Arg::json, {});
     return arguments;
   }
@@ -211,12 +214,12 @@ class Parser {
   /// CLI11's text begins with the option that has too many values, or too few.
   [[nodiscard]] static Error mismatch(const Verb& verb, std::string_view text) {
     const std::string_view name = text.substr(0, text.find_first_of(": "));
-    const auto given = std::find_if(options().begin(), options().end(),
-                                    [&](const Option& s) { return s.spelling == name; });
-    const bool flag = given == options().end() || given->value.empty();
+    const auto given = std::find_if(verb.takes.begin(), verb.takes.end(),
+                                    [&](Arg arg) { return spelling(arg) == name; });
+    const bool flag = given == verb.takes.end() || option(*given).value.empty();
     return not_understood(
         flag ? fmt::format("{}: --{} takes no value; leave it out", verb.name, name)
-             : fmt::format("{}: {} takes one value: {}", verb.name, name, given->help));
+             : fmt::format("{}: {} takes one value: {}", verb.name, name, option(*given).help));
   }
 
   std::span<const Verb> verbs_;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace rl::ctl {
 namespace {
 
@@ -53,13 +55,54 @@ std::string details_of(const Event& event) {
   return "";
 }
 
+bool is_change(const Event& event) {
+  return event.kind == EventKind::changed || event.kind == EventKind::banned;
+}
+
+nanoseconds between(const Event& event, const JournalInfo& change) {
+  return std::chrono::abs(nanoseconds(event.when - change.when));
+}
+
+/// Of a long key either may have the beginning only.
+bool have_one_key(const Event& event, const JournalInfo& change) {
+  const std::size_t size = std::min(event.key.size(), change.key.size());
+  return event.key.compare(0, size, change.key, 0, size) == 0 &&
+         (event.key.size() == size || change.cut) &&
+         (change.key.size() == size || event.key_truncated);
+}
+
+/// The event and the line of the journal are written one after the other by one process.
+bool tells(const Event& event, const JournalInfo& change) {
+  return event.change == change.change && event.pid == change.pid &&
+         event.policy == change.policy && have_one_key(event, change) &&
+         between(event, change) < std::chrono::seconds(1);
+}
+
+/// Returns " by uid 0 (scraper)".
+std::string made_by(const JournalInfo* change) {
+  if (change == nullptr) return "";
+  std::string text = fmt::format(" by uid {}", change->uid);
+  if (!change->reason.empty()) text += fmt::format(" ({})", escape(change->reason));
+  return text;
+}
+
 }  // namespace
+
+const JournalInfo* change_told_by(const Event& event, const std::vector<JournalInfo>& journal) {
+  const JournalInfo* nearest = nullptr;
+  if (!is_change(event)) return nearest;
+  for (const JournalInfo& change : journal) {
+    const bool is_nearer = nearest == nullptr || between(event, change) < between(event, *nearest);
+    if (tells(event, change) && is_nearer) nearest = &change;
+  }
+  return nearest;
+}
 
 std::string iso_time_ns(std::chrono::system_clock::time_point time) {
   return iso_time_to(9, time);
 }
 
-Json json_of(const Event& event) {
+Json json_of(const Event& event, const JournalInfo* change) {
   const bool is_denied = event.kind == EventKind::denied;
   Json object{
       {"time", iso_time_ns(event.when)},
@@ -76,7 +119,11 @@ Json json_of(const Event& event) {
   if (is_denied || event.remaining != 0) object["remaining"] = event.remaining;
   if (has_wait(event))
     object["wait_ns"] = event.wait == kNever ? Json(nullptr) : Json(event.wait.count());
-  if (event.kind == EventKind::changed) object["change"] = to_string(event.change);
+  if (is_change(event)) object["change"] = to_string(event.change);
+  if (change != nullptr) {
+    object["uid"] = change->uid;
+    if (!change->reason.empty()) object["reason"] = escape(change->reason);
+  }
   return object;
 }
 
@@ -84,13 +131,13 @@ Json json_of_lost(std::uint64_t count) {
   return {{"kind", "lost"}, {"count", count}};
 }
 
-Cells cells_of(const Event& event) {
+Cells cells_of(const Event& event, const JournalInfo* change) {
   return {iso_time_to(3, event.when),
           event.pid == 0 ? "" : fmt::format("{}", event.pid),
           std::string(to_string(event.kind)),
           escape(event.policy),
           key_of(event),
-          details_of(event)};
+          details_of(event) + made_by(change)};
 }
 
 Table table_for(const Event*) {

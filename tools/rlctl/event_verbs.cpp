@@ -29,6 +29,10 @@ class Wanted {
  public:
   Wanted(const Arguments& arguments, const Segment& segment)
       : arguments_(arguments), kind_(kind_of(arguments)) {
+    if (arguments.has(Arg::since)) {
+      from_ = std::chrono::system_clock::now() -
+              parse_duration(spelling(Arg::since), arguments.text(Arg::since));
+    }
     if (!arguments.has(Arg::only_policy)) return;
     const std::string& name = arguments.text(Arg::only_policy);
     (void)segment.history(name);  // throws for one that there never was
@@ -36,6 +40,7 @@ class Wanted {
   }
   [[nodiscard]] bool takes(const Event& event) const {
     if (kind_ && event.kind != *kind_) return false;
+    if (from_ && event.when < *from_) return false;
     if (!policies_.empty() && !policies_.contains(event.policy)) return false;
     return !arguments_.has(Arg::only_key) || is_key(event);
   }
@@ -48,6 +53,7 @@ class Wanted {
   }
   const Arguments& arguments_;
   std::optional<EventKind> kind_;
+  std::optional<std::chrono::system_clock::time_point> from_;
   std::set<std::string> policies_;  ///< empty: all
 };
 
@@ -58,35 +64,53 @@ class Teller {
       : segment_(open_to_read(arguments)),
         wanted_(arguments, segment_),
         is_json_(arguments.has(Arg::json)),
+        first_rows_(arguments.count(Arg::rows, kEventsMost, kEventsMost)),
         events_(segment_) {}
 
-  /// Returns the lines; the first have a header.
+  /// Returns the lines; the first have a header, and of these no more than the rows asked for.
   std::string next() {
     std::vector<Event> read;
     const EventsRead result = events_.poll([&](const Event& event) {
       if (wanted_.takes(event)) read.push_back(event);
     });
+    const std::uint64_t most = std::exchange(first_rows_, kEventsMost);
+    if (read.size() > most) read.erase(read.begin(), read.end() - static_cast<long>(most));
     return is_json_ ? in_json(read, result.lost) : in_text(read, result.lost);
   }
 
  private:
-  static std::string in_json(const std::vector<Event>& read, std::uint64_t lost) {
+  static constexpr std::uint64_t kEventsMost = std::numeric_limits<std::int64_t>::max();
+
+  /// Nobody reads the journal for denials.
+  [[nodiscard]] std::vector<JournalInfo> journal_for(const std::vector<Event>& read) const {
+    const bool has_change = std::any_of(read.begin(), read.end(), [](const Event& event) {
+      return event.kind == EventKind::changed || event.kind == EventKind::banned;
+    });
+    return has_change ? segment_.journal() : std::vector<JournalInfo>();
+  }
+  [[nodiscard]] std::string in_json(const std::vector<Event>& read, std::uint64_t lost) const {
+    const std::vector<JournalInfo> journal = journal_for(read);
     std::string lines;
     if (lost != 0) lines += json_of_lost(lost).dump() + '\n';
-    for (const Event& event : read) lines += json_of(event).dump() + '\n';
+    for (const Event& event : read)
+      lines += json_of(event, change_told_by(event, journal)).dump() + '\n';
     return lines;
   }
   std::string in_text(const std::vector<Event>& read, std::uint64_t lost) {
     if (lost != 0) complain(text_of_lost(lost));
-    for (const Event& event : read) table_.measure(cells_of(event));
+    const std::vector<JournalInfo> journal = journal_for(read);
+    std::vector<Cells> rows;
+    for (const Event& event : read) rows.push_back(cells_of(event, change_told_by(event, journal)));
+    for (const Cells& cells : rows) table_.measure(cells);
     std::string lines = std::exchange(is_first_, false) ? table_.header() : "";
-    for (const Event& event : read) lines += table_.line(cells_of(event));
+    for (const Cells& cells : rows) lines += table_.line(cells);
     return lines;
   }
 
   Segment segment_;
   Wanted wanted_;
   bool is_json_;
+  std::uint64_t first_rows_;
   Events events_;
   Table table_ = table_for(static_cast<const Event*>(nullptr));
   bool is_first_ = true;
@@ -94,10 +118,12 @@ class Teller {
 
 /// Has one in so many denials told from now on.
 int set_sample(const Arguments& arguments) {
-  if (arguments.has(Arg::follow)) {
+  for (const Arg other : {Arg::follow, Arg::since, Arg::rows}) {
+    if (!arguments.has(other)) continue;
     throw Error(Errc::bad_option,
-                "--sample: sets how many denials bring an event, and ends; follow in a call of its "
-                "own");
+                fmt::format("--sample: sets how many denials bring an event, and ends; say {} in a "
+                            "call of its own",
+                            spelling(other)));
   }
   Segment segment = open_to_write(arguments);
   segment.set_denials_per_event(

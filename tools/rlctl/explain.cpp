@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "tools/rlctl/admission_chart.hpp"
 #include "tools/rlctl/report.hpp"
 
 namespace rl::ctl {
@@ -161,6 +162,14 @@ std::pair<std::string_view, Pairs> described(const Limit& limit) {
   return {"a token bucket", token_bucket(limit)};
 }
 
+/// A terminal gets as many points as it has room for.
+Json admissions_in_json(const Limit& limit) {
+  Json points = Json::array();
+  for (const AdmissionPoint& point : admissions(limit, kAdmissionSteps))
+    points.push_back({{"at_ns", point.at.count()}, {"admitted", point.admitted}});
+  return points;
+}
+
 /// What any limit may have beside its numbers.
 Pairs options(const Limit& limit) {
   Pairs pairs{{"when full", fmt::format("{}: {}", ctl::name_of(limit.when_full()),
@@ -232,6 +241,7 @@ Json explained_in_json(const Limit& limit) {
   if (counts_evenly(limit.algorithm())) object["refill_ns"] = refill(limit).count();
   add_options(object, limit);
   object["worst_case"] = std::move(windows);
+  object["admissions"] = admissions_in_json(limit);
   return object;
 }
 
@@ -250,6 +260,7 @@ void explain_in_text(const Limit& limit) {
   for (const Window& window : windows) table.measure(cells(window));
   put("  " + table.header());
   for (const Window& window : windows) put("  " + table.line(cells(window)));
+  put_admissions(limit);
 }
 
 }  // namespace rl::ctl

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 
 #include "tools/rlctl/key_fields.hpp"
 
@@ -244,10 +245,9 @@ void put_as_json(const Source<KeyRow>& source, const KeyColumns& columns, const 
 }  // namespace
 
 KeyColumns KeyColumns::usual(bool json) {
+  const auto names = json ? std::span<const std::string_view>(kInJson) : kInTable;
   KeyColumns columns;
-  const auto add = [&](std::string_view name) { columns.columns_.push_back(find_column(name)); };
-  json ? std::for_each(kInJson.begin(), kInJson.end(), add)
-       : std::for_each(kInTable.begin(), kInTable.end(), add);
+  for (const std::string_view name : names) columns.columns_.push_back(find_column(name));
   return columns;
 }
 

@@ -247,20 +247,11 @@ class Reader {
 
 /// Returns a text as TOML has it in quotes; nothing for one that it cannot hold: what is no UTF-8.
 std::optional<std::string> quoted(std::string_view text) {
-  std::string quoted = "\"";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') quoted += '\\';
-    if (byte < 0x20 || byte == 0x7f) {
-      quoted += fmt::format("\\u{:04X}", byte);
-    } else {
-      quoted += c;
-    }
-  }
-  quoted += '"';
+  const std::optional<std::string> quoted = quoted_for_toml(text);
+  if (!quoted) return std::nullopt;
   try {  // who reads it has the last word
-    const toml::table read = toml::parse("text = " + quoted);
-    return read["text"].value<std::string>() == text ? std::optional(quoted) : std::nullopt;
+    const toml::table read = toml::parse("text = " + *quoted);
+    return read["text"].value<std::string>() == text ? quoted : std::nullopt;
   } catch (const toml::parse_error&) {
     return std::nullopt;
   }

@@ -2,14 +2,16 @@
 /// rlctl: looks into, sets up and asks the limits of a segment from outside.
 ///
 /// Principles:
-///   - Reading never writes: peek, show, list, info, events and clock map the segment read-only.
+///   - Reading never writes: all that only look (peek, show, list, info, top, doctor, events...) map
+///     the segment read-only.
 ///   - One shot: a verb looks once and prints, the same words on a terminal and when redirected;
-///     only a terminal gets colours (unless NO_COLOR is set). Only `events --follow` goes on.
+///     only a terminal gets colours (unless NO_COLOR is set). Only `events --follow` goes on, and
+///     `top`, which draws on a terminal and is as the others elsewhere.
 ///   - `--json` everywhere: an object a line, exact numbers; text is for people, with units.
 ///   - Survives `| head`: ends quietly. A full disk is an error, not a shorter answer.
 ///   - What is read from a segment is input: escaped before it is shown.
 ///   - Exit code 0 yes: it is done, or was so before (the text, and "changed", tell which). 1 no: a
-///     call is denied; of a dump, a load, a self-test or metrics not all is well. 2 error, with one
+///     call is denied; of a dump, a self-test, a doctor or metrics not all is well. 2 error, with one
 ///     sentence on standard error, as for what is named and is not there.
 #include <clocale>
 #include <exception>
@@ -17,6 +19,7 @@
 #include <rl/rl.hpp>
 
 #include "tools/rlctl/command_line.hpp"
+#include "tools/rlctl/lost_memory.hpp"
 #include "tools/rlctl/output.hpp"
 #include "tools/rlctl/verb_table.hpp"
 
@@ -40,6 +43,7 @@ int run(int argc, const char* const* argv) {
 
 int main(int argc, char** argv) {
   rl::ctl::prepare_output();
+  rl::ctl::say_when_memory_is_lost();
   // How wide a character is; Debian always has this locale, and without it columns are off.
   (void)std::setlocale(LC_CTYPE, "C.UTF-8");
   rl::set_log([](rl::Severity severity, std::string_view line, void*) noexcept {

@@ -200,10 +200,7 @@ void add_off(Json& object, const SegmentInfo& info) {
 
 void put_text(const SegmentInfo& info, const ReaperInfo& reaper) {
   put(paint(Paint::bad, text_of_off(info)));
-  const auto age = std::chrono::duration_cast<nanoseconds>(
-      std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now() - info.created));
-  put(fmt::format("librl {}, layout {}; made by process {}, {} ago\n", escape(info.creator_version),
-                  info.layout_version, info.creator_pid, human_duration(age)));
+  put(headline(info));
   put_pairs({
       {"name", escape(info.name)},
       {"path", escape(info.path)},

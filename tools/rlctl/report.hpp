@@ -30,6 +30,8 @@ Json json_of(const Decision& decision, std::string_view by);
 std::string text_of(const Decision& decision, std::string_view by, std::string_view asked);
 
 Json json_of(const SegmentInfo& info);
+/// Returns the line that what is said of a segment begins with: its version, who made it and when.
+std::string headline(const SegmentInfo& info);
 void put_text(const SegmentInfo& info, const ReaperInfo& reaper);
 Json json_of(const ReaperInfo& reaper);
 

@@ -65,6 +65,14 @@ int create(const Arguments& arguments) {
   return 0;
 }
 
+std::string headline(const SegmentInfo& info) {
+  const auto age = std::chrono::duration_cast<std::chrono::nanoseconds>(
+      std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now() - info.created));
+  return fmt::format("librl {}, layout {}; made by process {}, {} ago\n",
+                     escape(info.creator_version), info.layout_version, info.creator_pid,
+                     human_duration(age));
+}
+
 int info(const Arguments& arguments) {
   const Segment segment = open_to_read(arguments);
   const SegmentInfo found = segment.info();

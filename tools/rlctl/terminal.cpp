@@ -122,4 +122,20 @@ std::string sparkline(std::span<const double> values, const Terminal& on) {
   return text;
 }
 
+std::vector<std::string> area(std::span<const double> shares, std::size_t rows,
+                              const Terminal& on) {
+  const auto& blocks = on.has_blocks ? kUpwards : kPlain;
+  std::vector<std::string> lines;
+  for (std::size_t row = rows; row-- > 0;) {
+    std::string line;
+    for (const double share : shares) {
+      const long eighths = std::lround(cut(share) * static_cast<double>(rows * kEighths)) -
+                           static_cast<long>(row * kEighths);
+      line += eighths <= 0 ? " " : blocks[std::min<std::size_t>(eighths, kEighths) - 1];
+    }
+    lines.push_back(std::move(line));
+  }
+  return lines;
+}
+
 }  // namespace rl::ctl

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace rl::ctl {
 
@@ -39,5 +40,10 @@ std::string bar(double share, std::size_t columns, const Terminal& on = terminal
 /// Returns a line of as many blocks as there are values, the greatest the highest. All are 0: a flat
 /// line.
 std::string sparkline(std::span<const double> values, const Terminal& on = terminal());
+
+/// Returns so many lines, the highest first, which are filled up to each share (from 0 to 1; others are
+/// cut), a column a share.
+std::vector<std::string> area(std::span<const double> shares, std::size_t rows,
+                              const Terminal& on = terminal());
 
 }  // namespace rl::ctl

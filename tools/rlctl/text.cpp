@@ -79,8 +79,11 @@ constexpr std::array<Unit, 7> kUnits{{{"ns", 1},
 
 /// Returns "15" for 150 tenths and "1.5" for 15.
 std::string in_tenths(std::uint64_t tenths) {
-  return tenths % 10 == 0 ? fmt::format("{}", tenths / 10)
-                          : fmt::format("{}.{}", tenths / 10, tenths % 10);
+  std::string text = fmt::format_int(tenths / 10).str();
+  if (tenths % 10 == 0) return text;
+  text += '.';
+  text += static_cast<char>('0' + tenths % 10);
+  return text;
 }
 
 /// Reads the digits that a text begins with and takes them off it.
@@ -149,6 +152,23 @@ void append_json(std::string& document, std::string_view text) {
   document += '"';
 }
 
+std::optional<std::string> quoted_for_toml(std::string_view text) {
+  std::string quoted = "\"";
+  while (!text.empty()) {
+    const Character c = first_character(text);
+    if (!c.valid) return std::nullopt;
+    if (is_hidden(c.code)) {
+      quoted +=
+          c.code > 0xffff ? fmt::format("\\U{:08X}", c.code) : fmt::format("\\u{:04X}", c.code);
+    } else {
+      if (c.code == '"' || c.code == '\\') quoted += '\\';
+      quoted += text.substr(0, c.bytes);
+    }
+    text.remove_prefix(c.bytes);
+  }
+  return quoted + '"';
+}
+
 std::string shown_key(const std::optional<std::string>& key, bool truncated) {
   return (key ? escape(*key) : "(unknown)") + (truncated ? "..." : "");
 }
@@ -177,7 +197,10 @@ std::string human_duration(std::uint64_t ns) {
     if (!last && ns >= kUnits[i + 1].ns) continue;
     const std::uint64_t tenths = ns / unit * 10 + (ns % unit * 10 + unit - 1) / unit;
     if (!last && tenths >= 10 * (kUnits[i + 1].ns / unit)) continue;
-    return fmt::format("{} {}", in_tenths(tenths), kUnits[i].name);
+    std::string text = in_tenths(tenths);
+    text += ' ';
+    text += kUnits[i].name;
+    return text;
   }
 }
 

@@ -21,6 +21,10 @@ std::string_view shown(std::string_view bytes, std::string& spare);
 /// Adds a text to a JSON document, as a string with its quotes. It is to be UTF-8, as escape() gives.
 void append_json(std::string& document, std::string_view text);
 
+/// Returns UTF-8 as TOML has it in quotes, with \uNNNN for what a terminal would obey or hide; nothing
+/// for what is no UTF-8.
+std::optional<std::string> quoted_for_toml(std::string_view text);
+
 /// Returns a key as a segment keeps it: escaped, "..." after what is only its beginning, and
 /// "(unknown)" for none.
 std::string shown_key(const std::optional<std::string>& key, bool truncated);

@@ -15,6 +15,11 @@ int clock(const Arguments& arguments);
 int off(const Arguments& arguments);
 int on(const Arguments& arguments);
 
+// What is on this host: segments_verb.cpp, doctor_verb.cpp, repair_verb.cpp
+int segments(const Arguments& arguments);
+int doctor(const Arguments& arguments);
+int repair(const Arguments& arguments);
+
 // Policies: policy_verbs.cpp
 int policy_set(const Arguments& arguments);
 int policy_shadow(const Arguments& arguments);
@@ -35,9 +40,14 @@ int acquire(const Arguments& arguments);
 int peek(const Arguments& arguments);
 int show(const Arguments& arguments);
 int reset(const Arguments& arguments);
+// One key, all policies: why_verb.cpp
+int why(const Arguments& arguments);
 // All keys: list_verb.cpp, and `list --heavy`: heavy_verb.cpp
 int list(const Arguments& arguments);
 int list_heavy(const Arguments& arguments);
+
+// What goes on, live: top/
+int top(const Arguments& arguments);
 
 // State that lasts: dump_verbs.cpp
 int dump(const Arguments& arguments);
@@ -60,8 +70,9 @@ int events(const Arguments& arguments);
 // Numbers: metrics_verb.cpp
 int metrics(const Arguments& arguments);
 
-// The machine: selftest_verb.cpp
+// The machine: selftest_verb.cpp, bench_verb.cpp
 int selftest(const Arguments& arguments);
+int bench(const Arguments& arguments);
 
 // rlctl itself: help.cpp
 int help(const Arguments& arguments);

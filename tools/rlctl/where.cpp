@@ -223,11 +223,13 @@ class Reader {
     return static_cast<std::uint64_t>(parse_duration(name, value).count());
   }
 
-  /// A text is compared as it is shown, and no text is shown with a byte that a terminal obeys.
+  /// A text is compared as it is shown, and none is shown with a byte that a terminal obeys.
   void read_text(const Token& token, const std::string& value, Comparison& comparison) {
     const auto is_control = [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; };
     if (std::any_of(value.begin(), value.end(), is_control))
-      tokens_.fail(token.at, "it has a control byte; write that as list shows it, such as \\x09");
+      tokens_.fail(
+          token.at,
+          "a control byte, which no text is shown with; write what a listing shows in its place");
     const bool is_between = value == "and" || value == "or" || value == "not";
     if (token.kind == Token::word && is_between)
       tokens_.fail(token.at, fmt::format("\"{}\" joins conditions; put a text that is called so "

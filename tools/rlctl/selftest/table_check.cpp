@@ -7,6 +7,7 @@
 
 #include "src/core.hpp"
 #include "tools/rlctl/selftest/admissions.hpp"
+#include "tools/rlctl/selftest/slot_faults.hpp"
 
 namespace rl::selftest {
 namespace {
@@ -71,28 +72,22 @@ TableCheck check_table(const shm::Mapping& mapping, std::optional<std::uint64_t>
       check.faults.push_back(
           fmt::format("slot {} ({:016x} {:016x}): {}", i, words.tag, words.state, what));
     };
-    if (shm::is_free(words)) continue;
-    if (shm::is_tentative(words.tag)) {
-      ++check.tentatives;
-      if (words.state == 0) fault("an insert without a nonce");
-      continue;
-    }
-    if (!shm::is_member(words.tag)) {
-      fault("neither free, nor an insert, nor a key");
-      continue;
-    }
+    if (const SlotFault of_words = fault_of(words); of_words != SlotFault::none)
+      fault(to_string(of_words));
+    if (shm::is_tentative(words.tag)) ++check.tentatives;
+    if (!shm::is_member(words.tag)) continue;
     ++check.members;
     const auto [other, is_new] = slot_of.try_emplace(shm::identity_of(words.tag), i);
     if (!is_new) fault(fmt::format("its key has slot {}, too", other->second));
     const std::uint16_t id = shm::policy_of(words.tag);
     if (!ids.contains(id)) {
-      fault("its policy is none of the list");
+      fault(to_string(SlotFault::unknown_policy));
       continue;
     }
     const auto constants = policies.read(id);
     const auto policy = constants ? policy_from(*constants) : std::nullopt;
     if (latest_ns && policy && owes_too_much(policy->parameters, words.state, *latest_ns))
-      fault("it owes more than its limit allows");
+      fault(to_string(SlotFault::owes_too_much));
   }
   return check;
 }

@@ -1,0 +1,60 @@
+#include "bench/last_will.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <stdexcept>
+
+#include "bench/scratch.hpp"
+#include "shm/mapping.hpp"
+
+namespace rl::bench {
+namespace {
+
+/// The children of ours that hold the pipe, too, die with us.
+[[noreturn]] void wait_and_remove(int alive, const std::filesystem::path& prefix) {
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE})
+    (void)::signal(number, SIG_IGN);
+  for (int fd = 0; fd <= 2; ++fd) (void)::close(fd);  // who reads our output waits for no one else
+  char nothing;
+  while (::read(alive, &nothing, 1) < 0 && errno == EINTR) {
+  }
+  std::error_code ignored;
+  for (const auto& file : std::filesystem::directory_iterator(prefix.parent_path(), ignored)) {
+    if (file.path().filename().string().starts_with(prefix.filename().string()))
+      (void)::unlink(file.path().c_str());
+  }
+  ::_exit(0);
+}
+
+}  // namespace
+
+LastWill::LastWill() {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("a pipe cannot be made");
+  const std::string prefix = shm::path_of(unique_prefix());
+  executor_ = ::fork();
+  if (executor_ == 0) {
+    (void)::close(ends[1]);
+    wait_and_remove(ends[0], prefix);
+  }
+  (void)::close(ends[0]);
+  alive_ = ends[1];
+  if (executor_ < 0) {
+    (void)::close(alive_);
+    throw std::runtime_error("a process cannot be started");
+  }
+}
+
+LastWill::~LastWill() {
+  (void)::close(alive_);
+  while (::waitpid(executor_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+}  // namespace rl::bench

@@ -1,0 +1,12 @@
+/// \file
+/// What is left to do when a segment's memory goes away while it is looked at.
+#pragma once
+
+namespace rl::ctl {
+
+/// Who may write a segment's file may cut it short while it is mapped, which no reader can prevent:
+/// touching what is gone is SIGBUS. From here on that is an error as any other, one sentence and exit
+/// code 2, and not a crash. What was not written by then is not.
+void say_when_memory_is_lost() noexcept;
+
+}  // namespace rl::ctl
