@@ -26,7 +26,7 @@ View::View(shm::Mapping mapped, const std::string& path)
       stripes(mapping, participant),
       decides(mapping.writable()) {}
 
-View::View(shm::Mapping::Unshared own, StandIn& for_what, bool has_keys)
+View::View(shm::Mapping::Unshared own, StandIn* for_what, bool has_keys)
     : mapping(std::move(own.mapping)),
       table(mapping.table()),
       labels(mapping.labels()),
@@ -37,11 +37,19 @@ View::View(shm::Mapping::Unshared own, StandIn& for_what, bool has_keys)
       stripes(mapping, participant),
       decides(has_keys),
       forsaken(!has_keys),
-      stand_in(&for_what) {}
+      stand_in(for_what) {}
 
 SegmentCore::SegmentCore(std::string name, std::string path, shm::Mapping mapping, bool any_owner)
     : name_(std::move(name)), path_(std::move(path)), any_owner_(any_owner), view_(nullptr) {
-  auto view = std::make_unique<View>(std::move(mapping), path_);
+  begin_with(std::make_unique<View>(std::move(mapping), path_));
+}
+
+SegmentCore::SegmentCore(shm::Mapping::Unshared own)
+    : name_("(private)"), path_(name_), any_owner_(false), has_name_(false), view_(nullptr) {
+  begin_with(std::make_unique<View>(std::move(own), nullptr, true));
+}
+
+void SegmentCore::begin_with(std::unique_ptr<View> view) noexcept {
   attend(*view);
   followed_.store(view.get(), std::memory_order_release);
   view_.store(view.release(), std::memory_order_release);
@@ -99,7 +107,7 @@ bool SegmentCore::look_around() noexcept {
     }
     if (now.stand_in != nullptr) {
       come_back(now);
-    } else if (!look_at_name(now)) {
+    } else if (has_name_ && !look_at_name(now)) {
       next_in_ns = 50'000'000;
     }
   } catch (const std::exception& e) {

@@ -22,6 +22,7 @@
 #include "shm/participant.hpp"
 #include "shm/policies.hpp"
 #include "shm/stripes.hpp"
+#include "src/first_denials.hpp"
 #include "src/known_policies.hpp"
 #include "src/policy.hpp"
 #include "src/stand_in.hpp"
@@ -30,23 +31,12 @@ namespace rl {
 
 struct SegmentOptions;
 
-/// Says of how many first denials of keys a process tells: a key that is at its limit all the time
-/// has one at every other call. Threads: any.
-class FirstDenials {
- public:
-  static constexpr std::uint32_t kMost = 1'000;  ///< in a second
-  [[nodiscard]] bool may_be_told() noexcept;
-
- private:
-  std::atomic<std::uint64_t> second_{0};
-  std::atomic<std::uint32_t> told_{0};
-};
-
 /// One mapping with all that reads it. Immutable once it is current.
 struct View {
   View(shm::Mapping mapped, const std::string& path);
-  /// In private memory, for want of a segment. Without keys it answers, and decides nothing.
-  View(shm::Mapping::Unshared own, StandIn& for_what, bool has_keys);
+  /// In private memory, for want of a segment, or (null) as a segment that has no name. Without keys
+  /// it answers, and decides nothing.
+  View(shm::Mapping::Unshared own, StandIn* for_what, bool has_keys);
 
   shm::Mapping mapping;
   shm::Table<shm::Slot> table;
@@ -76,6 +66,8 @@ class SegmentCore {
   /// Of a segment that is not to be had yet.
   SegmentCore(std::string name, std::string path, std::unique_ptr<StandIn> stand_in,
               bool any_owner);
+  /// Of one in private memory, which has no name and so is never looked for.
+  explicit SegmentCore(shm::Mapping::Unshared own);
   SegmentCore(const SegmentCore&) = delete;
   SegmentCore& operator=(const SegmentCore&) = delete;
   ~SegmentCore();
@@ -113,6 +105,7 @@ class SegmentCore {
   bool look_at_name(View& now);
   void come_back(View& stand_in);
   void attend(View& view) noexcept;
+  void begin_with(std::unique_ptr<View> view) noexcept;
   void say_it_is_back() const;
   bool move_over(View& old);
   void adopt(View& old, std::unique_ptr<View> fresh);
@@ -120,6 +113,7 @@ class SegmentCore {
   std::string name_;
   std::string path_;
   bool any_owner_;
+  bool has_name_ = true;
   std::unique_ptr<StandIn> stand_in_;
   std::unique_ptr<View> blank_;
   std::atomic<View*> view_;

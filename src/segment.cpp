@@ -184,6 +184,11 @@ Segment Segment::open_or(std::string_view name, const SegmentOptions& options,
   }
 }
 
+Segment Segment::create_private(const SegmentOptions& options) {
+  auto own = shm::Mapping::create_unshared(create_options(options), true);
+  return Segment(std::make_shared<SegmentCore>(std::move(own)));
+}
+
 FallbackInfo Segment::fallback() const {
   const StandIn* const stand_in = core_->stand_in();
   if (stand_in == nullptr) return {};

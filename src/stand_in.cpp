@@ -117,9 +117,10 @@ SegmentCore::SegmentCore(std::string name, std::string path, std::unique_ptr<Sta
       view_(nullptr),
       followed_(nullptr) {
   const bool has_keys = stand_in_->counts();
-  auto view = std::make_unique<View>(memory_of(*stand_in_, has_keys), *stand_in_, has_keys);
+  auto view = std::make_unique<View>(memory_of(*stand_in_, has_keys), stand_in_.get(), has_keys);
   attend(*view);
-  if (has_keys) blank_ = std::make_unique<View>(memory_of(*stand_in_, false), *stand_in_, false);
+  if (has_keys)
+    blank_ = std::make_unique<View>(memory_of(*stand_in_, false), stand_in_.get(), false);
   // relaxed, all three: nobody else has the core yet.
   view_.store(view.release(), std::memory_order_relaxed);
   next_look_ns_.store(shm::read_boottime_ns() + kSecondNs, std::memory_order_relaxed);

@@ -19,6 +19,7 @@ toml++/toml.h libtomlplusplus-dev
 curses.h libncurses-dev
 benchmark/benchmark.h libbenchmark-dev
 relacy/relacy.hpp relacy-dev
+zlib.h zlib1g-dev
 boost/version.hpp boost'
 
 # Prints the packages whose tools or headers are not there. Got from elsewhere is as good.

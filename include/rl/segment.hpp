@@ -172,6 +172,11 @@ class RL_EXPORT Segment {
   /// memory for a handle, or no random numbers.
   static Segment open_or(std::string_view name, const SegmentOptions& options,
                          const Fallback& fallback);
+  /// Makes a segment in private memory, which has no name and which nobody else can find; it goes
+  /// with the last handle, or with the process. A forked child goes on with a copy of its own. For
+  /// tests, and to try limits on recorded traffic. Of the options, owner, group and mode say nothing.
+  /// Errors: bad_option; system when there is no memory.
+  static Segment create_private(const SegmentOptions& options = {});
   /// Attaches for looking only; needs no more than read permission.
   static Segment open_read_only(std::string_view name, const SegmentOptions& options = {});
   /// Removes the name of a segment, however damaged; returns false if there was none. Processes

@@ -110,6 +110,23 @@ constexpr std::array<Option, kArgCount> kOptions{{
     {Arg::since, "--since", "DURATION", "only what happened within that time, such as 5m"},
     {Arg::sample, "--sample", "N",
      "have one in N denials of a thread bring an event from now on; 1: each"},
+    {Arg::log, "LOG", "", "an access log, plain or compressed by gzip; - for standard input",
+     Completes::files},
+    {Arg::key_by, "--key", "ip|FIELD",
+     "whom calls are counted by: ip, ip/24 or ip/48 for networks of IPv4 or IPv6, or a field of "
+     "the "
+     "log such as user or path (ip, IPv6 by /64)"},
+    {Arg::log_format, "--format", "FORMAT",
+     "combined (or common), json (an object a line) or ltsv (what the first lines are)",
+     Completes::words, "combined common json ltsv"},
+    {Arg::time_field, "--time", "FIELD",
+     "where the time stands in lines with named fields: ISO 8601, since the epoch, or as in a "
+     "combined log (msec, @timestamp, ts, time and their like)"},
+    {Arg::in_force, "--policy", "SEGMENT/NAME", "the limit in force there, in the place of LIMIT"},
+    {Arg::suggest, "--suggest", "SHARE",
+     "look for the smallest limit of that shape that denies at most that share, such as 0.1%"},
+    {Arg::plot, "--plot", "FILE", "draw it, as SVG, into this file, whole or not at all",
+     Completes::files},
     {Arg::json, "--json", "", "print JSON, one object a line"},
 }};
 

@@ -70,6 +70,13 @@ enum class Arg : std::uint8_t {
   kind,
   since,
   sample,
+  log,
+  key_by,
+  log_format,
+  time_field,
+  in_force,
+  suggest,
+  plot,
   json,
 };
 inline constexpr std::size_t kArgCount = static_cast<std::size_t>(Arg::json) + 1;

@@ -270,6 +270,13 @@ std::span<const Verb> verbs() {
        {},
        "rlctl explain 100/s burst=200",
        explain},
+      {limits,
+       "replay",
+       "Tell what a limit would have done to the requests of an access log",
+       {log},
+       {limit, key_by, log_format, time_field, in_force, suggest, plot, any_owner},
+       "rlctl replay access.log.gz 5/s burst=20 --suggest 0.1%",
+       ctl::replay},
       {machine,
        "selftest",
        "Try on this machine, on segments of its own, that what librl promises holds: exactness, "

@@ -70,6 +70,9 @@ int events(const Arguments& arguments);
 // Numbers: metrics_verb.cpp
 int metrics(const Arguments& arguments);
 
+// Recorded traffic: replay/replay_verb.cpp
+int replay(const Arguments& arguments);
+
 // The machine: selftest_verb.cpp, bench_verb.cpp
 int selftest(const Arguments& arguments);
 int bench(const Arguments& arguments);

@@ -1,0 +1,372 @@
+// How `rlctl replay` reads logs: bytes, lines, times and formats, without a segment.
+#include "tools/rlctl/replay/log_trace.hpp"
+
+#include <doctest/doctest.h>
+#include <zlib.h>
+
+#include <fstream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tests/rlctl.hpp"
+#include "tools/rlctl/replay/log_lines.hpp"
+
+namespace rl::test {
+namespace {
+
+using ctl::CombinedLine;
+using ctl::KeyChoice;
+using ctl::LineRead;
+using ctl::LineReader;
+using ctl::LogEntry;
+using ctl::LogFormat;
+using ctl::LogLines;
+using ctl::NamedLine;
+using std::string_view_literals::operator""sv;
+
+constexpr std::uint64_t kSecond = 1'000'000'000;
+constexpr std::uint64_t kAt = 1'431'857'103 * kSecond;  // 17 May 2015, 10:05:03 UTC
+constexpr std::string_view kLine =
+    R"(83.149.9.216 - - [17/May/2015:10:05:03 +0000] "GET /a?b=c HTTP/1.1" 200 20 "-" "Mozilla/5.0")";
+
+std::string packed(std::string_view text) {
+  z_stream stream{};
+  REQUIRE(::deflateInit2(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK);
+  std::string out(::deflateBound(&stream, text.size()) + 64, '\0');
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
+  stream.avail_in = static_cast<uInt>(text.size());
+  stream.next_out = reinterpret_cast<Bytef*>(out.data());
+  stream.avail_out = static_cast<uInt>(out.size());
+  REQUIRE(::deflate(&stream, Z_FINISH) == Z_STREAM_END);
+  out.resize(stream.total_out);
+  ::deflateEnd(&stream);
+  return out;
+}
+
+class Written {
+ public:
+  explicit Written(std::string_view bytes) : path_(folder_.at("log")) {
+    std::ofstream(path_, std::ios::binary) << bytes;
+  }
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  Folder folder_;
+  std::string path_;
+};
+
+std::vector<std::string> lines_of(std::string_view bytes) {
+  const Written file(bytes);
+  LogLines lines(file.path());
+  std::vector<std::string> all;
+  for (std::string_view line; lines.next(line);) all.emplace_back(line);
+  return all;
+}
+
+using Lines = std::vector<std::string>;
+
+struct ReadLine {
+  LineRead read = LineRead::other_format;
+  std::uint64_t unix_ns = 0;
+  std::string key;
+  friend bool operator==(const ReadLine&, const ReadLine&) = default;
+};
+
+ReadLine read_with(LogFormat format, std::string_view key, std::string_view line,
+                   const std::string& time = {}) {
+  LineReader reader(format, KeyChoice::parse(key), time);
+  LogEntry entry;
+  const LineRead read = reader.read(line, entry);
+  if (read != LineRead::entry) return {read, 0, {}};
+  return {read, entry.unix_ns, std::string(entry.key)};
+}
+
+std::string key_of(LogFormat format, std::string_view key, std::string_view line) {
+  const ReadLine read = read_with(format, key, line);
+  CAPTURE(line);
+  CHECK(read.read == LineRead::entry);
+  CHECK(read.unix_ns == kAt);
+  return read.key;
+}
+
+std::string sentence_of(std::string_view bytes) {
+  try {
+    (void)lines_of(bytes);
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "";
+}
+
+}  // namespace
+
+TEST_CASE("lines_end_in_a_newline_or_a_return_and_one_or_with_the_log") {
+  CHECK(lines_of("") == Lines{});
+  CHECK(lines_of("a") == Lines{"a"});
+  CHECK(lines_of("a\n") == Lines{"a"});
+  CHECK(lines_of("a\r\nb\r\n") == Lines{"a", "b"});
+  CHECK(lines_of("\n\na\n") == Lines{"", "", "a"});
+  CHECK(lines_of("a\0b\nc"sv) == Lines{std::string("a\0b", 3), "c"});
+}
+
+TEST_CASE("lines_are_whole_wherever_a_read_ends") {
+  std::string text;
+  Lines expected;
+  for (int i = 0; i < 60'000; ++i) {
+    expected.push_back(std::string(static_cast<std::size_t>(i) % 97, 'x') + std::to_string(i));
+    text += expected.back() + "\n";
+  }
+  CHECK((lines_of(text) == expected));
+  CHECK((lines_of(packed(text)) == expected));
+}
+
+TEST_CASE("of_a_line_that_is_too_long_the_beginning_is_handed_out_and_the_next_line_is_whole") {
+  for (const std::size_t size :
+       {LogLines::kLineMax, LogLines::kLineMax + 1, LogLines::kLineMax * 5}) {
+    CAPTURE(size);
+    const Lines lines = lines_of("first\n" + std::string(size, 'x') + "\nlast\n");
+    REQUIRE(lines.size() == 3);
+    CHECK(lines[0] == "first");
+    CHECK((lines[1] == std::string(LogLines::kLineMax, 'x')));
+    CHECK(lines[2] == "last");
+  }
+  CHECK(lines_of(std::string(LogLines::kLineMax * 4, 'x')).size() == 1);
+}
+
+TEST_CASE("looking_ahead_takes_nothing") {
+  const Written file("a\nb\nc");
+  LogLines lines(file.path());
+  CHECK(lines.look_ahead(2) == std::vector<std::string_view>{"a", "b"});
+  Lines all;
+  for (std::string_view line; lines.next(line);) all.emplace_back(line);
+  CHECK(all == Lines{"a", "b", "c"});
+}
+
+TEST_CASE("several_compressed_files_in_a_row_are_one_log_and_zeros_behind_are_padding") {
+  CHECK(lines_of(packed("a\nb") + packed("c\nd\n")) == Lines{"a", "bc", "d"});
+  CHECK(lines_of(packed("a\n") + std::string(512, '\0')) == Lines{"a"});
+  CHECK(lines_of(packed("")) == Lines{});
+}
+
+TEST_CASE("compressed_data_that_is_cut_off_or_damaged_is_told") {
+  const std::string whole = packed(std::string(100'000, 'x') + "\n");
+  for (const std::size_t size : {std::size_t{2}, std::size_t{10}, whole.size() - 1}) {
+    CAPTURE(size);
+    CHECK(sentence_of(whole.substr(0, size)).find("ends in the middle") != std::string::npos);
+  }
+  std::string damaged = whole;
+  damaged[damaged.size() / 2] = static_cast<char>(damaged[damaged.size() / 2] ^ 0x55);
+  CHECK(sentence_of(damaged).find("damaged") != std::string::npos);
+  CHECK(sentence_of(whole + "rest").find("damaged") != std::string::npos);
+}
+
+TEST_CASE("times_of_the_common_log_format_are_read_with_their_zone") {
+  CHECK(ctl::read_clf_time("17/May/2015:10:05:03 +0000") == kAt);
+  CHECK(ctl::read_clf_time("17/May/2015:12:05:03 +0200") == kAt);
+  CHECK(ctl::read_clf_time("17/May/2015:05:35:03 -0430") == kAt);
+  CHECK(ctl::read_clf_time("16/May/2015:23:05:03 -1100") == kAt);
+  CHECK(ctl::read_clf_time("17/May/2015:10:05:03.25 +0000") == kAt + kSecond / 4);
+  CHECK(ctl::read_clf_time("29/Feb/2024:00:00:00 +0000") == 1'709'164'800 * kSecond);
+  for (const char* wrong :
+       {"", "17/May/2015:10:05:03", "17/May/2015:10:05:03 +00001", "31/Apr/2015:10:05:03 +0000",
+        "29/Feb/2023:00:00:00 +0000", "17/may/2015:10:05:03 +0000", "17/ayJ/2015:10:05:03 +0000",
+        "17/May/2015:24:00:00 +0000", "17/May/1969:10:05:03 +0000", "17/May/2200:10:05:03 +0000",
+        "7/May/2015:10:05:03 +0000", "17/May/2015:10:05:03. +0000"}) {
+    CAPTURE(wrong);
+    CHECK(!ctl::read_clf_time(wrong));
+  }
+}
+
+TEST_CASE("times_of_iso_8601_are_read_with_their_zone") {
+  for (const char* text :
+       {"2015-05-17T10:05:03Z", "2015-05-17 10:05:03", "2015-05-17T10:05:03+00:00",
+        "2015-05-17T12:05:03+0200", "2015-05-17t06:05:03-04", "2015-05-17T10:05:03.000Z"}) {
+    CAPTURE(text);
+    CHECK(ctl::read_iso_time(text) == kAt);
+  }
+  CHECK(ctl::read_iso_time("2015-05-17T10:05:03,123456789Z") == kAt + 123'456'789);
+  CHECK(ctl::read_iso_time("2015-05-17T10:05:03.1234567891Z") == kAt + 123'456'789);
+  CHECK(ctl::read_iso_time("2016-12-31T23:59:60Z") == 1'483'228'800 * kSecond);
+  for (const char* wrong : {"2015-05-17", "2015-05-17T10:05Z", "2015-13-17T10:05:03Z",
+                            "2015-05-17T10:05:03Zulu", "2015-05-17T10:05:61Z"}) {
+    CAPTURE(wrong);
+    CHECK(!ctl::read_iso_time(wrong));
+  }
+}
+
+TEST_CASE("numbers_since_the_epoch_are_seconds_or_what_their_length_says") {
+  CHECK(ctl::read_epoch("1431857103") == kAt);
+  CHECK(ctl::read_epoch("1431857103.5") == kAt + kSecond / 2);
+  CHECK(ctl::read_epoch("1431857103.123456789012") == kAt + 123'456'789);
+  CHECK(ctl::read_epoch("1431857103250") == kAt + kSecond / 4);
+  CHECK(ctl::read_epoch("1431857103000.5") == kAt + 500'000);
+  CHECK(ctl::read_epoch("1431857103000001") == kAt + 1'000);
+  CHECK(ctl::read_epoch("1431857103000000001") == kAt + 1);
+  for (const char* wrong :
+       {"", ".5", "1.", "-1", "1e9", "99999999999999999999", "x", "4600000000"}) {
+    CAPTURE(wrong);
+    CHECK(!ctl::read_epoch(wrong));
+  }
+  CHECK(ctl::read_any_time("[17/May/2015:10:05:03 +0000]") == kAt);
+}
+
+TEST_CASE("the_last_time_that_was_read_is_remembered_and_an_empty_one_is_none") {
+  ctl::ClfTimes times;
+  CHECK(!times.read(""));
+  CHECK(times.read("17/May/2015:10:05:03 +0000") == kAt);
+  CHECK(times.read("17/May/2015:10:05:03 +0000") == kAt);
+  CHECK(times.read("17/May/2015:10:05:04 +0000") == kAt + kSecond);
+  CHECK(!times.read("17/May/2015:10:05:0"));
+}
+
+TEST_CASE("a_combined_line_has_all_its_parts") {
+  const auto line = CombinedLine::from(
+      R"(www.example.com:443 2001:db8::7 - jo [17/May/2015:10:05:03 +0000] )"
+      R"("GET /a\"b?c HTTP/1.1" 404 0 "http://x/\\" "A \"B\" \x22" "10.0.0.1, 10.0.0.2" 0.5)");
+  REQUIRE(line);
+  CHECK(line->vhost == "www.example.com:443");
+  CHECK(line->address == "2001:db8::7");
+  CHECK(line->user == "jo");
+  CHECK(line->time == "17/May/2015:10:05:03 +0000");
+  CHECK(line->method() == "GET");
+  CHECK(line->uri() == R"(/a\"b?c)");
+  CHECK(line->path() == R"(/a\"b)");
+  CHECK(line->status == "404");
+  CHECK(line->referer == R"(http://x/\\)");
+  CHECK(line->user_agent == R"(A \"B\" \x22)");
+  CHECK(line->forwarded == "10.0.0.1, 10.0.0.2");
+}
+
+TEST_CASE("common_lines_and_odd_requests_are_read_too") {
+  for (const char* text :
+       {R"(1.2.3.4 - - [t] "GET / HTTP/1.0" 200 -)", R"(1.2.3.4 - - [t] "-" 408 -)",
+        R"(1.2.3.4 - - [t] "" 400 0 "-" "-")", R"(1.2.3.4 - - [t] "\x16\x03" 400 157)",
+        R"(1.2.3.4 - a b [t] "GET / HTTP/1.0" 200)", R"(host.example - - [t] "GET /" 200 1)"}) {
+    CAPTURE(text);
+    CHECK(CombinedLine::from(text));
+  }
+  CHECK(CombinedLine::from(R"(1.2.3.4 - a b [t] "GET / HTTP/1.0" 200)")->user == "a b");
+  CHECK(CombinedLine::from(R"(1.2.3.4 - - [t] "-" 408 -)")->path() == "");
+  CHECK(CombinedLine::from(R"(1.2.3.4 - - [t] "-" 408 -)")->method() == "");
+}
+
+TEST_CASE("what_is_no_combined_line_is_told_from_one") {
+  for (const char* text :
+       {"", " ", "x", "[t]", "1.2.3.4 - - [t]", R"(1.2.3.4 - - [t] "GET)",
+        R"(1.2.3.4 - - [t] "a\")", R"(1.2.3.4 - - [t] "a" 2000)", R"(1.2.3.4 - - [t] "a" 20x 1)",
+        R"(1.2.3.4 - - [t] "a")", R"(1.2.3.4 - -[t] "a" 200 1)", R"(1.2.3.4 - - [t "a" 200 1)",
+        R"( - - [t] "a" 200 1)"}) {
+    CAPTURE(text);
+    CHECK(!CombinedLine::from(text));
+  }
+}
+
+TEST_CASE("an_address_counts_by_its_network_and_a_name_by_its_text") {
+  const auto with = [](std::string_view address, std::string_view key) {
+    return key_of(LogFormat::combined, key,
+                  std::string(address) + R"( - - [17/May/2015:10:05:03 +0000] "GET /" 200 1)");
+  };
+  CHECK(with("203.0.113.7", "ip") == "203.0.113.7");
+  CHECK(with("::ffff:203.0.113.7", "ip") == "203.0.113.7");
+  CHECK(with("2001:DB8:1:2::7", "ip") == "2001:db8:1:2::/64");
+  CHECK(with("2001:DB8:1:2::7", "ip/24") == "2001:db8:1:2::/64");
+  CHECK(with("203.0.113.7", "ip/24") == "203.0.113.0/24");
+  CHECK(with("203.0.113.7", "ip/48") == "203.0.113.7");
+  CHECK(with("2001:DB8:1:2::7", "ip/48") == "2001:db8:1::/48");
+  CHECK(with("2001:DB8:1:2::7", "ip/24/128") == "2001:db8:1:2::7");
+  CHECK(with("crawler.example", "ip") == "crawler.example");
+  for (const char* wrong : {"", "ip/", "ip/129", "ip/x", "ip/33/64", "ip/24/", "ip/24/48/1"}) {
+    CAPTURE(wrong);
+    CHECK_THROWS_AS(KeyChoice::parse(wrong), Error);
+  }
+}
+
+TEST_CASE("a_field_of_a_combined_log_can_be_the_key") {
+  CHECK(key_of(LogFormat::combined, "path", kLine) == "/a");
+  CHECK(key_of(LogFormat::combined, "uri", kLine) == "/a?b=c");
+  CHECK(key_of(LogFormat::combined, "status", kLine) == "200");
+  CHECK(key_of(LogFormat::combined, "user_agent", kLine) == "Mozilla/5.0");
+  CHECK(key_of(LogFormat::combined, "http_user_agent", kLine) == "Mozilla/5.0");
+  CHECK(read_with(LogFormat::combined, "user", kLine).read == LineRead::no_key);
+  CHECK(read_with(LogFormat::combined, "referer", kLine).read == LineRead::no_key);
+  CHECK_THROWS_AS(LineReader(LogFormat::combined, KeyChoice::parse("tenant"), {}), Error);
+  CHECK_THROWS_AS(LineReader(LogFormat::combined, {}, "ts"), Error);
+}
+
+TEST_CASE("json_lines_are_read_by_the_usual_names_or_those_given") {
+  const LogFormat json = LogFormat::json;
+  CHECK(key_of(json, "ip", R"({"remote_addr":"10.0.0.1","msec":1431857103.000,"time":"x"})") ==
+        "10.0.0.1");
+  CHECK(key_of(json, "ip", R"( {"@timestamp" : "2015-05-17T10:05:03Z", "client_ip":"::1"} )") ==
+        "::/64");
+  CHECK(key_of(json, "ip", R"({"ts":1431857103,"request":{"x":["}"],"remote_ip":"10.0.0.2"}})") ==
+        "10.0.0.2");
+  CHECK(key_of(json, "user.id", R"({"time":"17/May/2015:10:05:03 +0000","user":{"id":42}})") ==
+        "42");
+  CHECK(key_of(json, "user", R"({"ts":1431857103,"user":"a\"\u00e9\/\ud83d\ude00\n"})") ==
+        "a\"\xc3\xa9/\xf0\x9f\x98\x80\n");
+  CHECK(read_with(json, "user", R"({"at":1431857103,"user":"a"})", "at") ==
+        ReadLine{LineRead::entry, kAt, "a"});
+  CHECK(read_with(json, "user", R"({"at":1431857103,"user":"a"})").read == LineRead::no_time);
+  CHECK(read_with(json, "user", R"({"ts":1431857103,"user":null})").read == LineRead::no_key);
+  CHECK(read_with(json, "user", R"({"ts":1431857103})").read == LineRead::no_key);
+}
+
+TEST_CASE("what_is_no_object_of_json_is_told_from_one") {
+  for (const char* text :
+       {"", "{", "[]", "{} x", R"({"a"})", R"({"a":})", R"({"a":1,})", R"({"a":1 "b":2})",
+        R"({"a":"b)", R"({"a":{"b":1})", R"({a:1})", R"({"a\":1})", "1"}) {
+    CAPTURE(text);
+    NamedLine line;
+    CHECK(!line.read_json(text));
+    CHECK(line.fields().empty());
+  }
+  NamedLine line;
+  CHECK(line.read_json("{}"));
+  CHECK(line.read_json(R"({"a":[{"b":"]}"}],"c":{"d":{"e":"f"}}})"));
+  CHECK(line.find("c.d.e")->value == "f");
+  CHECK(!line.find("c.d.x"));
+  CHECK(!line.find("c.d.e.f"));
+}
+
+TEST_CASE("ltsv_lines_are_read_by_the_usual_names") {
+  const std::string line = "time:[17/May/2015:10:05:03 +0000]\thost:10.0.0.1\tua:a:b\tuser:-";
+  CHECK(key_of(LogFormat::ltsv, "ip", line) == "10.0.0.1");
+  CHECK(key_of(LogFormat::ltsv, "ua", line) == "a:b");
+  CHECK(read_with(LogFormat::ltsv, "user", line).read == LineRead::no_key);
+  CHECK(read_with(LogFormat::ltsv, "ip", "a b:c").read == LineRead::other_format);
+  CHECK(read_with(LogFormat::ltsv, "ip", "abc").read == LineRead::other_format);
+}
+
+TEST_CASE("the_format_is_that_of_most_of_the_first_lines") {
+  using Views = std::vector<std::string_view>;
+  CHECK(ctl::guessed_format(Views{"# a heading", kLine, kLine}) == LogFormat::combined);
+  CHECK(ctl::guessed_format(Views{R"({"ts":1431857103,"ip":"1.2.3.4"})"}) == LogFormat::json);
+  CHECK(ctl::guessed_format(Views{"time:1431857103\thost:1.2.3.4"}) == LogFormat::ltsv);
+  CHECK(ctl::guessed_format(Views{"x",
+                                  "\x7f"
+                                  "ELF"}) == std::nullopt);
+  CHECK(ctl::guessed_format(Views{}) == std::nullopt);
+}
+
+TEST_CASE("what_is_left_out_is_counted_and_the_first_lines_are_kept") {
+  std::string log = std::string(kLine) + "\nnonsense\n";
+  log += R"(1.2.3.4 - - [yesterday] "GET /" 200 1)";
+  log += "\n- - - [17/May/2015:10:05:03 +0000] \"GET /\" 200 1\n";
+  for (int i = 0; i < 5; ++i) log += std::string(200, 'y') + "\n";
+  const Written file(log);
+  const ctl::LogTrace read = ctl::read_log({file.path(), LogFormat::combined, {}, {}});
+  CHECK(read.trace.size() == 1);
+  CHECK(read.left_out.of(LineRead::other_format) == 6);
+  CHECK(read.left_out.of(LineRead::no_time) == 1);
+  CHECK(read.left_out.of(LineRead::no_key) == 1);
+  CHECK(read.left_out.unparsed() == 7);
+  REQUIRE(read.left_out.first.size() == 3);
+  CHECK(read.left_out.first[0].number == 2);
+  CHECK(read.left_out.first[0].text == "nonsense");
+  CHECK(read.left_out.first[2].number == 5);
+  CHECK(read.left_out.first[2].text == std::string(80, 'y') + "...");
+}
+
+}  // namespace rl::test
