@@ -1,5 +1,6 @@
 // What rlctl offers where a command line is being typed, and how bash is told.
 #include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <random>
@@ -8,6 +9,7 @@
 #include <rl/rl.hpp>
 
 #include "tests/rlctl.hpp"
+#include "tools/rlctl/complete/apart.hpp"
 #include "tools/rlctl/complete/completion.hpp"
 #include "tools/rlctl/complete/typed_line.hpp"
 #include "tools/rlctl/verb_table.hpp"
@@ -202,6 +204,28 @@ TEST_CASE("of_many_keys_a_thousand_are_offered") {
   for (int i = 0; i < 3'000; ++i) (void)api.try_acquire("user:" + std::to_string(i));
   CHECK(offered({"show", scratch.name(), "api", ""}).size() == 1'000);
   CHECK(offered({"show", scratch.name(), "api", "user:299"}).size() == 11);
+}
+
+TEST_CASE("work_apart_tells_what_it_had_told_when_it_died_or_took_too_long") {
+  using namespace std::chrono_literals;
+  CHECK(ctl::told_apart(60s, [](const ctl::Tell& tell) {
+          tell("one ");
+          tell("two");
+        }) == "one two");
+  CHECK(ctl::told_apart(60s, [](const ctl::Tell& tell) {
+          tell("one");
+          ::raise(SIGKILL);
+        }) == "one");
+  CHECK(ctl::told_apart(60s, [](const ctl::Tell& tell) {
+          tell("one");
+          throw 1;
+        }) == "one");
+  const std::string much(1'000'000, 'x');
+  CHECK(ctl::told_apart(60s, [&](const ctl::Tell& tell) { tell(much); }) == much);
+  // Who never ends is ended: this would hang.
+  (void)ctl::told_apart(10ms, [](const ctl::Tell&) {
+    for (;;) ::pause();  // ends: it is killed
+  });
 }
 
 TEST_CASE("what_cannot_be_read_offers_nothing_and_says_nothing") {

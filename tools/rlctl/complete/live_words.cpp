@@ -5,13 +5,13 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
-#include <map>
 #include <set>
 #include <system_error>
 
 #include <rl/rl.hpp>
 
 #include "shm/mapping.hpp"
+#include "tools/rlctl/complete/apart.hpp"
 #include "tools/rlctl/text.hpp"
 #include "tools/rlctl/verb_table.hpp"
 
@@ -20,18 +20,20 @@ namespace {
 
 constexpr std::size_t kKeysMost = 1'000;
 constexpr std::chrono::milliseconds kTimeMost{200};
-/// Between two looks at the clock.
-constexpr std::uint32_t kRowsAtOnce = 256;
-
 /// What rlctl would show otherwise than it is typed is left out: nobody could tell what it is.
 bool can_be_typed(const Place& place, std::string_view word) {
   return !word.empty() && word.starts_with(place.typed) && escape(word) == word &&
          (place.may_be_dashed || !word.starts_with('-'));
 }
 
-using Found = std::map<std::string, std::string>;
+/// Tells of one that was found: the word, and what is said of it.
+void tell_of(const Tell& tell, std::string_view word, std::string_view help) {
+  std::string text(word);
+  text.append(1, '\0').append(help).append(1, '\0');
+  tell(text);
+}
 
-void find_segments(const Place& place, Found& found) {
+void find_segments(const Place& place, const Tell& tell) {
   // The name of a file is what path_of() makes of a segment's, with the name at its end.
   const std::filesystem::path sample = shm::path_of("x");
   const std::string first = sample.filename().string();
@@ -43,12 +45,12 @@ void find_segments(const Place& place, Found& found) {
     std::error_code ignored;
     if (name.starts_with(start) && can_be_typed(place, name.substr(start.size())) &&
         file->is_regular_file(ignored))
-      found.emplace(name.substr(start.size()), "");
+      tell_of(tell, name.substr(start.size()), "");
   }
 }
 
 /// A list of limits goes by the name of its first: the others are NAME#2 and so on.
-void find_policies(const Place& place, const Segment& segment, Found& found) {
+void find_policies(const Place& place, const Segment& segment, const Tell& tell) {
   const std::vector<PolicyInfo> all = segment.policies();
   std::set<std::string_view> names;
   for (const PolicyInfo& policy : all) names.insert(policy.name);
@@ -56,25 +58,25 @@ void find_policies(const Place& place, const Segment& segment, Found& found) {
     const std::size_t mark = policy.name.rfind('#');
     const bool is_part = mark != policy.name.npos && names.contains(policy.name.substr(0, mark));
     if (can_be_typed(place, policy.name) && (!is_part || place.typed.find('#') != place.typed.npos))
-      found.emplace(policy.name, policy.limit ? policy.limit->to_string() : "");
+      tell_of(tell, policy.name, policy.limit ? policy.limit->to_string() : "");
   }
 }
 
-/// Ends a walk over the table.
+/// Ends a walk over the table, and with it the work.
 struct Enough {};
 
 class KeyFinder {
  public:
-  KeyFinder(const Place& place, Found& found) : place_(place), found_(found) {
+  KeyFinder(const Place& place, const Tell& tell) : place_(place), tell_(tell) {
     if (place.policy.empty()) return;
     for (std::size_t i = 0; i < Limits::kMax; ++i)
       policies_.insert(Limiters::policy(place.policy, i));
   }
   void look_at(const KeyInfo& row) {
-    if (++rows_ % kRowsAtOnce == 0 && std::chrono::steady_clock::now() > end_) throw Enough{};
     if (!row.key || row.key_truncated || !can_be_typed(place_, *row.key) || !is_wanted(row)) return;
-    found_.emplace(*row.key, policies_.empty() ? escape(row.policy) : "");
-    if (found_.size() == kKeysMost) throw Enough{};
+    if (!told_.insert(*row.key).second) return;
+    tell_of(tell_, *row.key, policies_.empty() ? escape(row.policy) : "");
+    if (told_.size() == kKeysMost) throw Enough{};
   }
 
  private:
@@ -87,40 +89,43 @@ class KeyFinder {
   }
 
   const Place& place_;
-  Found& found_;
+  const Tell& tell_;
   std::set<std::string> policies_;
-  std::uint32_t rows_ = 0;
-  std::chrono::steady_clock::time_point end_ = std::chrono::steady_clock::now() + kTimeMost;
+  std::set<std::string> told_;
 };
 
-void find_keys(const Place& place, const Segment& segment, Found& found) {
-  KeyFinder finder(place, found);
-  try {
-    segment.for_each_key([&](const KeyInfo& row) { finder.look_at(row); });
-  } catch (const Enough&) {
-  }
+void find_keys(const Place& place, const Segment& segment, const Tell& tell) {
+  KeyFinder finder(place, tell);
+  segment.for_each_key([&](const KeyInfo& row) { finder.look_at(row); });
 }
 
-void find(const Place& place, Found& found) {
+void find(const Place& place, const Tell& tell) {
   if (place.wanted == Completes::segments && place.verb->name != "create")
-    find_segments(place, found);
+    find_segments(place, tell);
   if (place.segment.empty()) return;
   const Segment segment = Segment::open_read_only(place.segment, {.any_owner = place.any_owner});
-  if (place.wanted == Completes::policies) find_policies(place, segment, found);
-  if (place.wanted == Completes::keys) find_keys(place, segment, found);
+  if (place.wanted == Completes::policies) find_policies(place, segment, tell);
+  if (place.wanted == Completes::keys) find_keys(place, segment, tell);
 }
 
 }  // namespace
 
 std::vector<Candidate> live_words(const Place& place) {
-  Found found;
-  try {
-    find(place, found);
-  } catch (const Error&) {
-    // Somebody is typing: the command will say it.
-  }
+  if (place.wanted != Completes::segments && place.wanted != Completes::policies &&
+      place.wanted != Completes::keys)
+    return {};
+  const std::string told = told_apart(kTimeMost, [&](const Tell& tell) { find(place, tell); });
   std::vector<Candidate> words;
-  for (const auto& [word, help] : found) words.push_back({place.before + word, help});
+  for (std::string_view rest = told;;) {  // ends: each round takes a pair away
+    const std::size_t middle = rest.find('\0');
+    const std::size_t end = middle == rest.npos ? middle : rest.find('\0', middle + 1);
+    if (end == rest.npos) break;  // what was cut off counts no more
+    words.push_back({place.before + std::string(rest.substr(0, middle)),
+                     std::string(rest.substr(middle + 1, end - middle - 1))});
+    rest.remove_prefix(end + 1);
+  }
+  std::sort(words.begin(), words.end(),
+            [](const Candidate& a, const Candidate& b) { return a.word < b.word; });
   return words;
 }
 
