@@ -21,7 +21,7 @@ With --follow it goes on until a signal, or until nobody reads any more.
   {"time":"*","unix_ns":*,"kind":"banned","pid":*,"policy":"api","key":"203.0.113.9","wait_ns":600000000000} (glob)
 
   $ rlctl events web --kind lost
-  rlctl: --kind "lost": give one of denied, banned, evicted, full, changed, permit reclaimed, left tsc, copied
+  rlctl: --kind "lost": give one of denied, banned, evicted, full, changed, permit_reclaimed, left_tsc, copied
   [2]
   $ rlctl events web --policy search
   rlctl: /dev/shm/rl.web: no policy "search"; `rlctl policy list web` shows those that there are

@@ -28,6 +28,31 @@ std::string names_of(std::span<const Verb> verbs) {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
+/// `rlctl complete -- WORD...` has a command line in it, of which every word counts as it is, also an
+/// empty one. Returns where that begins, at "--".
+int end_of_own(int argc, const char* const* argv) {
+  int end = argc;
+  if (argc > 1 && std::string_view(argv[1]) == "complete") {
+    const auto dashes = std::find(argv + 2, argv + argc, std::string_view("--"));
+    end = static_cast<int>(dashes - argv);
+  }
+  return end;
+}
+
+/// Returns the end of a sentence about an option that there is not.
+std::string nearest_option(std::string_view typed, const Verb* verb) {
+  typed = typed.substr(0, typed.find('='));
+  Nearest nearest(typed);
+  if (verb != nullptr) {
+    for (const Arg arg : verb->takes)
+      if (!is_positional(arg)) nearest.offer(spelling(arg));
+  } else {
+    nearest.offer("--version");
+  }
+  for (const std::string_view name : {"--json", "--help"}) nearest.offer(name);
+  return nearest.name().empty() ? "" : fmt::format("did you mean \"{}\"?", nearest.name());
+}
+
 /// CLI11's view of the table of verbs.
 class Parser {
  public:
@@ -139,8 +164,9 @@ class Parser {
     if (used == added_.end() || !app_.remaining().empty()) {
       if (extras.empty()) return not_understood(fmt::format("{}; see `rlctl --help`", e.what()));
       if (!extras.front().starts_with('-')) return unknown_verb(extras.front());
-      return not_understood(
-          fmt::format("unknown option \"{}\"; see `rlctl --help`", extras.front()));
+      const std::string nearest = nearest_option(extras.front(), nullptr);
+      return not_understood(fmt::format("unknown option \"{}\"; {}", extras.front(),
+                                        nearest.empty() ? "see `rlctl help`" : nearest));
     }
     const Verb& verb = *used->verb;
     const auto odd = std::find_if(extras.begin(), extras.end(),
@@ -151,6 +177,9 @@ class Parser {
       return not_understood(fmt::format("{}: {}; usage: {}", verb.name, e.what(), usage_of(verb)));
     }
     if (odd->starts_with('-')) {
+      if (const std::string nearest = nearest_option(*odd, &verb); !nearest.empty())
+        return not_understood(
+            fmt::format("{}: unknown option \"{}\"; {}", verb.name, *odd, nearest));
       return not_understood(
           fmt::format("{}: unknown option \"{}\"; see `rlctl {} --help`, or put "
                       "-- before an argument that begins with a dash",
@@ -210,7 +239,15 @@ std::uint64_t Arguments::count(Arg arg, std::uint64_t otherwise, std::uint64_t m
 }
 
 Command parse(std::span<const Verb> verbs, int argc, const char* const* argv) {
-  return Parser(verbs).parse(argc, argv);
+  const int end = end_of_own(argc, argv);
+  Command command = Parser(verbs).parse(end, argv);
+  if (end < argc) {
+    std::string words;
+    for (int i = end + 1; i < argc; ++i) words.append(argv[i]).append(1, '\0');
+    if (!words.empty()) words.pop_back();
+    command.arguments.set(Arg::typed, std::move(words));
+  }
+  return command;
 }
 
 }  // namespace rl::ctl

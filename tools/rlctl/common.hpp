@@ -12,6 +12,7 @@
 
 #include <rl/rl.hpp>
 
+#include "src/nearest.hpp"
 #include "tools/rlctl/command_line.hpp"
 
 namespace rl::ctl {
@@ -39,19 +40,25 @@ inline std::string processes_are(std::uint32_t count) {
   return counted(count, "process is", "processes are");
 }
 
-/// Returns what a word of the command line stands for. Errors: Error (bad_option) that names all
-/// the words there are.
+/// Returns what a word of the command line stands for. Errors: Error (bad_option) that names the
+/// nearest, or all the words there are.
 template <class Value>
 Value choice(const Arguments& arguments, Arg arg, Value otherwise,
              std::initializer_list<std::pair<std::string_view, Value>> choices) {
   if (!arguments.has(arg)) return otherwise;
+  const std::string& given = arguments.text(arg);
   std::vector<std::string_view> words;
+  Nearest nearest(given);
   for (const auto& [word, value] : choices) {
-    if (arguments.text(arg) == word) return value;
+    if (given == word) return value;
     words.push_back(word);
+    nearest.offer(word);
   }
-  throw Error(Errc::bad_option, fmt::format("{} \"{}\": give one of {}", spelling(arg),
-                                            arguments.text(arg), fmt::join(words, ", ")));
+  throw Error(
+      Errc::bad_option,
+      fmt::format("{} \"{}\": {}", spelling(arg), given,
+                  nearest.name().empty() ? fmt::format("give one of {}", fmt::join(words, ", "))
+                                         : fmt::format("did you mean \"{}\"?", nearest.name())));
 }
 
 /// Returns what is to become of what keys have used.

@@ -21,7 +21,7 @@ std::optional<EventKind> kind_of(const Arguments& arguments) {
   return choice<std::optional<EventKind>>(
       arguments, Arg::kind, std::nullopt,
       {named(denied), named(banned), named(evicted), named(full), named(changed),
-       named(permit_reclaimed), named(left_tsc), named(copied)});
+       Choice("permit_reclaimed", permit_reclaimed), Choice("left_tsc", left_tsc), named(copied)});
 }
 
 /// Which events are asked for.

@@ -51,12 +51,14 @@ const std::vector<Row> kOfAnyVerb{{"-h, --help", "print this help and exit"}};
 const std::vector<Row> kOfRlctl{{"-h, --help", "print this help and exit"},
                                 {"--version", "print the version and exit"}};
 
-/// The longest name that does not push its text into a line of its own.
-constexpr std::size_t kNameColumns = 24;
+/// A name longer than this has a line of its own.
+std::size_t name_columns() {
+  return std::min<std::size_t>(24, terminal().columns / 3);
+}
 
 /// Returns words in lines that fit, each after the first moved in by `indent`.
 std::string in_lines(std::string_view text, std::size_t indent) {
-  const std::size_t columns = std::max(terminal().columns, indent + 20);
+  const std::size_t columns = terminal().columns;
   std::string lines;
   std::size_t used = indent;
   while (!text.empty()) {  // ends: each round takes a word away
@@ -77,11 +79,12 @@ std::string in_lines(std::string_view text, std::size_t indent) {
 
 std::string section(std::string_view title, const std::vector<Row>& rows) {
   if (rows.empty()) return {};
+  const std::size_t width = name_columns();
   std::string lines = '\n' + paint(Paint::strong, fmt::format("{}:\n", title));
   for (const Row& row : rows) {
-    lines += fmt::format("  {:<{}}", row.name, kNameColumns);
-    if (row.name.size() >= kNameColumns) lines += fmt::format("\n  {:{}}", "", kNameColumns);
-    lines += in_lines(row.text, kNameColumns + 2);
+    lines += fmt::format("  {:<{}}", row.name, width);
+    if (row.name.size() >= width) lines += fmt::format("\n  {:{}}", "", width);
+    lines += in_lines(row.text, width + 2);
   }
   return lines;
 }
@@ -101,16 +104,6 @@ std::vector<Row> rows_of(const Verb& verb, bool positional) {
   return rows;
 }
 
-Json words_in(std::string_view text) {
-  Json words = Json::array();
-  while (!text.empty()) {  // ends: each round takes a word away
-    const std::string_view word = text.substr(0, text.find(' '));
-    text.remove_prefix(std::min(word.size() + 1, text.size()));
-    words.push_back(word);
-  }
-  return words;
-}
-
 Json json_of(Arg arg, bool required) {
   static constexpr std::array<std::string_view, 7> kCompletes{
       "nothing", "verbs", "segments", "policies", "keys", "files", "words"};
@@ -124,7 +117,7 @@ Json json_of(Arg arg, bool required) {
   }
   object["help"] = about.help;
   object["completes"] = kCompletes.at(static_cast<std::size_t>(about.completes));
-  object["words"] = words_in(about.words);
+  object["words"] = words_of(about);
   return object;
 }
 

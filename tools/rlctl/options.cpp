@@ -1,5 +1,6 @@
 #include "tools/rlctl/options.hpp"
 
+#include <algorithm>
 #include <array>
 
 namespace rl::ctl {
@@ -9,8 +10,14 @@ constexpr std::array<Option, kArgCount> kOptions{{
     {Arg::about, "VERB", "", "a verb such as list or policy set, or the first word of several",
      Completes::verbs, "", true},
     {Arg::typed, "WORD", "",
-     "after --: the command line so far, from rlctl on; the last is what is being typed, or empty",
+     "after --: the words so far, with rlctl the first; the last is being typed, and may be empty",
      Completes::nothing, "", true},
+    {Arg::line, "--line", "TEXT",
+     "in the place of words: the line so far, with quotes; so are the answers then"},
+    {Arg::breaks, "--breaks", "CHARACTERS",
+     "where bash begins anew to complete (COMP_WORDBREAKS): answers begin behind the last of them"},
+    {Arg::keeps, "--keeps", "CHARACTERS",
+     "those of them that stay with what follows, as @ does while bash completes names of hosts"},
     {Arg::segment, "SEGMENT", "",
      "a name such as web (POSIX shared memory), or an absolute path on a tmpfs",
      Completes::segments},
@@ -56,7 +63,8 @@ constexpr std::array<Option, kArgCount> kOptions{{
     {Arg::sort, "--sort", "BY",
      "key, allowed, denied (most first), remaining (fewest first), or another field that --where "
      "knows; -denied: the other way round",
-     Completes::words, "key allowed denied remaining policy used limit full_in state part holder"},
+     Completes::words, "policy key known truncated allowed denied used remaining limit full_in state part holder "
+     "own_limit"},
     {Arg::columns, "--columns", "NAMES",
      "only these, in this order, such as policy,key,denied; of --json these members"},
     {Arg::rows, "--rows", "N", "at most so many keys"},
@@ -104,6 +112,15 @@ std::span<const Option> options() noexcept {
 
 const Option& option(Arg arg) noexcept {
   return kOptions[static_cast<std::size_t>(arg)];
+}
+
+std::vector<std::string_view> words_of(const Option& option) {
+  std::vector<std::string_view> words;
+  for (std::string_view rest = option.words; !rest.empty();) {  // ends: each round takes a word
+    words.push_back(rest.substr(0, rest.find(' ')));
+    rest.remove_prefix(std::min(words.back().size() + 1, rest.size()));
+  }
+  return words;
 }
 
 }  // namespace rl::ctl

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 namespace rl::ctl {
 
@@ -13,6 +14,9 @@ namespace rl::ctl {
 enum class Arg : std::uint8_t {
   about,
   typed,
+  line,
+  breaks,
+  keeps,
   segment,
   segments,
   policy,
@@ -85,6 +89,9 @@ struct Option {
 /// Returns all, in the order of Arg.
 std::span<const Option> options() noexcept;
 const Option& option(Arg arg) noexcept;
+
+/// Returns Option::words, one by one.
+std::vector<std::string_view> words_of(const Option& option);
 
 /// Returns how an argument is written: "SEGMENT" or "--keys".
 inline std::string_view spelling(Arg arg) noexcept {

@@ -250,6 +250,13 @@ std::span<const Verb> verbs() {
        {about},
        "rlctl help policy set",
        help},
+      {machine,
+       "complete",
+       "Say what can stand at the end of a command line, for the completion of shells",
+       {},
+       {typed, line, breaks, keeps, any_owner},
+       "rlctl complete -- rlctl list web --so",
+       complete},
   };
   return table;
 }

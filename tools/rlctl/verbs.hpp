@@ -65,5 +65,7 @@ int selftest(const Arguments& arguments);
 
 // rlctl itself: help.cpp
 int help(const Arguments& arguments);
+/// complete_verb.cpp
+int complete(const Arguments& arguments);
 
 }  // namespace rl::ctl
