@@ -232,15 +232,6 @@ class Parser {
 
 }  // namespace
 
-const std::string& Arguments::text(Arg arg) const noexcept {
-  static const std::string empty;
-  return has(arg) ? *texts_[index(arg)] : empty;
-}
-
-std::uint64_t Arguments::count(Arg arg, std::uint64_t otherwise, std::uint64_t most) const {
-  return has(arg) ? parse_count(spelling(arg), text(arg), most) : otherwise;
-}
-
 Command parse(std::span<const Verb> verbs, int argc, const char* const* argv) {
   const int end = end_of_own(argc, argv);
   Command command = Parser(verbs).parse(end, argv);

@@ -13,7 +13,7 @@
 #include <rl/rl.hpp>
 
 #include "src/nearest.hpp"
-#include "tools/rlctl/command_line.hpp"
+#include "tools/rlctl/arguments.hpp"
 
 namespace rl::ctl {
 

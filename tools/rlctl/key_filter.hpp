@@ -10,7 +10,7 @@
 
 #include <rl/segment.hpp>
 
-#include "tools/rlctl/command_line.hpp"
+#include "tools/rlctl/arguments.hpp"
 #include "tools/rlctl/where.hpp"
 
 namespace rl::ctl {

@@ -3,7 +3,7 @@
 /// Error for everything that goes wrong.
 #pragma once
 
-#include "tools/rlctl/command_line.hpp"
+#include "tools/rlctl/arguments.hpp"
 
 namespace rl::ctl {
 
