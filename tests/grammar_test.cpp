@@ -233,6 +233,8 @@ Words with_word(const ctl::Verb& verb, Arg wanted, const std::string& word,
                     : arg == Arg::segment ? segment
                     : arg == Arg::limit   ? "1/s"
                                           : "api");
+  for (const Arg arg : verb.takes)
+    if (arg == Arg::limit) words.push_back("1/s");
   if (!ctl::is_positional(wanted))
     words.insert(words.end(), {std::string(ctl::spelling(wanted)), word});
   return words;

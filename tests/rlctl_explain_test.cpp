@@ -93,8 +93,8 @@ TEST_CASE("explain_says_what_the_options_of_a_limit_do") {
   for (const char* line :
        {"floor       20 %: calls of low priority leave 2 of 7 to the others\n",
         "shadow      it watches only: what it would deny passes, and is counted\n",
-        "ban         for 1 h after 20 denials in 1.5 min; each further one "
-        "twice as long, up to 2.7 d\n"})
+        "ban         for 1 h after 20 denials in 1 min 30 s; each further one "
+        "twice as long, up to 2 d 16 h\n"})
     CHECK_MESSAGE(text.out.find(line) != text.out.npos, text.out);
   const Ran json = rlctl({"explain", limit, "--json"});
   CHECK(json.exit_code == 0);

@@ -74,7 +74,7 @@ TEST_CASE("a_ban_is_set_listed_and_ended") {
   check_answer(rlctl({"ban", name, "api", "bot2", "--for", "ever"}), 0,
                "bot2 is banned for ever\n");
   check_answer(rlctl({"acquire", name, "api", "bot"}), 1,
-               "denied (banned), come back in 10.1 min\n");
+               "denied (banned), come back in 10 min 1 s\n");
   check_answer(rlctl({"peek", name, "api", "bot2"}), 1, "would be denied (banned for ever)\n");
   const Ran denied = rlctl({"acquire", name, "api", "bot2", "--json"});
   CHECK(denied.exit_code == 1);
@@ -83,7 +83,7 @@ TEST_CASE("a_ban_is_set_listed_and_ended") {
   const Ran list = rlctl({"bans", name});
   CHECK(narrow(plain(segment, list.out)) ==
         "policy key standing since uid reason\n"
-        "api bot banned for 10.1 min more TIME " +
+        "api bot banned for 10 min 1 s more TIME " +
             uid() +
             " scraping\n"
             "api bot2 banned for ever TIME " +
@@ -111,7 +111,7 @@ TEST_CASE("a_ban_ends_by_itself_and_the_override_is_back") {
   const std::string& name = segment.name();
   CHECK(rlctl({"override", "set", name, "api", "vip", "50/s"}).exit_code == 0);
   CHECK(rlctl({"ban", name, "api", "vip", "--for", "1m"}).exit_code == 0);
-  CHECK(rlctl({"bans", name}).out.find("banned for 1.1 min more, then override 50/s") !=
+  CHECK(rlctl({"bans", name}).out.find("banned for 1 min 1 s more, then override 50/s") !=
         std::string::npos);
   CHECK(rlctl({"override", "list", name}).out.find("vip") != std::string::npos);
   CHECK(rlctl({"clock", name, "--advance", "61s"}).exit_code == 0);
@@ -160,7 +160,7 @@ TEST_CASE("an_override_says_what_stands_above_it") {
   check_answer(rlctl({"override", "set", name, "api", "bot", "5/s"}), 0,
                "bot has an override: 5/s; it stays banned for ever\n");
   check_answer(rlctl({"override", "set", name, "api", "bot2", "5/s"}), 0,
-               "bot2 has an override: 5/s; it stays banned for 10.1 min more\n");
+               "bot2 has an override: 5/s; it stays banned for 10 min 1 s more\n");
   check_answer(
       rlctl({"override", "set", name, "api", "probe", "5/s"}), 0,
       "probe has an override: 5/s; it is on the allow-list, and passes whatever it does\n");

@@ -213,7 +213,7 @@ TEST_CASE("acquire_takes_a_permit_and_gives_it_back_and_list_says_who_has_one") 
   REQUIRE(permit);
   const Ran denied = rlctl(acquire);
   CHECK(denied.exit_code == 1);
-  CHECK(denied.out.starts_with("denied, come back in 1.1 min: 0 of 1 left"));
+  CHECK(denied.out.starts_with("denied, come back in 1 min 1 s: 0 of 1 left"));
   CHECK(rlctl({"--json", "acquire", segment.name(), "up", "user:42"})
             .out.starts_with(R"({"allowed":false,"reason":"limited","limit":1,"remaining":0,)"));
   CHECK(rlctl({"peek", segment.name(), "up", "user:42"}).exit_code == 1);
@@ -496,7 +496,7 @@ TEST_CASE("clock_tells_and_moves_a_manual_clock_only") {
   const Made segment;
   check_answer(rlctl({"clock", segment.name()}), 0, "0 s (0 ns)\n");
   check_answer(rlctl({"clock", segment.name(), "--advance", "90s"}), 0,
-               "1.5 min (90000000000 ns)\n");
+               "1 min 30 s (90000000000 ns)\n");
   check_answer(rlctl({"clock", segment.name(), "--advance", "1ns", "--json"}), 0,
                "{\"name\":\"" + segment.name() + "\",\"now_ns\":90000000001}\n");
   const Scratch other({.keys = 100, .clock = ClockSource::boottime});

@@ -46,7 +46,7 @@ TEST_CASE("a_banned_key_is_told_by_whom_until_when_and_why") {
   const Ran ran = why(segment, {"203.0.113.5"});
   CHECK(ran.exit_code == 1);
   CHECK(first_line(ran) ==
-        "203.0.113.5 is denied by api: banned " + by_me() + " for 9.1 min more (scraper)");
+        "203.0.113.5 is denied by api: banned " + by_me() + " for 9 min 1 s more (scraper)");
   CHECK(ran.out.find("Under 1 other policy nothing is kept of it") != ran.out.npos);
   const json object = object_of(segment, {"203.0.113.5"});
   CHECK(object["verdict"] == "banned");
@@ -138,7 +138,7 @@ TEST_CASE("denials_that_lead_to_a_ban_are_counted_out") {
         std::string::npos);
   (void)api.try_acquire("ann");
   CHECK(first_line(why(segment, {"ann"})) ==
-        "ann is denied by api: banned " + by_me() + " for 10.1 min more (3 denials)");
+        "ann is denied by api: banned " + by_me() + " for 10 min 1 s more (3 denials)");
   denials = object_of(segment, {"ann"})["policies"][0]["denials"];
   CHECK(denials["count"] == 0);
   CHECK(denials["bans_in_a_row"] == 1);

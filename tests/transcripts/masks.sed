@@ -34,3 +34,9 @@ s/^(rl_segment_bytes\{.*\}) [0-9]+/\1 SIZE/
 
 # What the segment's secret decides.
 s/"(sum|secret)":"[0-9a-f]+"/"\1":"HEX"/g
+
+# Which processes may be looked into.
+/may not be looked into by this user/d
+
+# How old a segment is, in the table of segments.
+s/^(  )?(web +fine +[0-9]+ +[0-9.]+ % +[0-9]+)  [0-9.]+ m?s  /\1\2  AGE  /

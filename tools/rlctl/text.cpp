@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <utility>
 
 #include <rl/error.hpp>
 
@@ -84,6 +85,14 @@ std::string in_tenths(std::uint64_t tenths) {
   text += '.';
   text += static_cast<char>('0' + tenths % 10);
   return text;
+}
+
+std::uint64_t rounded_up(std::uint64_t n, std::uint64_t by) {
+  return n / by + (n % by == 0 ? 0 : 1);
+}
+
+std::string amount(std::string number, const Unit& unit) {
+  return std::move(number.append(" ").append(unit.name));
 }
 
 /// Reads the digits that a text begins with and takes them off it.
@@ -191,15 +200,21 @@ std::size_t width_of(std::string_view text) {
 
 std::string human_duration(std::uint64_t ns) {
   if (ns == 0) return "0 s";
-  for (std::size_t i = 0;; ++i) {  // ends: nothing is too long for the last unit
+  constexpr std::size_t kMinute = 4;
+  for (std::size_t i = 0; i < kMinute; ++i) {
     const std::uint64_t unit = kUnits[i].ns;
-    const bool last = i + 1 == kUnits.size();
-    if (!last && ns >= kUnits[i + 1].ns) continue;
-    const std::uint64_t tenths = ns / unit * 10 + (ns % unit * 10 + unit - 1) / unit;
-    if (!last && tenths >= 10 * (kUnits[i + 1].ns / unit)) continue;
-    std::string text = in_tenths(tenths);
-    text += ' ';
-    text += kUnits[i].name;
+    const std::uint64_t next = kUnits[i + 1].ns;
+    if (ns >= next) continue;
+    const std::uint64_t tenths = ns / unit * 10 + rounded_up(ns % unit * 10, unit);
+    if (tenths < next / unit * 10) return amount(in_tenths(tenths), kUnits[i]);
+  }
+  for (std::size_t i = kMinute;; ++i) {  // ends: nothing is too long for the last unit
+    const Unit& part = kUnits[i - 1];
+    const std::uint64_t parts = rounded_up(ns, part.ns);
+    if (i + 1 < kUnits.size() && parts >= kUnits[i + 1].ns / part.ns) continue;
+    const std::uint64_t in_one = kUnits[i].ns / part.ns;
+    std::string text = amount(std::to_string(parts / in_one), kUnits[i]);
+    if (parts % in_one != 0) text += ' ' + amount(std::to_string(parts % in_one), part);
     return text;
   }
 }

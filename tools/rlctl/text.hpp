@@ -32,7 +32,8 @@ std::string shown_key(const std::optional<std::string>& key, bool truncated);
 /// Returns how many columns of a terminal a text takes; what paint() puts around it takes none.
 std::size_t width_of(std::string_view text);
 
-/// Returns "1.5 s": one decimal, rounded up, so that waiting that long is never too short.
+/// Returns "1.5 s", and from a minute on "10 min 1 s" and its like: rounded up, so that waiting that
+/// long is never too short.
 std::string human_duration(std::uint64_t ns);
 std::string human_duration(std::chrono::nanoseconds ns);
 /// Returns "8.1 MiB", rounded to the nearest.

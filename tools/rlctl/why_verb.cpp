@@ -136,7 +136,7 @@ void put_more(const PolicyFacts& facts) {
                     human_duration(facts.denials->left)));
   }
   if (facts.denials && facts.denials->level != 0) {
-    put(fmt::format("{}: {} in a row are remembered, and each further one is longer\n", name,
+    put(fmt::format("{}: {} so far, and the next is longer\n", name,
                     counted(facts.denials->level, "ban", "bans")));
   }
   if (facts.policy.limit && facts.policy.limit->shadow())
