@@ -4,7 +4,7 @@ A ban denies a key for a time, whatever it does.
   $ rlctl ban web api 198.51.100.7 --for 10m --reason scraper
   198.51.100.7 is banned for 10 min
   $ rlctl acquire web api 198.51.100.7
-  denied (banned), come back in 10.1 min
+  denied (banned), come back in 10 min 1 s
   [1]
   $ rlctl clock web --advance 11m
   12 min (720000000000 ns)

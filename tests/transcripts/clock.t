@@ -4,7 +4,7 @@
   $ rlctl clock web
   1 min (60000000000 ns)
   $ rlctl clock web --advance 90s
-  2.5 min (150000000000 ns)
+  2 min 30 s (150000000000 ns)
   $ rlctl clock web --json
   {"name":"web","now_ns":150000000000}
 

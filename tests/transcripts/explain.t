@@ -61,7 +61,7 @@ of UTF-8 the chart has finer blocks.
          |######################################################################
          |######################################################################
        0 +----------------------------------------------------------------------
-          0                               1.5 h                              3 h
+          0                             1 h 30 min                           3 h
   $ rlctl explain concurrency 20 lease=30s
   concurrency 20: a concurrency limit for each key
   permits     at most 20 are out at any instant; a holder that dies gives its own back

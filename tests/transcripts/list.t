@@ -2,13 +2,13 @@
 
   $ demo_segment
   $ rlctl list web --sort key
-  policy  key          allowed  denied  remaining  limit   full in  state     policy limit
-  api     10.0.0.1           0       0          0      0       now  allowed   100/s burst=200
-  api     203.0.113.9        0       0          0      0  10.1 min  banned    100/s burst=200
-  login   mallory            5       2          0      5     1 min  live      5/m
-  api     user:1             1       0         50    200     1.5 s  live      100/s burst=200
-  api     user:2             1       0        199    200     10 ms  live      100/s burst=200
-  api     user:vip           0       0       1000   1000       now  override  1k/s
+  policy  key          allowed  denied  remaining  limit     full in  state     policy limit
+  api     10.0.0.1           0       0          0      0         now  allowed   100/s burst=200
+  api     203.0.113.9        0       0          0      0  10 min 1 s  banned    100/s burst=200
+  login   mallory            5       2          0      5       1 min  live      5/m
+  api     user:1             1       0         50    200       1.5 s  live      100/s burst=200
+  api     user:2             1       0        199    200       10 ms  live      100/s burst=200
+  api     user:vip           0       0       1000   1000         now  override  1k/s
   $ rlctl list web --policy api --match 'user:*' --sort remaining
   policy  key       allowed  denied  remaining  limit  full in  state     policy limit
   api     user:1          1       0         50    200    1.5 s  live      100/s burst=200
@@ -20,9 +20,9 @@
 `--where` takes a condition on the fields of a key, and `--columns` says what to print of it.
 
   $ rlctl list web --where 'denied>0 or state=banned' --sort key
-  policy  key          allowed  denied  remaining  limit   full in  state   policy limit
-  api     203.0.113.9        0       0          0      0  10.1 min  banned  100/s burst=200
-  login   mallory            5       2          0      5     1 min  live    5/m
+  policy  key          allowed  denied  remaining  limit     full in  state   policy limit
+  api     203.0.113.9        0       0          0      0  10 min 1 s  banned  100/s burst=200
+  login   mallory            5       2          0      5       1 min  live    5/m
   $ rlctl list web --where 'policy=api and not (key ~ user:* or full_in>5m)' --columns key,state
   key       state
   10.0.0.1  allowed

@@ -39,4 +39,4 @@ s/"(sum|secret)":"[0-9a-f]+"/"\1":"HEX"/g
 /may not be looked into by this user/d
 
 # How old a segment is, in the table of segments.
-s/^(  )?(web +fine +[0-9]+ +[0-9.]+ % +[0-9]+)  [0-9.]+ m?s  /\1\2  AGE  /
+s/^(web +fine +[0-9]+ +[0-9.]+ % +[0-9]+)  [0-9.]+ m?s  /\1  AGE  /

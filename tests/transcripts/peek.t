@@ -16,7 +16,7 @@
 Who is banned is told until when; who is allowed passes.
 
   $ rlctl peek web api 203.0.113.9
-  would be denied (banned), come back in 10.1 min
+  would be denied (banned), come back in 10 min 1 s
   [1]
   $ rlctl peek web api 10.0.0.1
   would be allowed (override)

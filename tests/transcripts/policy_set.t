@@ -12,10 +12,10 @@ A list of limits with commas is asked as one: what is denied by one is charged t
   $ rlctl policy set web search "5/s burst=10, 1000/d"
   policy search is 5/s burst=10, 1k/d
   $ rlctl policy list web
-  policy    id  limit  interval  policy limit
-  api        2    100     20 ms  50/s burst=100
-  search     3     10    200 ms  5/s burst=10
-  search#2   4   1000   1.5 min  1k/d
+  policy    id  limit    interval  policy limit
+  api        2    100       20 ms  50/s burst=100
+  search     3     10      200 ms  5/s burst=10
+  search#2   4   1000  1 min 27 s  1k/d
 
 A limit that cannot be is told with what fits, and the one in force stays.
 

@@ -4,13 +4,13 @@ between, and ends.
   $ demo_segment
   $ rlctl top web --interval 1ms --sort key
   web: 0 allowed/s, 0 denied/s over TIME; 6 live keys of 6 in the table
-  policy  key          allowed/s  denied/s  remaining  limit   full in  state     policy limit
-  api     10.0.0.1             0         0          0      0       now  allowed   100/s burst=200
-  api     203.0.113.9          0         0          0      0  10.1 min  banned    100/s burst=200
-  login   mallory              0         0          0      5     1 min  live      5/m
-  api     user:1               0         0         50    200     1.5 s  live      100/s burst=200
-  api     user:2               0         0        199    200     10 ms  live      100/s burst=200
-  api     user:vip             0         0       1000   1000       now  override  1k/s
+  policy  key          allowed/s  denied/s  remaining  limit     full in  state     policy limit
+  api     10.0.0.1             0         0          0      0         now  allowed   100/s burst=200
+  api     203.0.113.9          0         0          0      0  10 min 1 s  banned    100/s burst=200
+  login   mallory              0         0          0      5       1 min  live      5/m
+  api     user:1               0         0         50    200       1.5 s  live      100/s burst=200
+  api     user:2               0         0        199    200       10 ms  live      100/s burst=200
+  api     user:vip             0         0       1000   1000         now  override  1k/s
   $ rlctl top web --interval 1ms --policy api --match 'user:*' --sort remaining --rows 2 --looks 2
   web api: 0 allowed/s, 0 denied/s over TIME; 6 live keys of 6 in the table
   policy  key     allowed/s  denied/s  remaining  limit  full in  state  policy limit

@@ -3,10 +3,10 @@ is the answer, and the exit code is 0 if a call would pass, 1 if not.
 
   $ demo_segment
   $ rlctl why web 203.0.113.9
-  203.0.113.9 is denied by api: banned by uid 0 for 10.1 min more (scraper)
+  203.0.113.9 is denied by api: banned by uid 0 for 10 min 1 s more (scraper)
   
-  policy  stands               passes       left   full in  allowed  denied  limit
-  api     banned for 10.1 min  in 10.1 min        10.1 min        0       0  100/s burst=200
+  policy  stands                 passes         left     full in  allowed  denied  limit
+  api     banned for 10 min 1 s  in 10 min 1 s        10 min 1 s        0       0  100/s burst=200
   Under 1 other policy nothing is kept of it, and it passes.
   api: banned at TIME by uid 0, process PID: scraper
   
@@ -46,11 +46,11 @@ is the answer, and the exit code is 0 if a call would pass, 1 if not.
 An address may be given as it stands in a log; a network counts where its key is one.
 
   $ rlctl why web 203.0.113.9:51234 --policy api
-  203.0.113.9 is denied by api: banned by uid 0 for 10.1 min more (scraper)
+  203.0.113.9 is denied by api: banned by uid 0 for 10 min 1 s more (scraper)
   (Nothing is kept of 203.0.113.9:51234, as it is written; 203.0.113.9 is its key.)
   
-  policy  stands               passes       left   full in  allowed  denied  limit
-  api     banned for 10.1 min  in 10.1 min        10.1 min        0       0  100/s burst=200
+  policy  stands                 passes         left     full in  allowed  denied  limit
+  api     banned for 10 min 1 s  in 10 min 1 s        10 min 1 s        0       0  100/s burst=200
   api: banned at TIME by uid 0, process PID: scraper
   
   Its last event told (of denials the first after each admission, and a sample: not every decision):
