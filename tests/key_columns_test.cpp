@@ -148,14 +148,14 @@ TEST_CASE("columns_are_what_was_asked_for_in_that_order") {
   Table table = all.table();
   Cells cells;
   all.fill(cells, {row, "10/s"});
-  CHECK(cells == Cells{"api", "user:42", "0", "7", "6", "4", "10", "1.5 min", "live", "no", "key",
-                       "-", "-", "no", "10/s"});
+  CHECK(cells == Cells{"api", "user:42", "0", "7", "6", "4", "10", "1 min 30 s", "live", "no",
+                       "key", "-", "-", "no", "10/s"});
   table.measure(cells);
   CHECK(table.header() ==
-        "policy  key      allowed  denied  used  remaining  limit  full in  state  idle  part  "
+        "policy  key      allowed  denied  used  remaining  limit     full in  state  idle  part  "
         "holder  standing  own limit  policy limit\n");
   CHECK(table.line(cells) ==
-        "api     user:42        0       7     6          4     10  1.5 min  live   no    key   "
+        "api     user:42        0       7     6          4     10  1 min 30 s  live   no    key   "
         "     -  -         no         10/s\n");
   // Each member of an object has one column that it comes from.
   row.key_truncated = true;

@@ -157,7 +157,7 @@ TEST_CASE("the_chart_is_as_wide_as_the_terminal_and_plain_where_there_are_no_blo
         "     |########################\n"
         "     |########################\n"
         "   0 +------------------------\n"
-        "      0       1.5 min    3 min\n");
+        "      0      1 min 30 s  3 min\n");
   const std::string blocks = chart("LC_ALL=C.UTF-8 COLUMNS=30", "window 10/m");
   CHECK(blocks.find("\u2588") != blocks.npos);
   CHECK(blocks.find('#') == blocks.npos);
