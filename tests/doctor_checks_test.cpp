@@ -403,13 +403,36 @@ TEST_CASE("limits_that_differ_from_the_code_and_damaged_ones_are_found") {
 
 TEST_CASE("what_makes_a_segment_anew_keeps_its_rights") {
   Patient patient;
-  patient.segment.name = "/run/librl/web";
+  patient.segment.name = patient.segment.path = "/run/librl/web";
   patient.segment.mode = 0660;
   patient.segment.uid = 5;
   patient.segment.gid = 6;
   CHECK(made_anew(patient.segment, "--keys 9") ==
-        "rlctl dump /run/librl/web --output web.dump && rlctl rm /run/librl/web --force && rlctl "
-        "load /run/librl/web --create --keys 9 --mode 0660 --owner 5 --group 6 --input web.dump");
+        "rlctl dump /run/librl/web --output web.dump && rlctl load /run/librl/web.new --create "
+        "--keys 9 --mode 0660 --owner 5 --group 6 --input web.dump && mv -T "
+        "/run/librl/web.new /run/librl/web");
+}
+
+TEST_CASE("a_list_that_differs_from_the_code_is_told_once_and_whole") {
+  Patient patient;
+  std::vector<PolicyInfo>& policies = patient.open().policies;
+  PolicyInfo second = policies[0];
+  second.name = Limiters::policy(policies[0].name, 1);
+  second.limit = Limit::per_hour(50);
+  policies[0].asked = Limit::per_second(5);
+  policies.push_back(second);
+  check_one(patient, "policies", Harm::warning, "rlctl policy set web api '5/s, 50/h'");
+  policies[0].asked.reset();
+  policies[1].asked = Limit::per_hour(60);
+  check_one(patient, "policies", Harm::warning, "'" + policies[0].limit->to_string() + ", 60/h'");
+}
+
+TEST_CASE("a_segment_without_labels_is_not_said_to_grow_with_its_keys") {
+  Patient patient;
+  patient.open().info.labels = false;
+  patient.open().info.keys = 100;
+  patient.open().info.evicted = 1;
+  check_one(patient, "full_lists", Harm::warning, "rlctl create web2 --labels off --keys");
 }
 
 TEST_CASE("words_are_quoted_for_a_shell") {

@@ -1,5 +1,7 @@
 #include "tools/rlctl/key_facts.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <memory>
 
@@ -104,7 +106,8 @@ bool makes(Change change, Standing standing) {
          (change == Change::override_set && standing == Standing::override_);
 }
 
-/// Of a key that was too long for the journal the beginning must do.
+/// Of a key that was too long for the journal the beginning must do, where it is told of one change
+/// only: of two, one may be another key's, and nobody is named then.
 std::optional<JournalInfo> change_behind(const std::vector<JournalInfo>& journal,
                                          const std::string& policy, const std::string& key,
                                          Standing standing) {
@@ -113,7 +116,9 @@ std::optional<JournalInfo> change_behind(const std::vector<JournalInfo>& journal
     return is_key && info.policy == policy && makes(info.change, standing);
   };
   const auto at = std::find_if(journal.rbegin(), journal.rend(), is_it);
-  return at != journal.rend() ? std::optional(*at) : std::nullopt;
+  if (at == journal.rend()) return std::nullopt;
+  if (at->cut && std::count_if(journal.begin(), journal.end(), is_it) > 1) return std::nullopt;
+  return *at;
 }
 
 std::vector<Event> events_of(const Segment& segment, const std::string& key,
@@ -181,7 +186,8 @@ KeyFacts KeyLooker::look_at(const std::string& key) {
     if (auto found = look_under(policy, key, facts.journal))
       facts.policies.push_back(*std::move(found));
     else
-      facts.unreadable.push_back(policy.name);
+      facts.unreadable.push_back(policy.name.empty() ? fmt::format("of id {}", policy.id)
+                                                     : policy.name);
   }
   facts.events = events_of(segment_, key, policies_);
   facts.now = segment_.now();
@@ -191,7 +197,7 @@ KeyFacts KeyLooker::look_at(const std::string& key) {
 std::string KeyLooker::nearest_to(const std::string& key) const {
   Nearest nearest(key);
   segment_.for_each_key([&](const KeyInfo& row) {
-    if (row.key && !row.key_truncated) nearest.offer(*row.key);
+    if (row.key && !row.key_truncated && *row.key != key) nearest.offer(*row.key);
   });
   return nearest.name();
 }

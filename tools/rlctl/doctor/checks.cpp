@@ -76,14 +76,15 @@ std::string made_anew(const SegmentFacts& segment, std::string_view options) {
   const std::string name = shell_word(segment.name);
   const std::string base = segment.name.substr(segment.name.rfind('/') + 1);
   const std::string dump = shell_word(base + ".dump");
+  const std::string beside = shell_word(segment.name + ".new");
   std::string command =
-      fmt::format("rlctl dump {} --output {} && rlctl rm {} --force && rlctl load {} --create",
-                  name, dump, name, name);
+      fmt::format("rlctl dump {} --output {} && rlctl load {} --create", name, dump, beside);
   if (!options.empty()) command += fmt::format(" {}", options);
   if (segment.mode != 0600) command += fmt::format(" --mode {:04o}", segment.mode & 0666U);
   if (segment.uid != 0) command += fmt::format(" --owner {}", segment.uid);
   if (segment.gid != 0) command += fmt::format(" --group {}", segment.gid);
-  return command + fmt::format(" --input {}", dump);
+  return command + fmt::format(" --input {} && mv -T {} {}", dump,
+                               shell_word(segment.path + ".new"), shell_word(segment.path));
 }
 
 }  // namespace rl::ctl

@@ -31,7 +31,11 @@ std::string repaired(const SegmentFacts& segment) {
 std::string with_more_keys(const SegmentFacts& segment) {
   const TableSurvey& table = segment.open->table;
   const std::uint64_t keys = 2 * std::max(segment.open->info.keys, of_all(table, table.taken()));
-  return made_anew(segment, fmt::format("--keys {}", keys));
+  if (segment.open->info.labels) return made_anew(segment, fmt::format("--keys {}", keys));
+  return fmt::format(
+      "rlctl create {} --labels off --keys {}   # in a new one: without labels no "
+      "key can be moved to another size",
+      shell_word(segment.name + "2"), keys);
 }
 
 }  // namespace
@@ -76,8 +80,8 @@ Findings check_slots(const HostFacts&, const SegmentFacts& segment) {
   if (const std::uint64_t unknown = table.of(SlotUse::unknown); unknown != 0) {
     findings.push_back(
         {Harm::warning,
-         fmt::format("{} keys have limits that this version of librl does not know", unknown),
-         "a newer one has made them; calls on these keys are not decided here",
+         fmt::format("{} keys have limits that cannot be read here", unknown),
+         "a newer version of librl has made them, or their entry is damaged (see policies)",
          "rlctl --version   # and install the newer one everywhere",
          {{"keys", unknown}}});
   }
@@ -216,20 +220,56 @@ Findings check_policy_ids(const HostFacts&, const SegmentFacts& segment) {
            {{"left", std::uint64_t{left}}, {"room", std::uint64_t{room}}}}};
 }
 
+namespace {
+
+/// A list of limits, or the one, as it is in force and as code asks for it.
+struct Asked {
+  std::string in_force;
+  std::string by_code;
+  bool differs = false;
+};
+
+Asked asked_of(const std::vector<PolicyInfo>& policies, const std::string& name) {
+  Asked asked;
+  for (std::size_t i = 0; i < Limits::kMax; ++i) {
+    const auto part = std::find_if(policies.begin(), policies.end(), [&](const PolicyInfo& policy) {
+      return policy.name == Limiters::policy(name, i);
+    });
+    if (part == policies.end() || !part->limit) break;
+    const std::string_view comma = i == 0 ? "" : ", ";
+    asked.in_force.append(comma).append(part->limit->to_string());
+    asked.by_code.append(comma).append(part->asked.value_or(*part->limit).to_string());
+    asked.differs |= part->asked.has_value();
+  }
+  return asked;
+}
+
+/// Of a list that is the second limit, or a later one.
+bool is_later_part(const std::vector<PolicyInfo>& policies, const std::string& name) {
+  return std::any_of(policies.begin(), policies.end(), [&](const PolicyInfo& policy) {
+    for (std::size_t i = 1; i < Limits::kMax; ++i)
+      if (Limiters::policy(policy.name, i) == name) return true;
+    return false;
+  });
+}
+
+}  // namespace
+
 Findings check_policies(const HostFacts&, const SegmentFacts& segment) {
   Findings findings;
   const std::string name = shell_word(segment.name);
-  for (const PolicyInfo& policy : segment.open->policies) {
+  const std::vector<PolicyInfo>& policies = segment.open->policies;
+  for (const PolicyInfo& policy : policies) {
     const std::string policy_name = escape(policy.name);
-    if (policy.asked) {
-      findings.push_back(
-          {Harm::warning,
-           fmt::format("code asks for {} as {}, and {} is in force", policy.asked->to_string(),
-                       policy_name, policy.limit ? policy.limit->to_string() : "another"),
-           "the segment's limit stands; it was changed here, or in the code",
-           fmt::format("rlctl policy set {} {} {}", name, shell_word(policy.name),
-                       shell_word(policy.asked->to_string())),
-           {{"policy", policy_name}}});
+    const Asked asked = asked_of(policies, policy.name);
+    if (asked.differs && !is_later_part(policies, policy.name)) {
+      findings.push_back({Harm::warning,
+                          fmt::format("code asks for {} as {}, and {} is in force", asked.by_code,
+                                      policy_name, asked.in_force),
+                          "the segment's limit stands; it was changed here, or in the code",
+                          fmt::format("rlctl policy set {} {} {}", name, shell_word(policy.name),
+                                      shell_word(asked.by_code)),
+                          {{"policy", policy_name}}});
     } else if (!policy.limit && !policy.removed) {
       findings.push_back({Harm::bad,
                           fmt::format("the policy of id {} cannot be read", policy.id),

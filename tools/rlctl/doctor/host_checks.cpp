@@ -209,7 +209,8 @@ void check_workers(const SegmentFacts& segment, Findings& findings) {
 
 Findings check_permissions(const HostFacts&, const SegmentFacts& segment) {
   Findings findings;
-  if (!segment.is_there) return findings;
+  // What is no regular file, a link say, leads elsewhere, and nobody opens it as a segment.
+  if (!segment.is_there || segment.unopened_code == Errc::not_a_segment) return findings;
   check_others(segment, findings);
   check_group(segment, findings);
   check_workers(segment, findings);

@@ -85,9 +85,13 @@ bool may_write(const Mapper& mapper, const SegmentFacts& segment) {
 
 void note_holders(const Mappers& mappers, FileId named, SegmentFacts& facts) {
   for (const Mapper& mapper : mappers.seen) {
+    // Who has moved over to a new segment keeps the old one mapped for a while.
+    const bool has_named =
+        facts.is_there && std::any_of(mapper.files.begin(), mapper.files.end(),
+                                      [&](const MappedFile& file) { return file.id == named; });
     for (const MappedFile& file : mapper.files) {
       const bool is_named = facts.is_there && file.id == named;
-      const bool is_nameless = !is_named && file.is_deleted && file.path == facts.path;
+      const bool is_nameless = !has_named && file.is_deleted && file.path == facts.path;
       if (!is_named && !is_nameless) continue;
       facts.holders.push_back({mapper.pid, mapper.uid,
                                mapper.groups.empty() ? gid_t{0} : mapper.groups.front(),
@@ -132,15 +136,15 @@ Traffic traffic_of(const Segment& segment) {
     if (!key.key || key.key_truncated || ::inet_pton(AF_INET6, key.key->c_str(), &address) != 1 ||
         key.key->find('\0') != std::string::npos || networks.size() >= kNetworksMax)
       return;
-    std::string network(reinterpret_cast<const char*>(&address), kNetworkBytes);
-    ++networks[std::move(network)];
+    ++networks[key.policy + '\0' +
+               std::string(reinterpret_cast<const char*>(&address), kNetworkBytes)];
   });
   for (const auto& [network, keys] : networks) {
     if (keys > 1) traffic.single_ipv6_keys += keys;
     if (keys <= traffic.widest_network_keys) continue;
     traffic.widest_network_keys = keys;
     in6_addr address{};
-    std::memcpy(&address, network.data(), kNetworkBytes);
+    std::memcpy(&address, network.data() + network.size() - kNetworkBytes, kNetworkBytes);
     char text[INET6_ADDRSTRLEN] = {};
     ::inet_ntop(AF_INET6, &address, text, sizeof text);
     traffic.widest_network = fmt::format("{}/64", text);

@@ -35,8 +35,9 @@ void SlotJudge::judge_key(shm::SlotWords words, JudgedSlot& judged) noexcept {
   const Followed at =
       follower.follow(shm::policy_of(words.tag), words.state, has_time ? time : 0, 0);
   if (at.policy == nullptr) {
-    // An id that is none, as against one of a newer library.
-    const bool is_known = at.id != 0;
+    // An id that is none, as against one of a newer library, or one whose entry is damaged: who noted
+    // it before goes on deciding by it.
+    const bool is_known = at.id != 0 || shm::policy_of(words.tag) <= view_.policies.used();
     judged.use = is_known ? SlotUse::unknown : SlotUse::faulty;
     judged.fault = is_known ? SlotFault::none : SlotFault::unknown_policy;
     return;

@@ -103,7 +103,7 @@ void look_into_folder(const std::string& folder, bool any_owner, HostSegments& h
     file.name = name_for(path);
     note_file(file, st);
     const bool is_strange = st.st_uid != ::geteuid() && st.st_uid != 0;
-    if (is_strange && !any_owner && S_ISREG(st.st_mode)) {
+    if (is_strange && !any_owner) {
       file.state = FileState::foreign;
       file.why = fmt::format(
           "owned by user {}, who is neither this user nor root; --any-owner looks into it",
