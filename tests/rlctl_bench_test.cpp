@@ -26,6 +26,7 @@ class Running {
   Running() {
     const std::string path = rlctl_path();
     child_.emplace_back([&] {
+      (void)::setpgid(0, 0);
       ::execl(path.c_str(), path.c_str(), "bench", "--seconds", "600", "--keys", "1000", "--json",
               nullptr);
       ::_exit(127);
@@ -98,6 +99,14 @@ TEST_CASE("nothing_is_left_whatever_signal_ends_it") {
     (void)running->wait();
     CHECK(poll_until([&] { return segments_of(pid) == 0; }));
   }
+}
+
+TEST_CASE("nothing_is_left_when_its_whole_group_is_killed") {
+  Running running;
+  const pid_t pid = running->pid();
+  REQUIRE(::kill(-pid, SIGKILL) == 0);
+  (void)running->wait();
+  CHECK(poll_until([&] { return segments_of(pid) == 0; }));
 }
 
 TEST_CASE("a_reader_that_goes_ends_it_and_nothing_is_left") {
