@@ -482,7 +482,10 @@ TEST_CASE("a_walk_leaves_out_what_is_no_key_and_takes_only_what_is_wished_for") 
   CHECK(walking.walk.walk({}).keys == 3);
   Wish wish;
   wish.policy = "login";
-  CHECK(walking.walk.walk(wish).taken == 2);
+  const Walked of_login = walking.walk.walk(wish);
+  CHECK(of_login.taken == 2);
+  CHECK(of_login.keys == 2);
+  CHECK(of_login.live == 2);
   wish.pattern = Pattern("b*");
   const Walked walked = walking.walk.walk(wish);
   REQUIRE(walked.first.size() == 1);

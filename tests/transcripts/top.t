@@ -12,11 +12,11 @@ between, and ends.
   api     user:2               0         0        199    200     10 ms  live      100/s burst=200
   api     user:vip             0         0       1000   1000       now  override  1k/s
   $ rlctl top web --interval 1ms --policy api --match 'user:*' --sort remaining --rows 2 --looks 2
-  web api: 0 allowed/s, 0 denied/s over TIME; 6 live keys of 6 in the table
+  web api: 0 allowed/s, 0 denied/s over TIME; 5 live keys of 5 in the table
   policy  key     allowed/s  denied/s  remaining  limit  full in  state  policy limit
   api     user:1          0         0         50    200    1.5 s  live   100/s burst=200
   api     user:2          0         0        199    200    10 ms  live   100/s burst=200
-  web api: 0 allowed/s, 0 denied/s over TIME; 6 live keys of 6 in the table
+  web api: 0 allowed/s, 0 denied/s over TIME; 5 live keys of 5 in the table
   policy  key     allowed/s  denied/s  remaining  limit  full in  state  policy limit
   api     user:1          0         0         50    200    1.5 s  live   100/s burst=200
   api     user:2          0         0        199    200    10 ms  live   100/s burst=200

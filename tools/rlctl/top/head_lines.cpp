@@ -44,8 +44,9 @@ Line name_line(const Model& model, const Pace& pace) {
 }
 
 Line people_line(const Look& look) {
-  return {fmt::format("{} attached, {} live keys of {} in the table, room for {}, {}",
-                      counted(look.info.attached, "process", "processes"), look.live, look.keys,
+  const std::string of = look.policy.empty() ? "" : " under " + showable(escape(look.policy));
+  return {fmt::format("{} attached, {} live keys of {} in the table{}, room for {}, {}",
+                      counted(look.info.attached, "process", "processes"), look.live, look.keys, of,
                       look.info.keys, reaper_of(look.reaper))};
 }
 

@@ -22,6 +22,7 @@ Json json_of(const Look& look, const KeyCounts& since) {
               {"keys", look.keys},
               {"live", look.live},
               {"attached", look.info.attached}};
+  if (!look.policy.empty()) object["policy"] = escape(look.policy);
   if (!look.notice.empty()) object["notice"] = escape(look.notice);
   add_off(object, look.info);
   return object;

@@ -74,7 +74,8 @@ struct Look {
   double from_s = 0;        ///< when the last look was, by a clock that only goes on
   double at_s = 0;          ///< when this was
   bool has_rates = false;   ///< there was a last look
-  std::uint64_t keys = 0;   ///< that have a slot
+  std::string policy;       ///< the only one whose keys were looked at; empty: all
+  std::uint64_t keys = 0;   ///< that have a slot, of the policy
   std::uint64_t live = 0;   ///< of them, that owe something
   std::uint64_t taken = 0;  ///< keys that the wish takes, of which `rows` are the first
   bool is_whole = true;     ///< the rates of all keys are known
