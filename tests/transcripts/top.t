@@ -20,6 +20,8 @@ between, and ends.
   policy  key     allowed/s  denied/s  remaining  limit  full in  state  policy limit
   api     user:1          0         0         50    200    1.5 s  live   100/s burst=200
   api     user:2          0         0        199    200    10 ms  live   100/s burst=200
+  $ rlctl top web --interval 1ms --policy login --match mall --json
+  {"kind":"segment","name":"web","interval_ns":TIME,"allowed":0,"denied":0,"keys":1,"live":1,"attached":0,"policy":"login"}
   $ rlctl top web --interval 1ms --rows 1 --json
   {"kind":"segment","name":"web","interval_ns":TIME,"allowed":0,"denied":0,"keys":6,"live":6,"attached":0}
   {"policy":"login","key":"mallory","allowed_count":5,"denied_count":2,"remaining":0,"limit":5,"policy_limit":"5/m","reset_after_ns":60000000000,"idle":false,"kind":"key","interval_ns":TIME,"allowed":0,"denied":0}

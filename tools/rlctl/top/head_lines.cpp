@@ -67,7 +67,8 @@ std::string wish_text(const Model& model) {
   std::string text = fmt::format("by {}", to_string(wish.sort));
   if (!wish.policy.empty()) text += fmt::format(", policy {}", showable(escape(wish.policy)));
   if (!wish.pattern.is_empty())
-    text += fmt::format(", keys with {}", showable(escape(wish.pattern.text())));
+    text += fmt::format(", keys {} {}", wish.pattern.is_glob() ? "that match" : "with",
+                        showable(escape(wish.pattern.text())));
   return text;
 }
 

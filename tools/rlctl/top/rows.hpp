@@ -41,15 +41,18 @@ struct Row {
   std::string limit;  ///< its policy's, or its own, as text
 };
 
-/// What is asked of the names of keys, as they are shown: that they hold this, or, where there is *,
-/// ? or [ in it, that they match it.
+/// What is asked of the names of keys, as they are shown.
 class Pattern {
  public:
   Pattern() = default;
+  /// As it is typed: that they hold this, or, where there is *, ? or [ in it, that they match it.
   explicit Pattern(std::string text);
+  /// As `list --match` takes it: that they match this, whatever is in it.
+  static Pattern glob(std::string text);
   [[nodiscard]] bool takes(const std::string& name) const;
   [[nodiscard]] const std::string& text() const noexcept { return text_; }
   [[nodiscard]] bool is_empty() const noexcept { return text_.empty(); }
+  [[nodiscard]] bool is_glob() const noexcept { return is_glob_; }
 
  private:
   std::string text_;

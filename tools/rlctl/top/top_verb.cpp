@@ -45,7 +45,7 @@ Wish wish_of(const Arguments& arguments, std::size_t rows) {
                             {"allowed", Sort::allowed},
                             {"remaining", Sort::remaining},
                             {"key", Sort::key}});
-  wish.pattern = Pattern(arguments.text(Arg::match));
+  wish.pattern = Pattern::glob(arguments.text(Arg::match));
   wish.policy = arguments.text(Arg::only_policy);
   return wish;
 }
