@@ -234,7 +234,8 @@ TEST_CASE("whatever_ends_it_gives_the_terminal_back_as_it_was") {
     CHECK(pane.is_as_before());
     CHECK(poll_until([&] { return pane.child() == 0; }));
     pane.type("echo code $?\n");
-    CHECK(pane.shows(signal == SIGBUS ? "\ncode 135\n" : "\ncode 0\n"));
+    CHECK(pane.shows(signal == SIGBUS ? "\ncode 2\n" : "\ncode 0\n"));
+    CHECK(holds(pane.screen(), "memory is gone") == (signal == SIGBUS));
     pane.type("clear; echo before\n");
     CHECK(pane.hides("code"));
   }
