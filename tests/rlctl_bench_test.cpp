@@ -20,15 +20,20 @@ int segments_of(pid_t pid) {
   return count;
 }
 
+/// Returns the size of a segment of a benchmark.
+std::uintmax_t segment_size(pid_t pid) {
+  return std::filesystem::file_size("/dev/shm/rl.bench-" + std::to_string(pid) + "-0");
+}
+
 /// A benchmark that runs until it is stopped, with its segments made.
 class Running {
  public:
-  Running() {
+  explicit Running(const char* keys = "1000", const char* processes = "2") {
     const std::string path = rlctl_path();
     child_.emplace_back([&] {
       (void)::setpgid(0, 0);
-      ::execl(path.c_str(), path.c_str(), "bench", "--seconds", "600", "--keys", "1000", "--json",
-              nullptr);
+      ::execl(path.c_str(), path.c_str(), "bench", "--seconds", "600", "--keys", keys,
+              "--processes", processes, "--json", nullptr);
       ::_exit(127);
     });
     REQUIRE(poll_until([&] { return segments_of(child_.front().pid()) == 2; }));
@@ -88,6 +93,12 @@ TEST_CASE("people_get_the_machine_and_a_table") {
        {"machine  ", "x floor", "p99.9", "one hot key, denied", "1000 keys, allowed",
         "of which are the timing", "processes, one key", "of floor"})
     CHECK_MESSAGE(ran.out.find(part) != ran.out.npos, part);
+}
+
+TEST_CASE("there_is_room_for_the_keys_of_all_processes") {
+  Running running("100", "5");
+  const Scratch scratch({.keys = 5'000});
+  CHECK(segment_size(running->pid()) == std::filesystem::file_size(scratch.path()));
 }
 
 TEST_CASE("nothing_is_left_whatever_signal_ends_it") {

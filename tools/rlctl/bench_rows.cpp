@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <time.h>
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
 
@@ -86,15 +87,20 @@ void add(Scores& scores, double each, const Histogram& times) {
   scores.most.samples.push_back(static_cast<double>(times.most()));
 }
 
+/// How many keys a segment has room for: the many, and those of the processes (bench/crews.hpp).
+std::uint32_t room_for(const BenchOptions& options) {
+  return std::max(options.keys, 1'000 * options.processes);
+}
+
 /// Both kinds of keys under both kinds of limits, and the floor's array of the same size.
 struct Ground {
-  explicit Ground(std::uint32_t keys)
+  Ground(std::uint32_t keys, std::uint32_t room)
       : many(keys),
-        generous({.keys = keys}),
-        strict({.keys = keys}),
+        generous({.keys = room}),
+        strict({.keys = room}),
         allows(generous->limiter("allows", bench::kGenerous)),
         denies(strict->limiter("denies", bench::kStrict)),
-        array(bench::table_bytes(keys)) {
+        array(bench::table_bytes(room)) {
     for (std::uint32_t i = 0; i < keys; ++i) {
       (void)allows.try_acquire(bench::KeyText(i).view());
       (void)denies.try_acquire(bench::KeyText(i).view());
@@ -178,7 +184,7 @@ std::vector<Turn> process_turns(Ground& ground, Clock clock, std::vector<Process
 
 template <class Clock>
 void measure(BenchReport& report, const BenchOptions& options, Clock clock) {
-  Ground ground(options.keys);
+  Ground ground(options.keys, room_for(options));
   const double slice = options.seconds / (BenchOptions::kRounds * kSlices);
   std::vector<Turn> turns = decision_turns(ground, clock, report.decisions, slice);
   turns.push_back(timing_turn(clock, report.timing, slice));
