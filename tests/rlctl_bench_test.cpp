@@ -84,6 +84,27 @@ TEST_CASE("rows_for_one_key_and_many_allowed_and_denied_stand_beside_their_floor
   }
 }
 
+TEST_CASE("one_process_has_its_rows_once") {
+  const Ran ran =
+      rlctl({"bench", "--seconds", "1", "--keys", "1000", "--processes", "1", "--json"});
+  REQUIRE(ran.exit_code == 0);
+  CHECK(json_lines(ran.out).size() == 1 + 4 + 2);
+}
+
+TEST_CASE("a_share_is_told_of_a_floor_that_was_the_same_in_all_rounds") {
+  const Ran ran = rlctl({"bench", "--seconds", "1", "--keys", "1000", "--json"});
+  REQUIRE(ran.exit_code == 0);
+  const std::vector<Json> lines = json_lines(ran.out);
+  for (std::size_t i = 5; i < lines.size(); ++i) {
+    const Json& floor = lines[i]["floor_million_per_s"];
+    const bool is_quiet = floor["max"].get<double>() <= 1.3 * floor["min"].get<double>();
+    CHECK(lines[i]["share_of_floor"].is_number() == is_quiet);
+    if (!is_quiet)
+      CHECK(lines[0]["warnings"].dump().find(lines[i]["row"].get<std::string>()) !=
+            std::string::npos);
+  }
+}
+
 TEST_CASE("people_get_the_machine_and_a_table") {
   const Ran ran = rlctl({"bench", "--seconds", "1", "--keys", "1000"});
   CHECK(ran.exit_code == 0);
