@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@ namespace {
 [[noreturn]] void wait_and_remove(int alive, const std::filesystem::path& prefix) {
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE})
     (void)::signal(number, SIG_IGN);
+  (void)::setsid();  // who kills the group, as a CI job does, leaves this one
   for (int fd = 0; fd <= 2; ++fd) (void)::close(fd);  // who reads our output waits for no one else
   char nothing;
   while (::read(alive, &nothing, 1) < 0 && errno == EINTR) {
@@ -49,6 +51,9 @@ LastWill::LastWill() {
     (void)::close(alive_);
     throw std::runtime_error("a process cannot be started");
   }
+  // From here on our group may be killed. Ends: it has a session of its own, or is gone.
+  while (::getsid(executor_) != executor_ && ::waitpid(executor_, nullptr, WNOHANG) == 0)
+    ::sched_yield();
 }
 
 LastWill::~LastWill() {

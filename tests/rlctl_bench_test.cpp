@@ -20,14 +20,20 @@ int segments_of(pid_t pid) {
   return count;
 }
 
+/// Returns the size of a segment of a benchmark.
+std::uintmax_t segment_size(pid_t pid) {
+  return std::filesystem::file_size("/dev/shm/rl.bench-" + std::to_string(pid) + "-0");
+}
+
 /// A benchmark that runs until it is stopped, with its segments made.
 class Running {
  public:
-  Running() {
+  explicit Running(const char* keys = "1000", const char* processes = "2") {
     const std::string path = rlctl_path();
     child_.emplace_back([&] {
-      ::execl(path.c_str(), path.c_str(), "bench", "--seconds", "600", "--keys", "1000", "--json",
-              nullptr);
+      (void)::setpgid(0, 0);
+      ::execl(path.c_str(), path.c_str(), "bench", "--seconds", "600", "--keys", keys,
+              "--processes", processes, "--json", nullptr);
       ::_exit(127);
     });
     REQUIRE(poll_until([&] { return segments_of(child_.front().pid()) == 2; }));
@@ -78,6 +84,27 @@ TEST_CASE("rows_for_one_key_and_many_allowed_and_denied_stand_beside_their_floor
   }
 }
 
+TEST_CASE("one_process_has_its_rows_once") {
+  const Ran ran =
+      rlctl({"bench", "--seconds", "1", "--keys", "1000", "--processes", "1", "--json"});
+  REQUIRE(ran.exit_code == 0);
+  CHECK(json_lines(ran.out).size() == 1 + 4 + 2);
+}
+
+TEST_CASE("a_share_is_told_of_a_floor_that_was_the_same_in_all_rounds") {
+  const Ran ran = rlctl({"bench", "--seconds", "1", "--keys", "1000", "--json"});
+  REQUIRE(ran.exit_code == 0);
+  const std::vector<Json> lines = json_lines(ran.out);
+  for (std::size_t i = 5; i < lines.size(); ++i) {
+    const Json& floor = lines[i]["floor_million_per_s"];
+    const bool is_quiet = floor["max"].get<double>() <= 1.3 * floor["min"].get<double>();
+    CHECK(lines[i]["share_of_floor"].is_number() == is_quiet);
+    if (!is_quiet)
+      CHECK(lines[0]["warnings"].dump().find(lines[i]["row"].get<std::string>()) !=
+            std::string::npos);
+  }
+}
+
 TEST_CASE("people_get_the_machine_and_a_table") {
   const Ran ran = rlctl({"bench", "--seconds", "1", "--keys", "1000"});
   CHECK(ran.exit_code == 0);
@@ -89,6 +116,12 @@ TEST_CASE("people_get_the_machine_and_a_table") {
     CHECK_MESSAGE(ran.out.find(part) != ran.out.npos, part);
 }
 
+TEST_CASE("there_is_room_for_the_keys_of_all_processes") {
+  Running running("100", "5");
+  const Scratch scratch({.keys = 5'000});
+  CHECK(segment_size(running->pid()) == std::filesystem::file_size(scratch.path()));
+}
+
 TEST_CASE("nothing_is_left_whatever_signal_ends_it") {
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGKILL}) {
     CAPTURE(number);
@@ -98,6 +131,14 @@ TEST_CASE("nothing_is_left_whatever_signal_ends_it") {
     (void)running->wait();
     CHECK(poll_until([&] { return segments_of(pid) == 0; }));
   }
+}
+
+TEST_CASE("nothing_is_left_when_its_whole_group_is_killed") {
+  Running running;
+  const pid_t pid = running->pid();
+  REQUIRE(::kill(-pid, SIGKILL) == 0);
+  (void)running->wait();
+  CHECK(poll_until([&] { return segments_of(pid) == 0; }));
 }
 
 TEST_CASE("a_reader_that_goes_ends_it_and_nothing_is_left") {

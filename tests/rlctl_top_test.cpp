@@ -1,5 +1,6 @@
 // rlctl top on a real terminal: that of tmux, whose screen is read as a person would.
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <termios.h>
@@ -233,7 +234,8 @@ TEST_CASE("whatever_ends_it_gives_the_terminal_back_as_it_was") {
     CHECK(pane.is_as_before());
     CHECK(poll_until([&] { return pane.child() == 0; }));
     pane.type("echo code $?\n");
-    CHECK(pane.shows(signal == SIGBUS ? "\ncode 135\n" : "\ncode 0\n"));
+    CHECK(pane.shows(signal == SIGBUS ? "\ncode 2\n" : "\ncode 0\n"));
+    CHECK(holds(pane.screen(), "memory is gone") == (signal == SIGBUS));
     pane.type("clear; echo before\n");
     CHECK(pane.hides("code"));
   }
@@ -356,6 +358,30 @@ TEST_CASE("colours_and_blocks_are_where_they_may_be") {
   CHECK(plain.shows("\\xe6\\x97\\xa5"));
   const std::string screen = plain.screen();
   CHECK(std::all_of(screen.begin(), screen.end(), [](char c) { return c > 0; }));
+}
+
+TEST_CASE("a_reader_that_stalls_does_not_keep_it_from_ending") {
+  Traffic traffic;
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+  (void)::fcntl(ends[1], F_SETPIPE_SZ, 4'096);
+  const std::string path = rlctl_path();
+  Child child([&] {
+    (void)::dup2(ends[1], STDOUT_FILENO);
+    ::execl(path.c_str(), path.c_str(), "top", traffic.name().c_str(), "--interval", "1ms",
+            "--looks", "1000000", nullptr);
+  });
+  int waiting = 0;
+  CHECK(poll_until([&] { return ::ioctl(ends[0], FIONREAD, &waiting) == 0 && waiting > 0; }));
+  ::usleep(200'000);  // it writes until there is no room
+  child.signal(SIGTERM);
+  siginfo_t info{};
+  const auto id = static_cast<id_t>(child.pid());
+  CHECK(poll_until([&] {
+    return ::waitid(P_PID, id, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0;
+  }));
+  CHECK(info.si_status == 0);
+  for (const int end : ends) ::close(end);
 }
 
 TEST_CASE("a_terminal_that_cannot_be_drawn_on_gets_lines_or_a_sentence") {

@@ -248,6 +248,13 @@ TEST_CASE("a_filter_with_a_star_matches_the_whole_key_and_others_a_part") {
   CHECK(Pattern("\\x1b").takes("a\\x1bz"));
 }
 
+TEST_CASE("a_glob_that_is_given_as_an_option_matches_the_whole_key_as_list_has_it") {
+  CHECK(Pattern::glob("bob").takes("bob"));
+  CHECK(!Pattern::glob("o").takes("bob"));
+  CHECK(Pattern::glob("b*").takes("bob"));
+  CHECK(Pattern::glob("").takes("bob"));
+}
+
 // --- what is shown
 
 TEST_CASE("frozen_is_what_was_shown_and_the_minute_goes_on") {
@@ -482,7 +489,10 @@ TEST_CASE("a_walk_leaves_out_what_is_no_key_and_takes_only_what_is_wished_for") 
   CHECK(walking.walk.walk({}).keys == 3);
   Wish wish;
   wish.policy = "login";
-  CHECK(walking.walk.walk(wish).taken == 2);
+  const Walked of_login = walking.walk.walk(wish);
+  CHECK(of_login.taken == 2);
+  CHECK(of_login.keys == 2);
+  CHECK(of_login.live == 2);
   wish.pattern = Pattern("b*");
   const Walked walked = walking.walk.walk(wish);
   REQUIRE(walked.first.size() == 1);

@@ -17,13 +17,13 @@ decision can do without. Contenders take turns; its segments are removed when it
   p50 to longest: each timed by itself, * ns of which are the timing. (glob)
   
   together * a second *of rounds  of floor (glob)
-  1 process, one key * librl * M * to * % (glob)
+  1 process, one key * librl * M * to * (glob)
    * floor * M * to * (glob)
-  1 process, 1000 keys * librl * M * to * % (glob)
+  1 process, 1000 keys * librl * M * to * (glob)
    * floor * M * to * (glob)
-  2 processes, one key * librl * M * to * % (glob)
+  2 processes, one key * librl * M * to * (glob)
    * floor * M * to * (glob)
-  2 processes, 1000 keys each  librl * M * to * % (glob)
+  2 processes, 1000 keys each  librl * M * to * (glob)
    * floor * M * to * (glob)
 
 For programs, the machine and then an object a row; each figure with its median, min and max of the

@@ -12,14 +12,16 @@ between, and ends.
   api     user:2               0         0        199    200       10 ms  live      100/s burst=200
   api     user:vip             0         0       1000   1000         now  override  1k/s
   $ rlctl top web --interval 1ms --policy api --match 'user:*' --sort remaining --rows 2 --looks 2
-  web api: 0 allowed/s, 0 denied/s over TIME; 6 live keys of 6 in the table
+  web api: 0 allowed/s, 0 denied/s over TIME; 5 live keys of 5 in the table
   policy  key     allowed/s  denied/s  remaining  limit  full in  state  policy limit
   api     user:1          0         0         50    200    1.5 s  live   100/s burst=200
   api     user:2          0         0        199    200    10 ms  live   100/s burst=200
-  web api: 0 allowed/s, 0 denied/s over TIME; 6 live keys of 6 in the table
+  web api: 0 allowed/s, 0 denied/s over TIME; 5 live keys of 5 in the table
   policy  key     allowed/s  denied/s  remaining  limit  full in  state  policy limit
   api     user:1          0         0         50    200    1.5 s  live   100/s burst=200
   api     user:2          0         0        199    200    10 ms  live   100/s burst=200
+  $ rlctl top web --interval 1ms --policy login --match mall --json
+  {"kind":"segment","name":"web","interval_ns":TIME,"allowed":0,"denied":0,"keys":1,"live":1,"attached":0,"policy":"login"}
   $ rlctl top web --interval 1ms --rows 1 --json
   {"kind":"segment","name":"web","interval_ns":TIME,"allowed":0,"denied":0,"keys":6,"live":6,"attached":0}
   {"policy":"login","key":"mallory","allowed_count":5,"denied_count":2,"remaining":0,"limit":5,"policy_limit":"5/m","reset_after_ns":60000000000,"idle":false,"kind":"key","interval_ns":TIME,"allowed":0,"denied":0}

@@ -3,14 +3,17 @@
 #include <fmt/format.h>
 #include <time.h>
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
+#include <set>
 
 #include "bench/crews.hpp"
 #include "bench/histogram.hpp"
 #include "bench/last_will.hpp"
 #include "bench/scratch.hpp"
 #include "bench/steps.hpp"
+#include "tools/rlctl/common.hpp"
 
 namespace rl::ctl {
 namespace {
@@ -86,15 +89,20 @@ void add(Scores& scores, double each, const Histogram& times) {
   scores.most.samples.push_back(static_cast<double>(times.most()));
 }
 
+/// How many keys a segment has room for: the many, and those of the processes (bench/crews.hpp).
+std::uint32_t room_for(const BenchOptions& options) {
+  return std::max(options.keys, 1'000 * options.processes);
+}
+
 /// Both kinds of keys under both kinds of limits, and the floor's array of the same size.
 struct Ground {
-  explicit Ground(std::uint32_t keys)
+  Ground(std::uint32_t keys, std::uint32_t room)
       : many(keys),
-        generous({.keys = keys}),
-        strict({.keys = keys}),
+        generous({.keys = room}),
+        strict({.keys = room}),
         allows(generous->limiter("allows", bench::kGenerous)),
         denies(strict->limiter("denies", bench::kStrict)),
-        array(bench::table_bytes(keys)) {
+        array(bench::table_bytes(room)) {
     for (std::uint32_t i = 0; i < keys; ++i) {
       (void)allows.try_acquire(bench::KeyText(i).view());
       (void)denies.try_acquire(bench::KeyText(i).view());
@@ -161,7 +169,7 @@ Turn timing_turn(Clock clock, bench::Result& timing, double seconds) {
 template <class Clock>
 std::vector<Turn> process_turns(Ground& ground, Clock clock, std::vector<ProcessesRow>& rows,
                                 const BenchOptions& options, double seconds) {
-  for (const unsigned processes : {1U, options.processes})
+  for (const unsigned processes : std::set{1U, options.processes})
     for (const bool is_one_key : {true, false}) rows.push_back({processes, is_one_key, {}, {}});
   std::vector<Turn> turns;
   for (ProcessesRow& row : rows) {
@@ -178,7 +186,7 @@ std::vector<Turn> process_turns(Ground& ground, Clock clock, std::vector<Process
 
 template <class Clock>
 void measure(BenchReport& report, const BenchOptions& options, Clock clock) {
-  Ground ground(options.keys);
+  Ground ground(options.keys, room_for(options));
   const double slice = options.seconds / (BenchOptions::kRounds * kSlices);
   std::vector<Turn> turns = decision_turns(ground, clock, report.decisions, slice);
   turns.push_back(timing_turn(clock, report.timing, slice));
@@ -186,6 +194,23 @@ void measure(BenchReport& report, const BenchOptions& options, Clock clock) {
     turns.push_back(std::move(turn));
   for (unsigned round = 0; round < BenchOptions::kRounds; ++round)
     for (const Turn& turn : turns) turn(round);
+}
+
+/// Whether its rounds differ so much that it says little.
+bool is_noisy(const bench::Result& result) {
+  constexpr double kQuiet = 1.3;
+  return result.most() > kQuiet * result.least();
+}
+
+/// Tells of the floor first: what disturbs it is not librl.
+void add_noise(std::vector<std::string>& noise, const std::string& row, const bench::Result& ours,
+               const bench::Result& floor, const char* verb, const char* unit) {
+  const bool is_floors = is_noisy(floor);
+  const bench::Result& worse = is_floors ? floor : ours;
+  if (!is_noisy(worse)) return;
+  noise.push_back(fmt::format(
+      "{}: {} {} from {:.1f} to {:.1f} {} in the rounds: this machine is noisy, or busy", row,
+      is_floors ? "the floor itself" : "librl", verb, worse.least(), worse.most(), unit));
 }
 
 }  // namespace
@@ -199,17 +224,24 @@ BenchReport run_bench(const BenchOptions& options) {
   return report;
 }
 
-std::vector<std::string> noise_in(const std::vector<DecisionRow>& rows) {
-  constexpr double kQuiet = 1.3;
+std::optional<double> share_of_floor(const ProcessesRow& row) {
+  if (row.floor.median() == 0 || is_noisy(row.floor)) return std::nullopt;
+  return row.ours.median() / row.floor.median();
+}
+
+std::string name_of(const ProcessesRow& row) {
+  return fmt::format("{}, {}", counted(row.processes, "process", "processes"),
+                     row.is_one_key       ? "one key"
+                     : row.processes == 1 ? "1000 keys"
+                                          : "1000 keys each");
+}
+
+std::vector<std::string> noise_in(const BenchReport& report) {
   std::vector<std::string> noise;
-  for (const DecisionRow& row : rows) {
-    const bool is_floors = row.floor.each.most() > kQuiet * row.floor.each.least();
-    const bench::Result& worse = is_floors ? row.floor.each : row.ours.each;
-    if (worse.most() <= kQuiet * worse.least()) continue;
-    noise.push_back(fmt::format(
-        "{}: {} took from {:.1f} to {:.1f} ns in the rounds: this machine is noisy, or busy",
-        row.name, is_floors ? "the floor itself" : "librl", worse.least(), worse.most()));
-  }
+  for (const DecisionRow& row : report.decisions)
+    add_noise(noise, row.name, row.ours.each, row.floor.each, "took", "ns");
+  for (const ProcessesRow& row : report.processes)
+    add_noise(noise, name_of(row), row.ours, row.floor, "did", "million/s");
   return noise;
 }
 

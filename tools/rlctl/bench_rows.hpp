@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -61,7 +62,13 @@ inline double times_the_floor(const Scores& ours, const Scores& floor) {
   return ours.each.median() / floor.each.median();
 }
 
+/// Returns ours / floor of what counts up, by medians; nothing where the floor had nothing done in most
+/// rounds, or too much more in one than in another.
+std::optional<double> share_of_floor(const ProcessesRow& row);
+
+std::string name_of(const ProcessesRow& row);
+
 /// Returns a sentence for each row whose rounds differed so much that its figures say little.
-std::vector<std::string> noise_in(const std::vector<DecisionRow>& rows);
+std::vector<std::string> noise_in(const BenchReport& report);
 
 }  // namespace rl::ctl

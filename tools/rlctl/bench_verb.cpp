@@ -90,13 +90,6 @@ void put_decisions(const BenchReport& report) {
                   ns(report.timing)));
 }
 
-std::string name_of(const ProcessesRow& row) {
-  return fmt::format("{}, {}", counted(row.processes, "process", "processes"),
-                     row.is_one_key       ? "one key"
-                     : row.processes == 1 ? "1000 keys"
-                                          : "1000 keys each");
-}
-
 void put_processes(const BenchReport& report) {
   std::vector<Cells> rows;
   const auto add = [&](const std::string& name, std::string_view who, const bench::Result& result,
@@ -105,8 +98,8 @@ void put_processes(const BenchReport& report) {
                     range_of(result), share});
   };
   for (const ProcessesRow& row : report.processes) {
-    const double share = 100 * row.ours.median() / row.floor.median();
-    add(name_of(row), "librl", row.ours, fmt::format("{:.0f} %", share));
+    const std::optional<double> share = share_of_floor(row);
+    add(name_of(row), "librl", row.ours, share ? fmt::format("{:.0f} %", 100 * *share) : "-");
     add("", "floor", row.floor, "");
   }
   put_table(Table({{"together", Table::left},
@@ -118,7 +111,7 @@ void put_processes(const BenchReport& report) {
 }
 
 void put_text(const BenchReport& report) {
-  for (const std::string& warning : noise_in(report.decisions))
+  for (const std::string& warning : noise_in(report))
     put(paint(Paint::warn, fmt::format("WARNING  {}\n", warning)));
   put("\n");
   put_decisions(report);
@@ -156,8 +149,7 @@ void put_objects(const BenchReport& report, const BenchOptions& options) {
   Json machine = json_of(report.machine);
   machine["seconds"] = options.seconds;
   machine["rounds"] = BenchOptions::kRounds;
-  for (const std::string& warning : noise_in(report.decisions))
-    machine["warnings"].push_back(warning);
+  for (const std::string& warning : noise_in(report)) machine["warnings"].push_back(warning);
   machine["timing_ns"] = json_of(report.timing);
   put_json(machine);
   for (const DecisionRow& row : report.decisions) {
@@ -168,13 +160,14 @@ void put_objects(const BenchReport& report, const BenchOptions& options) {
               {"times_floor", times_the_floor(row.ours, row.floor)}});
   }
   for (const ProcessesRow& row : report.processes) {
+    const std::optional<double> share = share_of_floor(row);
     put_json({{"part", "processes"},
               {"row", name_of(row)},
               {"processes", row.processes},
               {"keys_each", row.is_one_key ? 1 : 1'000},
               {"librl_million_per_s", json_of(row.ours)},
               {"floor_million_per_s", json_of(row.floor)},
-              {"share_of_floor", row.ours.median() / row.floor.median()}});
+              {"share_of_floor", share ? Json(*share) : Json()}});
   }
 }
 

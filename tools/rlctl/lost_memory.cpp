@@ -13,17 +13,17 @@ constexpr std::string_view kSentence =
     "see "
     "who writes to it, remove it and create it anew\n";
 
-/// Only what a handler of signals may do. Whatever was interrupted does not go on.
-void end(int) {
+}  // namespace
+
+/// Whatever was interrupted does not go on.
+void end_as_memory_is_lost() noexcept {
   (void)!::write(STDERR_FILENO, kSentence.data(), kSentence.size());
   ::_exit(2);
 }
 
-}  // namespace
-
 void say_when_memory_is_lost() noexcept {
   struct sigaction action {};
-  action.sa_handler = end;
+  action.sa_handler = [](int) { end_as_memory_is_lost(); };
   (void)::sigaction(SIGBUS, &action, nullptr);
 }
 

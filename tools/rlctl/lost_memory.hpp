@@ -9,4 +9,7 @@ namespace rl::ctl {
 /// code 2, and not a crash. What was not written by then is not.
 void say_when_memory_is_lost() noexcept;
 
+/// Says so at once, and ends. Only what a handler of signals may do.
+[[noreturn]] void end_as_memory_is_lost() noexcept;
+
 }  // namespace rl::ctl

@@ -44,8 +44,9 @@ Line name_line(const Model& model, const Pace& pace) {
 }
 
 Line people_line(const Look& look) {
-  return {fmt::format("{} attached, {} live keys of {} in the table, room for {}, {}",
-                      counted(look.info.attached, "process", "processes"), look.live, look.keys,
+  const std::string of = look.policy.empty() ? "" : " under " + showable(escape(look.policy));
+  return {fmt::format("{} attached, {} live keys of {} in the table{}, room for {}, {}",
+                      counted(look.info.attached, "process", "processes"), look.live, look.keys, of,
                       look.info.keys, reaper_of(look.reaper))};
 }
 
@@ -66,7 +67,8 @@ std::string wish_text(const Model& model) {
   std::string text = fmt::format("by {}", to_string(wish.sort));
   if (!wish.policy.empty()) text += fmt::format(", policy {}", showable(escape(wish.policy)));
   if (!wish.pattern.is_empty())
-    text += fmt::format(", keys with {}", showable(escape(wish.pattern.text())));
+    text += fmt::format(", keys {} {}", wish.pattern.is_glob() ? "that match" : "with",
+                        showable(escape(wish.pattern.text())));
   return text;
 }
 

@@ -73,6 +73,7 @@ struct Looker::Opened {
     for (const PolicyInfo& policy : segment.policies())
       if (policy.limit) limits[policy.name] = policy.limit->to_string();
     Walked walked = walk.walk(wish);
+    look.policy = wish.policy;
     look.keys = walked.keys;
     look.live = walked.live;
     look.taken = walked.taken;

@@ -22,6 +22,7 @@ Json json_of(const Look& look, const KeyCounts& since) {
               {"keys", look.keys},
               {"live", look.live},
               {"attached", look.info.attached}};
+  if (!look.policy.empty()) object["policy"] = escape(look.policy);
   if (!look.notice.empty()) object["notice"] = escape(look.notice);
   add_off(object, look.info);
   return object;
@@ -49,15 +50,15 @@ Cells cells_of(const Look& look, const Row& row) {
   return cells;
 }
 
-void put_text(const Look& look, const KeyCounts& since, const Wish& wish) {
-  put(text_of_off(look.info));
-  if (!look.notice.empty()) put(escape(look.notice) + '\n');
-  put(fmt::format("{}{}: {} allowed/s, {} denied/s over {}; {} live keys of {} in the table\n",
-                  escape(look.info.name), wish.policy.empty() ? "" : " " + escape(wish.policy),
-                  rate_text(look.rate(since, &KeyCounts::allowed)),
-                  rate_text(look.rate(since, &KeyCounts::denied)),
-                  human_duration(static_cast<std::uint64_t>(interval_ns(look))), look.live,
-                  look.keys));
+std::string text_of(const Look& look, const KeyCounts& since, const Wish& wish) {
+  std::string text = text_of_off(look.info);
+  if (!look.notice.empty()) text += escape(look.notice) + '\n';
+  text += fmt::format("{}{}: {} allowed/s, {} denied/s over {}; {} live keys of {} in the table\n",
+                      escape(look.info.name), wish.policy.empty() ? "" : " " + escape(wish.policy),
+                      rate_text(look.rate(since, &KeyCounts::allowed)),
+                      rate_text(look.rate(since, &KeyCounts::denied)),
+                      human_duration(static_cast<std::uint64_t>(interval_ns(look))), look.live,
+                      look.keys);
   Table table({{"policy", Table::left},
                {"key", Table::left},
                {"allowed/s", Table::right},
@@ -68,17 +69,19 @@ void put_text(const Look& look, const KeyCounts& since, const Wish& wish) {
                {"state", Table::left},
                {"policy limit", Table::left}});
   for (const Row& row : look.rows) table.measure(cells_of(look, row));
-  put(table.header());
-  for (const Row& row : look.rows) put(table.line(cells_of(look, row)));
+  text += table.header();
+  for (const Row& row : look.rows) text += table.line(cells_of(look, row));
+  return text;
 }
 
 }  // namespace
 
-void put_look(const Look& look, const Wish& wish, bool json) {
+std::string text_of_look(const Look& look, const Wish& wish, bool json) {
   const KeyCounts& since = wish.policy.empty() ? look.since_all : look.since_policy;
-  if (!json) return put_text(look, since, wish);
-  put_json(json_of(look, since));
-  for (const Row& row : look.rows) put(json_line(look, row));
+  if (!json) return text_of(look, since, wish);
+  std::string text = json_of(look, since).dump() + '\n';
+  for (const Row& row : look.rows) text += json_line(look, row);
+  return text;
 }
 
 }  // namespace rl::ctl::live

@@ -56,6 +56,12 @@ bool is_above(const Measure& a, const Measure& b, Sort sort) {
 Pattern::Pattern(std::string text)
     : text_(std::move(text)), is_glob_(text_.find_first_of("*?[") != text_.npos) {}
 
+Pattern Pattern::glob(std::string text) {
+  Pattern pattern(std::move(text));
+  pattern.is_glob_ = true;
+  return pattern;
+}
+
 bool Pattern::takes(const std::string& name) const {
   if (text_.empty()) return true;
   if (is_glob_) return ::fnmatch(text_.c_str(), name.c_str(), FNM_NOESCAPE) == 0;

@@ -41,15 +41,18 @@ struct Row {
   std::string limit;  ///< its policy's, or its own, as text
 };
 
-/// What is asked of the names of keys, as they are shown: that they hold this, or, where there is *,
-/// ? or [ in it, that they match it.
+/// What is asked of the names of keys, as they are shown.
 class Pattern {
  public:
   Pattern() = default;
+  /// As it is typed: that they hold this, or, where there is *, ? or [ in it, that they match it.
   explicit Pattern(std::string text);
+  /// As `list --match` takes it: that they match this, whatever is in it.
+  static Pattern glob(std::string text);
   [[nodiscard]] bool takes(const std::string& name) const;
   [[nodiscard]] const std::string& text() const noexcept { return text_; }
   [[nodiscard]] bool is_empty() const noexcept { return text_.empty(); }
+  [[nodiscard]] bool is_glob() const noexcept { return is_glob_; }
 
  private:
   std::string text_;
@@ -74,7 +77,8 @@ struct Look {
   double from_s = 0;        ///< when the last look was, by a clock that only goes on
   double at_s = 0;          ///< when this was
   bool has_rates = false;   ///< there was a last look
-  std::uint64_t keys = 0;   ///< that have a slot
+  std::string policy;       ///< the only one whose keys were looked at; empty: all
+  std::uint64_t keys = 0;   ///< that have a slot, of the policy
   std::uint64_t live = 0;   ///< of them, that owe something
   std::uint64_t taken = 0;  ///< keys that the wish takes, of which `rows` are the first
   bool is_whole = true;     ///< the rates of all keys are known

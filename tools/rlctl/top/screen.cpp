@@ -19,6 +19,8 @@
 
 #include <rl/error.hpp>
 
+#include "tools/rlctl/lost_memory.hpp"
+
 namespace rl::ctl::live {
 namespace {
 
@@ -31,10 +33,11 @@ Rescue rescue;
 
 constexpr std::array<int, 3> kFatal{SIGBUS, SIGSEGV, SIGABRT};
 
-/// Only what a handler may call: write, tcsetattr, raise.
+/// Only what a handler may call: write, tcsetattr, _exit, raise.
 void give_back_and_die(int signal) {
   (void)!::write(STDOUT_FILENO, rescue.text.data(), rescue.text.size());
   (void)::tcsetattr(STDIN_FILENO, TCSANOW, &rescue.modes);
+  if (signal == SIGBUS) end_as_memory_is_lost();
   (void)::raise(signal);  // the handler was for once: now it ends the process
 }
 
@@ -58,6 +61,7 @@ void prepare_rescue(const termios& modes) {
 
 void forget_rescue() {
   for (const int signal : kFatal) (void)::signal(signal, SIG_DFL);
+  say_when_memory_is_lost();
 }
 
 void begin_colours() {

@@ -48,8 +48,7 @@ bool TableWalk::is_of(std::uint16_t policy, const std::string& name) {
   return at->second == name;
 }
 
-bool TableWalk::takes(Measure& measure, std::uint16_t policy, const Wish& wish) {
-  if (!wish.policy.empty() && !is_of(policy, wish.policy)) return false;
+bool TableWalk::takes(Measure& measure, const Wish& wish) {
   if (wish.sort != Sort::key && wish.pattern.is_empty()) return true;
   const shm::LabelText label = view_.labels.read(measure.slot, measure.identity);
   if (label.known) measure.name = shown_key(std::string(label.view()), label.truncated);
@@ -84,10 +83,11 @@ void TableWalk::look_at(std::uint64_t slot, const Wish& wish, std::uint64_t now_
   measure.since = memory_.note(slot, measure.identity, measure.counts);
   const Left left = left_of(view_, words, now_ns);
   measure.left = left.share;
+  if (measure.identity == wish.one) walked.one = measure;
+  if (!wish.policy.empty() && !is_of(left.policy, wish.policy)) return;
   ++walked.keys;
   walked.live += left.is_live ? 1U : 0U;
-  if (measure.identity == wish.one) walked.one = measure;
-  if (!takes(measure, left.policy, wish)) return;
+  if (!takes(measure, wish)) return;
   ++walked.taken;
   keep(std::move(measure), wish, walked);
 }

@@ -16,8 +16,8 @@ namespace rl::ctl::live {
 
 /// What a walk has found.
 struct Walked {
-  std::uint64_t keys = 0;
-  std::uint64_t live = 0;
+  std::uint64_t keys = 0;  ///< of the policy that the wish names
+  std::uint64_t live = 0;  ///< of them
   std::uint64_t taken = 0;
   std::vector<Measure> first;  ///< of those that the wish takes, sorted
   std::optional<Measure> one;
@@ -36,7 +36,7 @@ class TableWalk {
  private:
   void look_at(std::uint64_t slot, const Wish& wish, std::uint64_t now_ns, Walked& walked);
   void keep(Measure&& measure, const Wish& wish, Walked& walked) const;
-  [[nodiscard]] bool takes(Measure& measure, std::uint16_t policy, const Wish& wish);
+  [[nodiscard]] bool takes(Measure& measure, const Wish& wish);
   [[nodiscard]] bool is_of(std::uint16_t policy, const std::string& name);
 
   const View& view_;

@@ -45,7 +45,7 @@ Wish wish_of(const Arguments& arguments, std::size_t rows) {
                             {"allowed", Sort::allowed},
                             {"remaining", Sort::remaining},
                             {"key", Sort::key}});
-  wish.pattern = Pattern(arguments.text(Arg::match));
+  wish.pattern = Pattern::glob(arguments.text(Arg::match));
   wish.policy = arguments.text(Arg::only_policy);
   return wish;
 }
@@ -189,7 +189,8 @@ class Live {
   bool is_over_ = false;
 };
 
-/// So many looks, each with what was counted since the one before. A signal ends it between two.
+/// So many looks, each with what was counted since the one before. A signal ends it between two, or
+/// while the reader takes nothing.
 int print_looks(Looker& looker, const Arguments& arguments) {
   const Wish wish = wish_of(arguments, kRowsPlain);
   Rhythm rhythm(interval_of(arguments));
@@ -197,14 +198,12 @@ int print_looks(Looker& looker, const Arguments& arguments) {
   (void)rhythm.look(looker, wish);
   const bool json = arguments.has(Arg::json);
   LiveOutput out;
-  (void)::signal(SIGPIPE, SIG_DFL);  // a reader that goes away in the middle ends it, quietly
   for (std::uint64_t i = 0; i < looks; ++i) {
     while (rhythm.until_next(false) > 0ns) {  // ends: time goes by
       const auto left = std::chrono::ceil<std::chrono::milliseconds>(rhythm.until_next(false));
       if (!out.wait(left)) return 0;
     }
-    put_look(rhythm.look(looker, wish), wish, json);
-    finish_output();
+    if (!out.write(text_of_look(rhythm.look(looker, wish), wish, json))) return 0;
   }
   return 0;
 }
