@@ -185,6 +185,32 @@ TEST_CASE("an_address_counts_by_its_network_and_a_name_by_its_text") {
   }
 }
 
+TEST_CASE("an_address_is_found_in_front_of_a_port_and_first_in_a_row") {
+  const auto with = [](const std::string& address) {
+    return key_of(LogFormat::json, "ip", R"({"ts":1431857103,"remote_addr":")" + address + "\"}");
+  };
+  CHECK(with("1.2.3.4:5000") == "1.2.3.4");
+  CHECK(with("1.2.3.4:5001") == "1.2.3.4");
+  CHECK(with("[2001:db8::1]:443") == "2001:db8::/64");
+  CHECK(with("[2001:db8::1]") == "2001:db8::/64");
+  CHECK(with("1.2.3.4, 10.0.0.1") == "1.2.3.4");
+  CHECK(with(" 2001:db8::2 , 10.0.0.1") == "2001:db8::/64");
+  CHECK(with("crawler.example:80") == "crawler.example:80");
+  CHECK(with("[") == "[");
+}
+
+TEST_CASE("requests_of_clients_without_an_address_are_counted_where_addresses_are_the_key") {
+  const Written file(R"({"ts":1,"ip":"a.example"})"
+                     "\n"
+                     R"({"ts":1,"ip":"1.2.3.4:5"})"
+                     "\n");
+  const auto count = [&](std::string_view key) {
+    return ctl::read_log({file.path(), {}, KeyChoice::parse(key), {}}).without_address;
+  };
+  CHECK(count("ip") == 1);
+  CHECK(count("ts") == 0);
+}
+
 TEST_CASE("a_field_of_a_combined_log_can_be_the_key") {
   CHECK(key_of(LogFormat::combined, "path", kLine) == "/a");
   CHECK(key_of(LogFormat::combined, "uri", kLine) == "/a?b=c");

@@ -99,6 +99,14 @@ TEST_CASE("replay_counts_by_the_key_that_is_asked_for") {
   CHECK(json["format"] == "json");
 }
 
+TEST_CASE("replay_says_how_many_lines_name_no_address") {
+  const std::string log = small_log() + line_at("a.example", 7, 0);
+  CHECK(rlctl({"replay", "-", "2/s"}, log).out.find("1 line names no address; they count by") !=
+        std::string::npos);
+  CHECK(answer(rlctl({"replay", "-", "2/s", "--json"}, log))["without_address"] == 1);
+  CHECK(rlctl({"replay", "-", "2/s"}, small_log()).out.find("address") == std::string::npos);
+}
+
 TEST_CASE("replay_takes_the_limit_that_is_in_force") {
   const Made segment;
   segment.policy("api", "2/s burst=4");

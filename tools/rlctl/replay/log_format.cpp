@@ -9,6 +9,7 @@
 
 #include <rl/error.hpp>
 
+#include "tools/rlctl/address_text.hpp"
 #include "tools/rlctl/text.hpp"
 
 namespace rl::ctl {
@@ -27,6 +28,14 @@ constexpr std::string_view kClientOfLtsv = "host";
 
 bool is_missing(std::string_view text) noexcept {
   return text.empty() || text == "-";
+}
+
+/// Returns the address in a text, perhaps with a port, or the first of those that proxies have put
+/// in a row.
+AddressKey address_in(std::string_view text, PrefixLengths prefix) {
+  const AddressKey plain(text, prefix);
+  if (plain) return plain;
+  return AddressKey(without_port(without_blanks(text.substr(0, text.find(',')))), prefix);
 }
 
 std::optional<unsigned> prefix_length(std::string_view text) noexcept {
@@ -192,16 +201,22 @@ std::optional<NamedField> LineReader::client_of_named() const {
   return format_ == LogFormat::ltsv ? named_.find(kClientOfLtsv) : std::nullopt;
 }
 
-/// An address counts by its network; what is none, as where a server looks names up, by its text.
 LineRead LineReader::take_key(std::string_view text, LogEntry& entry) {
   if (is_missing(text)) return LineRead::no_key;
   entry.key = text;
-  if (!key_.is_address()) return LineRead::entry;
+  entry.is_address = false;
+  return key_.is_address() ? take_address(text, entry) : LineRead::entry;
+}
+
+/// An address counts by its network; what is none, as where a server looks names up, by its text.
+LineRead LineReader::take_address(std::string_view text, LogEntry& entry) {
   if (text != last_address_) {  // clients come in rows
-    address_ = AddressKey(text, key_.prefix);
+    address_ = address_in(text, key_.prefix);
     last_address_ = text;
   }
-  if (address_) entry.key = address_.view();
+  if (!address_) return LineRead::entry;
+  entry.key = address_.view();
+  entry.is_address = true;
   return LineRead::entry;
 }
 

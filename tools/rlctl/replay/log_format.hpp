@@ -47,7 +47,8 @@ std::string_view text_of(LineRead read) noexcept;
 
 struct LogEntry {
   UnixNs unix_ns = 0;
-  std::string_view key;  ///< good until the next line is read
+  std::string_view key;     ///< good until the next line is read
+  bool is_address = false;  ///< the key is one, or the network of one
 };
 
 /// Reads the lines of a log of one format. Nothing is allocated for a line, but where a string of
@@ -58,7 +59,7 @@ class LineReader {
   /// usual names. Errors: Error (bad_option) for a field that the format does not have.
   LineReader(LogFormat format, KeyChoice key, std::string time_field);
 
-  /// Only an entry sets both its parts.
+  /// Only an entry sets all its parts.
   LineRead read(std::string_view line, LogEntry& entry);
   [[nodiscard]] LogFormat format() const noexcept { return format_; }
 
@@ -68,6 +69,7 @@ class LineReader {
   [[nodiscard]] std::optional<UnixNs> time_of_named();
   [[nodiscard]] std::optional<NamedField> client_of_named() const;
   LineRead take_key(std::string_view text, LogEntry& entry);
+  LineRead take_address(std::string_view text, LogEntry& entry);
 
   LogFormat format_;
   KeyChoice key_;

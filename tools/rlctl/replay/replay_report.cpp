@@ -131,6 +131,10 @@ void put_facts(const ReplayReport& report) {
   }
   if (const std::string text = text_of_left_out(out); !text.empty())
     facts.emplace_back("left out", text);
+  if (const std::uint64_t lines = report.log.without_address; lines != 0) {
+    facts.emplace_back("by text", fmt::format("{} no address; they count by their text",
+                                              counted(lines, "line names", "lines name")));
+  }
   for (const LeftOut::Line& line : out.first)
     facts.emplace_back(fmt::format("  line {}", line.number), escape(line.text));
   facts.emplace_back("requests", text_of_parts(report.requests_in_part, report.timeline.part_ns()));
@@ -200,6 +204,7 @@ void put_json(const ReplayReport& report) {
               {"last", time_of(trace.last_ns())},
               {"unparsed", report.log.left_out.unparsed()},
               {"without_key", report.log.left_out.of(LineRead::no_key)},
+              {"without_address", report.log.without_address},
               {"backwards", trace.backwards()},
               {"whole_seconds", trace.has_whole_seconds()}};
   if (report.suggested) object["suggested"] = json_of_suggested(report);
