@@ -242,6 +242,23 @@ TEST_CASE("json_lines_are_read_by_the_usual_names_or_those_given") {
   CHECK(read_with(json, "user", R"({"ts":1431857103})").read == LineRead::no_key);
 }
 
+TEST_CASE("a_client_is_the_first_usual_name_that_names_somebody") {
+  const auto of = [](const std::string& fields) {
+    return key_of(LogFormat::json, "ip", R"({"ts":1431857103,)" + fields + "}");
+  };
+  CHECK(of(R"("client":{"ip":"1.2.3.4","port":5})") == "1.2.3.4");
+  CHECK(of(R"("source":{"ip":"1.2.3.4"})") == "1.2.3.4");
+  CHECK(of(R"("remote_addr":"-","client":{"name":"x"},"ClientHost":"1.2.3.4")") == "1.2.3.4");
+  CHECK(of(R"("remote_addr":"","client_ip":null,"ip":"1.2.3.4")") == "1.2.3.4");
+  CHECK(of(R"("client":["x"],"source.ip":"1.2.3.4")") == "1.2.3.4");
+  const auto read = [](std::string_view key, std::string_view line) {
+    return read_with(LogFormat::json, key, line).read;
+  };
+  CHECK(read("ip", R"({"ts":1,"client":{"name":"x"},"ip":null})") == LineRead::no_key);
+  CHECK(read("user", R"({"ts":1,"user":{"id":1}})") == LineRead::no_key);
+  CHECK(key_of(LogFormat::ltsv, "ip", "time:1431857103\tip:-\thost:1.2.3.4") == "1.2.3.4");
+}
+
 TEST_CASE("what_is_no_object_of_json_is_told_from_one") {
   for (const char* text :
        {"", "{", "[]", "{} x", R"({"a"})", R"({"a":})", R"({"a":1,})", R"({"a":1 "b":2})",

@@ -20,14 +20,20 @@ namespace {
 constexpr std::array<std::string_view, 8> kTimes{"msec",      "@timestamp", "ts",   "time_iso8601",
                                                  "timestamp", "StartUTC",   "time", "time_local"};
 /// Where a client's address stands by the usual names.
-constexpr std::array<std::string_view, 9> kClients{
-    "remote_addr", "client_ip",  "remote_ip",         "clientip",         "ip",
-    "client",      "ClientHost", "request.client_ip", "request.remote_ip"};
+constexpr std::array<std::string_view, 11> kClients{
+    "remote_addr", "client_ip",         "remote_ip",         "clientip",  "ip",       "client",
+    "ClientHost",  "request.client_ip", "request.remote_ip", "client.ip", "source.ip"};
 /// LTSV's own name for it (ltsv.org); in JSON "host" is mostly the server.
 constexpr std::string_view kClientOfLtsv = "host";
 
 bool is_missing(std::string_view text) noexcept {
   return text.empty() || text == "-";
+}
+
+/// Whether a field names nobody; an object or an array is no name.
+bool is_missing(const NamedField& field) noexcept {
+  return field.kind == NamedField::nested || is_missing(field.value) ||
+         (field.kind == NamedField::word && field.value == "null");
 }
 
 /// Returns the address in a text, perhaps with a port, or the first of those that proxies have put
@@ -175,8 +181,7 @@ LineRead LineReader::read_named(LogEntry& entry) {
   if (!time) return LineRead::no_time;
   entry.unix_ns = *time;
   const auto field = key_.is_address() ? client_of_named() : named_.find(key_.field);
-  if (!field || (field->kind == NamedField::word && field->value == "null"))
-    return LineRead::no_key;
+  if (!field || is_missing(*field)) return LineRead::no_key;
   const bool is_escaped = format_ == LogFormat::json && field->kind == NamedField::text;
   return take_key(is_escaped ? unescape(field->value, scratch_) : field->value, entry);
 }
@@ -195,9 +200,10 @@ std::optional<UnixNs> LineReader::time_of_named() {
   return std::nullopt;
 }
 
+/// Of the usual names the first one that names somebody.
 std::optional<NamedField> LineReader::client_of_named() const {
   for (const std::string_view name : kClients)
-    if (const auto field = named_.find(name)) return field;
+    if (const auto field = named_.find(name); field && !is_missing(*field)) return field;
   return format_ == LogFormat::ltsv ? named_.find(kClientOfLtsv) : std::nullopt;
 }
 
