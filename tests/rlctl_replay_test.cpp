@@ -137,8 +137,20 @@ TEST_CASE("replay_suggests_the_smallest_limit_that_denies_few_enough") {
   CHECK(json["suggested"]["next_smaller"] == "4/s burst=8");
   CHECK(json["suggested"]["next_smaller_denied"] == 2);
   const Ran text = rlctl({"replay", "-", "leaky", "2/s", "--suggest", "0%"}, small_log());
-  CHECK(text.out.find("suggested: none; no limit of this shape") != std::string::npos);
+  CHECK(text.out.find("suggested: none found that denies at most 0%, as calls") !=
+        std::string::npos);
   check_error(rlctl({"replay", "-", "1/s", "--suggest", "0.1"}, small_log()), "in percent");
+}
+
+TEST_CASE("replay_suggests_a_limit_without_a_queue_however_fast_calls_come") {
+  std::string log;  // three calls, a millisecond apart
+  for (const char* time : {"1431857103.001", "1431857103.002", "1431857103.003"})
+    log += std::string("time:") + time + "\thost:1.2.3.4\n";
+  const Json json =
+      answer(rlctl({"replay", "-", "leaky", "2/s", "--suggest", "0%", "--json"}, log));
+  CHECK(json["denied"] == 2);
+  CHECK(json["suggested"]["limit"] == "leaky 1k/s");
+  CHECK(json["suggested"]["denied"] == 0);
 }
 
 TEST_CASE("replay_draws_a_whole_picture_or_none") {

@@ -79,7 +79,7 @@ void put_suggested(const ReplayReport& report) {
   const std::uint64_t requests = report.log.trace.size();
   if (!suggested.found) {
     put(fmt::format(
-        "suggested: none; no limit of this shape denies at most {}{}\n", suggested.share,
+        "suggested: none found that denies at most {}{}\n", suggested.share,
         report.log.trace.has_whole_seconds() ? ", as calls of one second come all at once" : ""));
     return;
   }
