@@ -294,6 +294,10 @@ TEST_CASE("the_format_is_that_of_most_of_the_first_lines") {
                                   "\x7f"
                                   "ELF"}) == std::nullopt);
   CHECK(ctl::guessed_format(Views{}) == std::nullopt);
+  const Views named{R"({"at":1431857103,"ip":"1.2.3.4"})"};
+  CHECK(ctl::guessed_format(named) == std::nullopt);
+  CHECK(ctl::guessed_format(named, "at") == LogFormat::json);
+  CHECK(ctl::guessed_format(Views{kLine}, "at") == LogFormat::combined);
 }
 
 TEST_CASE("what_is_left_out_is_counted_and_the_first_lines_are_kept") {

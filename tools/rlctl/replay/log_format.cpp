@@ -66,8 +66,10 @@ std::optional<PrefixLengths> prefixes(std::string_view text) noexcept {
   return PrefixLengths{*first, *second};
 }
 
-std::size_t lines_read(LogFormat format, std::span<const std::string_view> lines) {
-  LineReader reader(format, {}, {});
+std::size_t lines_read(LogFormat format, std::span<const std::string_view> lines,
+                       const std::string& time_field) {
+  // A combined log is told to be one all the same; then its reader refuses the field.
+  LineReader reader(format, {}, format == LogFormat::combined ? std::string() : time_field);
   LogEntry entry;
   const auto is_of_it = [&](std::string_view line) {
     const LineRead read = reader.read(line, entry);
@@ -90,11 +92,12 @@ std::string_view name_of(LogFormat format) noexcept {
   return "ltsv";
 }
 
-std::optional<LogFormat> guessed_format(std::span<const std::string_view> lines) {
+std::optional<LogFormat> guessed_format(std::span<const std::string_view> lines,
+                                        const std::string& time_field) {
   std::optional<LogFormat> best;
   std::size_t most = 0;
   for (const LogFormat format : {LogFormat::combined, LogFormat::json, LogFormat::ltsv}) {
-    const std::size_t count = lines_read(format, lines);
+    const std::size_t count = lines_read(format, lines, time_field);
     if (count <= most) continue;
     most = count;
     best = format;

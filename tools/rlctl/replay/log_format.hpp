@@ -19,8 +19,9 @@ namespace rl::ctl {
 enum class LogFormat : std::uint8_t { combined, json, ltsv };
 std::string_view name_of(LogFormat format) noexcept;
 /// Returns the format in which most of these lines, the first of a log, can be read; nothing where
-/// none can.
-std::optional<LogFormat> guessed_format(std::span<const std::string_view> lines);
+/// none can. `time_field`: as LineReader has it.
+std::optional<LogFormat> guessed_format(std::span<const std::string_view> lines,
+                                        const std::string& time_field = {});
 
 /// By what calls are told apart.
 struct KeyChoice {

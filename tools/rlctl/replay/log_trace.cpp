@@ -35,7 +35,7 @@ LogFormat format_of(const LogWanted& wanted, LogLines& lines) {
     throw Error(Errc::bad_option, fmt::format("{}: empty; give a log with at least one request",
                                               lines.bytes().name()));
   }
-  if (const auto format = guessed_format(first)) return *format;
+  if (const auto format = guessed_format(first, wanted.time_field)) return *format;
   throw Error(Errc::bad_option,
               fmt::format("{}: its first lines are neither combined, JSON nor LTSV, such as {}; "
                           "say which with --format, where the time stands with --time",
