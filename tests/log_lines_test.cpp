@@ -2,11 +2,16 @@
 #include "tools/rlctl/replay/log_lines.hpp"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include <fstream>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "tests/rlctl.hpp"
@@ -104,6 +109,27 @@ TEST_CASE("looking_ahead_takes_nothing") {
   Lines all;
   for (std::string_view line; lines.next(line);) all.emplace_back(line);
   CHECK(all == Lines{"a", "b", "c"});
+}
+
+TEST_CASE("looking_ahead_into_a_pipe_waits_for_lines_that_are_still_to_come") {
+  const Folder folder;
+  const std::string path = folder.at("pipe");
+  REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+  std::thread writer([&] {
+    const int fd = ::open(path.c_str(), O_WRONLY);
+    for (const std::string_view part : {"# a heading\n", "b\nc", "d"}) {
+      (void)!::write(fd, part.data(), part.size());
+      int unread = 1;
+      while (unread != 0 && ::ioctl(fd, FIONREAD, &unread) == 0) std::this_thread::yield();
+    }
+    ::close(fd);
+  });
+  LogLines lines(path);
+  CHECK(lines.look_ahead(50) == std::vector<std::string_view>{"# a heading", "b", "cd"});
+  Lines all;
+  for (std::string_view line; lines.next(line);) all.emplace_back(line);
+  writer.join();
+  CHECK(all == Lines{"# a heading", "b", "cd"});
 }
 
 TEST_CASE("several_compressed_files_in_a_row_are_one_log_and_zeros_behind_are_padding") {
