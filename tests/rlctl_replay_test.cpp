@@ -176,6 +176,16 @@ TEST_CASE("replay_counts_what_it_cannot_read_and_shows_it_escaped") {
   CHECK(ran.out.find("backwards  1 line, by up to 4 s") != std::string::npos);
 }
 
+TEST_CASE("replay_draws_names_that_xml_cannot_hold_escaped") {
+  const LogFile log("{\"ts\":1,\"a\xef\xbf\xbe\":\"x\"}\n");
+  const std::string file = log.folder.at("replay.svg");
+  CHECK(rlctl({"replay", log.path, "1/m", "--key", "a\xef\xbf\xbe", "--plot", file}).exit_code ==
+        0);
+  const std::string svg = run({"cat", file}).out;
+  CHECK(svg.find("by a\\xef\\xbf\\xbe") != std::string::npos);
+  CHECK(svg.find('\xef') == std::string::npos);
+}
+
 TEST_CASE("replay_shows_keys_of_logs_escaped") {
   const Ran ran = rlctl({"replay", "-", "1/m", "--key", "user"},
                         "{\"ts\":1,\"user\":\"\\u001b[2J\"}\n{\"ts\":1,\"user\":\"\\u001b[2J\"}\n");
