@@ -72,10 +72,10 @@ TEST_CASE("times_of_the_common_log_format_are_read_with_their_zone") {
   CHECK(ctl::read_clf_time("17/May/2015:10:05:03.25 +0000") == kAt + kSecond / 4);
   CHECK(ctl::read_clf_time("29/Feb/2024:00:00:00 +0000") == 1'709'164'800 * kSecond);
   for (const char* wrong :
-       {"", "17/May/2015:10:05:03", "17/May/2015:10:05:03 +00001", "31/Apr/2015:10:05:03 +0000",
-        "29/Feb/2023:00:00:00 +0000", "17/may/2015:10:05:03 +0000", "17/ayJ/2015:10:05:03 +0000",
-        "17/May/2015:24:00:00 +0000", "17/May/1969:10:05:03 +0000", "17/May/2200:10:05:03 +0000",
-        "7/May/2015:10:05:03 +0000", "17/May/2015:10:05:03. +0000"}) {
+       {"", "17/May/2015:10:05:03", "17/May/2015:10:05:03 +00001", "17/May/2015:10:05:03 +9999",
+        "31/Apr/2015:10:05:03 +0000", "29/Feb/2023:00:00:00 +0000", "17/may/2015:10:05:03 +0000",
+        "17/ayJ/2015:10:05:03 +0000", "17/May/2015:24:00:00 +0000", "17/May/1969:10:05:03 +0000",
+        "17/May/2200:10:05:03 +0000", "7/May/2015:10:05:03 +0000", "17/May/2015:10:05:03. +0000"}) {
     CAPTURE(wrong);
     CHECK(!ctl::read_clf_time(wrong));
   }
@@ -88,11 +88,15 @@ TEST_CASE("times_of_iso_8601_are_read_with_their_zone") {
     CAPTURE(text);
     CHECK(ctl::read_iso_time(text) == kAt);
   }
+  CHECK(ctl::read_iso_time("2015-05-17 12:05:03 +0200") == kAt);
+  CHECK(ctl::read_iso_time("2015-05-18T00:05:03+14:00") == kAt);
   CHECK(ctl::read_iso_time("2015-05-17T10:05:03,123456789Z") == kAt + 123'456'789);
   CHECK(ctl::read_iso_time("2015-05-17T10:05:03.1234567891Z") == kAt + 123'456'789);
   CHECK(ctl::read_iso_time("2016-12-31T23:59:60Z") == 1'483'228'800 * kSecond);
-  for (const char* wrong : {"2015-05-17", "2015-05-17T10:05Z", "2015-13-17T10:05:03Z",
-                            "2015-05-17T10:05:03Zulu", "2015-05-17T10:05:61Z"}) {
+  for (const char* wrong :
+       {"2015-05-17", "2015-05-17T10:05Z", "2015-13-17T10:05:03Z", "2015-05-17T10:05:03Zulu",
+        "2015-05-17T10:05:61Z", "2015-05-17T10:05:03+1500", "2015-05-17T10:05:03+0060",
+        "2015-05-17T10:05:03  +0200", "2015-05-17T10:05:03 "}) {
     CAPTURE(wrong);
     CHECK(!ctl::read_iso_time(wrong));
   }
@@ -152,6 +156,14 @@ TEST_CASE("common_lines_and_odd_requests_are_read_too") {
   CHECK(CombinedLine::from(R"(1.2.3.4 - a b [t] "GET / HTTP/1.0" 200)")->user == "a b");
   CHECK(CombinedLine::from(R"(1.2.3.4 - - [t] "-" 408 -)")->path() == "");
   CHECK(CombinedLine::from(R"(1.2.3.4 - - [t] "-" 408 -)")->method() == "");
+}
+
+TEST_CASE("a_virtual_host_may_be_an_address_itself") {
+  const auto line = CombinedLine::from(R"(192.0.2.1 203.0.113.7 - jo [t] "GET / HTTP/1.0" 200 1)");
+  REQUIRE(line);
+  CHECK(line->vhost == "192.0.2.1");
+  CHECK(line->address == "203.0.113.7");
+  CHECK(line->user == "jo");
 }
 
 TEST_CASE("what_is_no_combined_line_is_told_from_one") {
