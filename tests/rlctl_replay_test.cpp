@@ -56,6 +56,12 @@ TEST_CASE("replay_says_first_how_many_requests_are_denied") {
                         "203.0.113.7        10       6  60.0 %\n"));
 }
 
+TEST_CASE("replay_says_of_a_limit_in_shadow_what_it_would_deny") {
+  const Ran ran = rlctl({"replay", "-", "2/s", "burst=4", "shadow"}, small_log());
+  CHECK(ran.exit_code == 0);
+  CHECK(ran.out.find(" would deny 6 of 11 requests") != std::string::npos);
+}
+
 TEST_CASE("replay_answers_in_one_object_of_json") {
   const Json json = answer(rlctl({"replay", "-", "2/s", "burst=4", "--json"}, small_log()));
   CHECK(json["requests"] == 11);
@@ -162,6 +168,8 @@ TEST_CASE("replay_draws_a_whole_picture_or_none") {
   CHECK(svg.ends_with("</svg>\n"));
   CHECK(svg.find("2/s, by ip (IPv6 by /64): denies 8 of 11 requests (72.7 %)") !=
         std::string::npos);
+  for (const std::string& wrong : {std::string("-"), log.folder.path()})
+    check_error(rlctl({"replay", log.path, "2/s", "--plot", wrong}), "goes to a file");
   const std::string other = log.folder.at("other.svg");
   check_error(rlctl({"replay", log.folder.at("none"), "2/s", "--plot", other}), "none");
   CHECK(run({"ls", "-A", log.folder.path()}).out == "access.log\nreplay.svg\n");

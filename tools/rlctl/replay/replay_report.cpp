@@ -85,11 +85,12 @@ void put_suggested(const ReplayReport& report) {
   }
   const Suggestion& found = *suggested.found;
   put(paint(Paint::strong, fmt::format("suggested: {}", limit_with(report, found.count))));
-  put(fmt::format(" denies {} ({}), at most {}", found.denied,
+  put(fmt::format(" {} {} ({}), at most {}", denies(report.limits), found.denied,
                   text_of_share(found.denied, requests), suggested.share));
   if (found.smaller_count) {
-    put(fmt::format("; {} denies {} ({})", limit_with(report, *found.smaller_count),
-                    found.smaller_denied, text_of_share(found.smaller_denied, requests)));
+    put(fmt::format("; {} {} {} ({})", limit_with(report, *found.smaller_count),
+                    denies(report.limits), found.smaller_denied,
+                    text_of_share(found.smaller_denied, requests)));
   }
   put(is_monotone(report.limits)
           ? "\n"
@@ -176,6 +177,12 @@ std::vector<std::uint64_t> requests_in_parts(const Trace& trace, const Timeline&
   return counts;
 }
 
+std::string_view denies(const Limits& limits) {
+  const bool is_shadow =
+      std::any_of(limits.begin(), limits.end(), [](const Limit& limit) { return limit.shadow(); });
+  return is_shadow ? "would deny" : "denies";
+}
+
 std::string text_of_share(std::uint64_t part, std::uint64_t whole) {
   const double percent = share_of(part, whole) * 100;
   if (percent > 0 && percent < 0.001) return "under 0.001 %";
@@ -214,11 +221,11 @@ void put_json(const ReplayReport& report) {
 void put_text(const ReplayReport& report) {
   const std::uint64_t requests = report.log.trace.size();
   const std::uint64_t denied = report.outcome.denied;
-  put(paint(
-      denied == 0 ? Paint::good : Paint::strong,
-      fmt::format("{} denies {} of {} requests ({}), and {} of {} keys at least once\n",
-                  report.limits.to_string(), denied, requests, text_of_share(denied, requests),
-                  keys_denied(report.outcome), report.log.trace.key_count())));
+  put(paint(denied == 0 ? Paint::good : Paint::strong,
+            fmt::format("{} {} {} of {} requests ({}), and {} of {} keys at least once\n",
+                        report.limits.to_string(), denies(report.limits), denied, requests,
+                        text_of_share(denied, requests), keys_denied(report.outcome),
+                        report.log.trace.key_count())));
   if (report.suggested) put_suggested(report);
   put_facts(report);
   put_top(report);

@@ -1,5 +1,6 @@
 // `rlctl replay`: what a limit would have done to recorded traffic.
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <optional>
@@ -150,6 +151,19 @@ std::vector<ShapePoint> curve_around(const Trace& trace, const Limits& limits) {
   return curve;
 }
 
+/// Makes the file of the picture, before there is much to do.
+std::optional<NewFile> new_plot(const Arguments& arguments) {
+  if (!arguments.has(Arg::plot)) return std::nullopt;
+  const std::string& path = arguments.text(Arg::plot);
+  struct stat st {};
+  if (path == "-" || (::lstat(path.c_str(), &st) == 0 && !S_ISREG(st.st_mode))) {
+    throw Error(
+        Errc::bad_option,
+        fmt::format("--plot {}: a picture goes to a file; name one, such as replay.svg", path));
+  }
+  return std::optional<NewFile>(std::in_place, path, 0644);
+}
+
 }  // namespace
 
 int replay(const Arguments& arguments) {
@@ -157,8 +171,7 @@ int replay(const Arguments& arguments) {
   const LogWanted wanted = wanted_log(arguments);
   const std::string& share = arguments.text(Arg::suggest);
   const Share most = arguments.has(Arg::suggest) ? Share::parse("--suggest", share) : Share();
-  std::optional<NewFile> plot;
-  if (arguments.has(Arg::plot)) plot.emplace(arguments.text(Arg::plot), 0644);
+  std::optional<NewFile> plot = new_plot(arguments);
 
   const LogTrace log = read_log(wanted);
   const Timeline timeline(log.trace);
