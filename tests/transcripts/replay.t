@@ -22,7 +22,7 @@ what it denies. What decides is the library itself, on a segment of its own.
   2001:db8::/64        10       4  40.0 %
   $ gzip -k access.log
   $ rlctl replay access.log.gz 10/m burst=5 --suggest 5% --json
-  {"requests":21,"keys":3,"denied":8,"denied_share":0.38095238095238093,"keys_denied":2,"top":[{"key":"203.0.113.7","requests":10,"denied":4},{"key":"2001:db8::/64","requests":10,"denied":4}],"limit":"10/m burst=5","key_by":"ip (IPv6 by /64)","log":"access.log.gz","format":"combined","first":"TIME","last":"TIME","unparsed":1,"without_key":0,"backwards":1,"whole_seconds":true,"suggested":{"at_most":"5%","limit":"15/m burst=8","denied":0,"denied_share":0.0,"next_smaller":"14/m burst=7","next_smaller_denied":2,"is_monotone":true}}
+  {"requests":21,"keys":3,"denied":8,"denied_share":0.38095238095238093,"keys_denied":2,"top":[{"key":"203.0.113.7","requests":10,"denied":4},{"key":"2001:db8::/64","requests":10,"denied":4}],"limit":"10/m burst=5","key_by":"ip (IPv6 by /64)","log":"access.log.gz","format":"combined","first":"TIME","last":"TIME","unparsed":1,"without_key":0,"without_address":0,"backwards":1,"whole_seconds":true,"suggested":{"at_most":"5%","limit":"15/m burst=8","denied":0,"denied_share":0.0,"next_smaller":"14/m burst=7","next_smaller_denied":2,"is_monotone":true}}
   $ rlctl replay access.log.gz 10/m burst=5 --suggest 5% | head -2
   10/m burst=5 denies 8 of 21 requests (38.1 %), and 2 of 3 keys at least once
   suggested: 15/m burst=8 denies 0 (0 %), at most 5%; 14/m burst=7 denies 2 (9.52 %)

@@ -6,6 +6,8 @@
 
 #include <rl/keys.hpp>
 
+#include "tools/rlctl/address_text.hpp"
+
 namespace rl::ctl {
 namespace {
 
@@ -14,20 +16,6 @@ struct Typed {
   std::string_view address;
   std::optional<unsigned> bits;
 };
-
-std::string_view without_blanks(std::string_view text) {
-  constexpr std::string_view kBlanks = " \t\r\n";
-  const std::size_t first = text.find_first_not_of(kBlanks);
-  if (first == text.npos) return {};
-  return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
-}
-
-/// "[2001:db8::1]:443" and "203.0.113.5:443" have a port, "2001:db8::1" has none.
-std::string_view without_port(std::string_view text) {
-  if (text.starts_with('[')) return text.substr(1, text.find(']') - 1);
-  const std::size_t colon = text.find(':');
-  return colon == text.rfind(':') ? text.substr(0, colon) : text;
-}
 
 Typed read(std::string_view key) {
   Typed typed{without_blanks(key), {}};

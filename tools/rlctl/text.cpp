@@ -45,15 +45,16 @@ bool is_hidden(std::uint32_t code) {
     std::uint32_t first;
     std::uint32_t last;
   };
-  constexpr std::array<Range, 9> kHidden{{{0x00, 0x1f},          // C0 controls
-                                          {0x7f, 0x9f},          // DEL and C1 controls
-                                          {0xad, 0xad},          // soft hyphen
-                                          {0x61c, 0x61c},        // Arabic letter mark
-                                          {0x200b, 0x200f},      // no width, directions
-                                          {0x2028, 0x202e},      // separators, directions
-                                          {0x2060, 0x206f},      // no width, directions
-                                          {0xfeff, 0xfeff},      // byte order mark
-                                          {0xe0000, 0xe007f}}};  // tags
+  constexpr std::array<Range, 10> kHidden{{{0x00, 0x1f},          // C0 controls
+                                           {0x7f, 0x9f},          // DEL and C1 controls
+                                           {0xad, 0xad},          // soft hyphen
+                                           {0x61c, 0x61c},        // Arabic letter mark
+                                           {0x200b, 0x200f},      // no width, directions
+                                           {0x2028, 0x202e},      // separators, directions
+                                           {0x2060, 0x206f},      // no width, directions
+                                           {0xfeff, 0xfeff},      // byte order mark
+                                           {0xfffe, 0xffff},      // no characters; XML has none
+                                           {0xe0000, 0xe007f}}};  // tags
   return std::any_of(kHidden.begin(), kHidden.end(),
                      [&](Range r) { return code >= r.first && code <= r.last; });
 }

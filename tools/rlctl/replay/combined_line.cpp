@@ -60,8 +60,8 @@ bool take_client(std::string_view& rest, CombinedLine& line) noexcept {
   line.user = before;
   if (before.find(' ') == before.npos) return true;
   // A fourth word: a user with a blank in the name, or a virtual host in the first place, which is
-  // told by an address in the second.
-  if (AddressKey(*address) || !AddressKey(*ident)) return true;
+  // told by an address in the second; it may be an address itself.
+  if (!AddressKey(*ident)) return true;
   line.vhost = *address;
   line.address = *ident;
   line.ident = *take_until(before, ' ');

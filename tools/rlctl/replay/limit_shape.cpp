@@ -100,6 +100,7 @@ std::optional<Suggestion> smallest_count(
     std::uint64_t count_max, std::uint64_t most, bool is_monotone,
     const std::function<std::optional<std::uint64_t>(std::uint64_t)>& denied_with) {
   constexpr int kLooksBelow = 16;
+  constexpr std::uint64_t kHolesMax = 1'000;
   std::map<std::uint64_t, std::optional<std::uint64_t>> known;
   const auto denied = [&](std::uint64_t count) {
     const auto [at, is_new] = known.try_emplace(count);
@@ -111,22 +112,39 @@ std::optional<Suggestion> smallest_count(
     return found && *found <= most;
   };
 
-  std::uint64_t enough = 1;
+  // Returns the next count from here on that limits exist of, or where it gave up looking.
+  const auto existing = [&](std::uint64_t count, std::uint64_t end) {
+    end = std::min(end, count + kHolesMax);
+    while (count < end && !denied(count)) ++count;
+    return count;
+  };
+
+  std::uint64_t too_small = 0;
+  std::uint64_t end = 1;  // from here to `enough` there are no limits
+  std::uint64_t enough = existing(end, count_max);
   while (!will_do(enough)) {  // ends: doubles
-    if (enough >= count_max) return std::nullopt;
-    enough = std::min(enough * 2, count_max);
+    if (end >= count_max) return std::nullopt;
+    too_small = end;
+    end = std::min(end * 2, count_max);
+    enough = existing(end, count_max);
   }
-  std::uint64_t too_small = enough / 2;  // was tried, or is 0
-  while (enough - too_small > 1) {       // ends: comes nearer to each other
-    const std::uint64_t middle = too_small + (enough - too_small) / 2;
-    (will_do(middle) ? enough : too_small) = middle;
+  while (end > too_small + 1) {  // ends: comes nearer to each other
+    const std::uint64_t middle = too_small + (end - too_small) / 2;
+    const std::uint64_t next = existing(middle, end);
+    if (next == end || will_do(next)) {
+      if (next != end) enough = next;
+      end = middle;
+    } else {
+      too_small = next;
+    }
   }
   // Where more does not always help, one below may do all the same.
   for (int looks = is_monotone ? 0 : kLooksBelow; looks > 0 && too_small > 0; --looks, --too_small)
     if (will_do(too_small)) enough = too_small;
 
   Suggestion found{enough, *denied(enough), std::nullopt, 0};
-  for (std::uint64_t below = enough - 1; below > 0; --below) {  // ends: at 0
+  const std::uint64_t nearby = enough - std::min(enough, kHolesMax);
+  for (std::uint64_t below = enough - 1; below > nearby; --below) {  // ends: comes nearer
     const auto with = denied(below);
     if (!with) continue;  // limits of that count do not exist
     found.smaller_count = below;

@@ -35,7 +35,7 @@ class Share {
 struct Suggestion {
   std::uint64_t count = 0;
   std::uint64_t denied = 0;
-  /// What the next smaller count that can be had denies; absent where there is none.
+  /// What the next smaller count that can be had denies; absent where there is none nearby.
   std::optional<std::uint64_t> smaller_count;
   std::uint64_t smaller_denied = 0;
 };
@@ -43,7 +43,7 @@ struct Suggestion {
 /// Looks for the smallest count with which at most `most` requests are denied: doubles, bisects, and
 /// then looks at the next smaller ones, which where limits are monotone is one. Both counts that it
 /// returns were replayed. `denied_with` says what a count denies, or nothing where limits of that
-/// count do not exist. Returns nothing where no count up to `count_max` will do.
+/// count do not exist; then the next one up stands for it. Returns nothing where no count up to `count_max` will do.
 std::optional<Suggestion> smallest_count(
     std::uint64_t count_max, std::uint64_t most, bool is_monotone,
     const std::function<std::optional<std::uint64_t>(std::uint64_t)>& denied_with);

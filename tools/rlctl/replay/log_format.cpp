@@ -9,6 +9,7 @@
 
 #include <rl/error.hpp>
 
+#include "tools/rlctl/address_text.hpp"
 #include "tools/rlctl/text.hpp"
 
 namespace rl::ctl {
@@ -19,14 +20,28 @@ namespace {
 constexpr std::array<std::string_view, 8> kTimes{"msec",      "@timestamp", "ts",   "time_iso8601",
                                                  "timestamp", "StartUTC",   "time", "time_local"};
 /// Where a client's address stands by the usual names.
-constexpr std::array<std::string_view, 9> kClients{
-    "remote_addr", "client_ip",  "remote_ip",         "clientip",         "ip",
-    "client",      "ClientHost", "request.client_ip", "request.remote_ip"};
+constexpr std::array<std::string_view, 11> kClients{
+    "remote_addr", "client_ip",         "remote_ip",         "clientip",  "ip",       "client",
+    "ClientHost",  "request.client_ip", "request.remote_ip", "client.ip", "source.ip"};
 /// LTSV's own name for it (ltsv.org); in JSON "host" is mostly the server.
 constexpr std::string_view kClientOfLtsv = "host";
 
 bool is_missing(std::string_view text) noexcept {
   return text.empty() || text == "-";
+}
+
+/// Whether a field names nobody; an object or an array is no name.
+bool is_missing(const NamedField& field) noexcept {
+  return field.kind == NamedField::nested || is_missing(field.value) ||
+         (field.kind == NamedField::word && field.value == "null");
+}
+
+/// Returns the address in a text, perhaps with a port, or the first of those that proxies have put
+/// in a row.
+AddressKey address_in(std::string_view text, PrefixLengths prefix) {
+  const AddressKey plain(text, prefix);
+  if (plain) return plain;
+  return AddressKey(without_port(without_blanks(text.substr(0, text.find(',')))), prefix);
 }
 
 std::optional<unsigned> prefix_length(std::string_view text) noexcept {
@@ -51,8 +66,10 @@ std::optional<PrefixLengths> prefixes(std::string_view text) noexcept {
   return PrefixLengths{*first, *second};
 }
 
-std::size_t lines_read(LogFormat format, std::span<const std::string_view> lines) {
-  LineReader reader(format, {}, {});
+std::size_t lines_read(LogFormat format, std::span<const std::string_view> lines,
+                       const std::string& time_field) {
+  // A combined log is told to be one all the same; then its reader refuses the field.
+  LineReader reader(format, {}, format == LogFormat::combined ? std::string() : time_field);
   LogEntry entry;
   const auto is_of_it = [&](std::string_view line) {
     const LineRead read = reader.read(line, entry);
@@ -75,11 +92,12 @@ std::string_view name_of(LogFormat format) noexcept {
   return "ltsv";
 }
 
-std::optional<LogFormat> guessed_format(std::span<const std::string_view> lines) {
+std::optional<LogFormat> guessed_format(std::span<const std::string_view> lines,
+                                        const std::string& time_field) {
   std::optional<LogFormat> best;
   std::size_t most = 0;
   for (const LogFormat format : {LogFormat::combined, LogFormat::json, LogFormat::ltsv}) {
-    const std::size_t count = lines_read(format, lines);
+    const std::size_t count = lines_read(format, lines, time_field);
     if (count <= most) continue;
     most = count;
     best = format;
@@ -166,8 +184,7 @@ LineRead LineReader::read_named(LogEntry& entry) {
   if (!time) return LineRead::no_time;
   entry.unix_ns = *time;
   const auto field = key_.is_address() ? client_of_named() : named_.find(key_.field);
-  if (!field || (field->kind == NamedField::word && field->value == "null"))
-    return LineRead::no_key;
+  if (!field || is_missing(*field)) return LineRead::no_key;
   const bool is_escaped = format_ == LogFormat::json && field->kind == NamedField::text;
   return take_key(is_escaped ? unescape(field->value, scratch_) : field->value, entry);
 }
@@ -186,22 +203,29 @@ std::optional<UnixNs> LineReader::time_of_named() {
   return std::nullopt;
 }
 
+/// Of the usual names the first one that names somebody.
 std::optional<NamedField> LineReader::client_of_named() const {
   for (const std::string_view name : kClients)
-    if (const auto field = named_.find(name)) return field;
+    if (const auto field = named_.find(name); field && !is_missing(*field)) return field;
   return format_ == LogFormat::ltsv ? named_.find(kClientOfLtsv) : std::nullopt;
 }
 
-/// An address counts by its network; what is none, as where a server looks names up, by its text.
 LineRead LineReader::take_key(std::string_view text, LogEntry& entry) {
   if (is_missing(text)) return LineRead::no_key;
   entry.key = text;
-  if (!key_.is_address()) return LineRead::entry;
+  entry.is_address = false;
+  return key_.is_address() ? take_address(text, entry) : LineRead::entry;
+}
+
+/// An address counts by its network; what is none, as where a server looks names up, by its text.
+LineRead LineReader::take_address(std::string_view text, LogEntry& entry) {
   if (text != last_address_) {  // clients come in rows
-    address_ = AddressKey(text, key_.prefix);
+    address_ = address_in(text, key_.prefix);
     last_address_ = text;
   }
-  if (address_) entry.key = address_.view();
+  if (!address_) return LineRead::entry;
+  entry.key = address_.view();
+  entry.is_address = true;
   return LineRead::entry;
 }
 

@@ -19,8 +19,9 @@ namespace rl::ctl {
 enum class LogFormat : std::uint8_t { combined, json, ltsv };
 std::string_view name_of(LogFormat format) noexcept;
 /// Returns the format in which most of these lines, the first of a log, can be read; nothing where
-/// none can.
-std::optional<LogFormat> guessed_format(std::span<const std::string_view> lines);
+/// none can. `time_field`: as LineReader has it.
+std::optional<LogFormat> guessed_format(std::span<const std::string_view> lines,
+                                        const std::string& time_field = {});
 
 /// By what calls are told apart.
 struct KeyChoice {
@@ -47,7 +48,8 @@ std::string_view text_of(LineRead read) noexcept;
 
 struct LogEntry {
   UnixNs unix_ns = 0;
-  std::string_view key;  ///< good until the next line is read
+  std::string_view key;     ///< good until the next line is read
+  bool is_address = false;  ///< the key is one, or the network of one
 };
 
 /// Reads the lines of a log of one format. Nothing is allocated for a line, but where a string of
@@ -58,7 +60,7 @@ class LineReader {
   /// usual names. Errors: Error (bad_option) for a field that the format does not have.
   LineReader(LogFormat format, KeyChoice key, std::string time_field);
 
-  /// Only an entry sets both its parts.
+  /// Only an entry sets all its parts.
   LineRead read(std::string_view line, LogEntry& entry);
   [[nodiscard]] LogFormat format() const noexcept { return format_; }
 
@@ -68,6 +70,7 @@ class LineReader {
   [[nodiscard]] std::optional<UnixNs> time_of_named();
   [[nodiscard]] std::optional<NamedField> client_of_named() const;
   LineRead take_key(std::string_view text, LogEntry& entry);
+  LineRead take_address(std::string_view text, LogEntry& entry);
 
   LogFormat format_;
   KeyChoice key_;

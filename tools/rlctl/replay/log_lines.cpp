@@ -77,17 +77,25 @@ void LogLines::skip_rest_of_line() {
   }
 }
 
+/// Reads on to the end of so many lines, or of the log; a pipe brings them little by little.
+void LogLines::fill_with_lines(std::size_t most) {
+  std::size_t seen = 0;
+  std::size_t ends = 0;
+  do {  // ends: each turn reads on, or is the last
+    const std::string_view fresh(buffer_.data() + seen, end_ - seen);
+    ends += static_cast<std::size_t>(std::count(fresh.begin(), fresh.end(), '\n'));
+    seen = end_;
+  } while (ends < most && end_ <= kLineMax && fill());
+}
+
 std::vector<std::string_view> LogLines::look_ahead(std::size_t most) {
   std::vector<std::string_view> lines;
-  const auto at_hand = [&] { return std::string_view(buffer_.data(), end_); };
-  // A pipe brings what it has: enough for one line, however long.
-  while (at_hand().find('\n') == std::string_view::npos && end_ <= kLineMax && fill()) {
-  }
-  std::string_view rest = at_hand();
+  fill_with_lines(most);
+  std::string_view rest(buffer_.data(), end_);
   while (!rest.empty() && lines.size() < most) {
     const std::size_t end = std::min(rest.find('\n'), rest.size());
     // The last may not be there whole.
-    if (end == rest.size() && !lines.empty()) break;
+    if (end == rest.size() && !is_at_end_ && !lines.empty()) break;
     lines.push_back(without_return(rest.substr(0, end)));
     rest.remove_prefix(std::min(end + 1, rest.size()));
   }

@@ -23,13 +23,15 @@ class LogLines {
 
   /// Takes the next line, which is good until the next call. Returns false at the end.
   bool next(std::string_view& line);
-  /// Returns the lines at hand of the log's beginning, at most `most`; they will come all the same.
+  /// Returns the first lines of the log, before any was taken: `most` of them, or as many as it has,
+  /// or as are whole within kLineMax; they will come all the same.
   std::vector<std::string_view> look_ahead(std::size_t most);
 
   [[nodiscard]] const LogBytes& bytes() const noexcept { return bytes_; }
 
  private:
   bool fill();
+  void fill_with_lines(std::size_t most);
   void skip_rest_of_line();
 
   LogBytes bytes_;

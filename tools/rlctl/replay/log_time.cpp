@@ -15,6 +15,7 @@ class Scanner {
   explicit Scanner(std::string_view text) noexcept : rest_(text) {}
 
   [[nodiscard]] bool failed() const noexcept { return failed_; }
+  void fail() noexcept { failed_ = true; }
   [[nodiscard]] bool is_done() const noexcept { return !failed_ && rest_.empty(); }
   [[nodiscard]] bool is_at(char c) const noexcept { return !failed_ && rest_.starts_with(c); }
   [[nodiscard]] bool is_at_digit() const noexcept {
@@ -86,13 +87,14 @@ std::optional<UnixNs> instant_of(const Civil& c) noexcept {
   return static_cast<std::uint64_t>(seconds) * kSecondNs + c.fraction_ns;
 }
 
-/// "+02:00", "+0200" or "+02".
+/// "+02:00", "+0200" or "+02"; there is none beyond fourteen hours.
 int zone_minutes(Scanner& scanner) noexcept {
   const bool is_west = scanner.skip('-');
   if (!is_west) scanner.must('+');
   const auto hours = static_cast<int>(scanner.digits(2));
   const bool has_minutes = scanner.skip(':') || scanner.is_at_digit();
   const auto minutes = static_cast<int>(has_minutes ? scanner.digits(2) : 0);
+  if (hours > 14 || minutes > 59) scanner.fail();
   return is_west ? -(hours * 60 + minutes) : hours * 60 + minutes;
 }
 
@@ -139,7 +141,8 @@ std::optional<UnixNs> read_iso_time(std::string_view text) noexcept {
   civil.day = scanner.digits(2);
   if (!scanner.skip('T') && !scanner.skip('t')) scanner.must(' ');
   read_clock(scanner, civil);
-  if (scanner.is_at('+') || scanner.is_at('-')) {
+  const bool has_blank = scanner.skip(' ');
+  if (has_blank || scanner.is_at('+') || scanner.is_at('-')) {
     civil.zone_minutes = zone_minutes(scanner);
   } else if (!scanner.skip('Z')) {
     (void)scanner.skip('z');

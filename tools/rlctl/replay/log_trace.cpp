@@ -35,7 +35,7 @@ LogFormat format_of(const LogWanted& wanted, LogLines& lines) {
     throw Error(Errc::bad_option, fmt::format("{}: empty; give a log with at least one request",
                                               lines.bytes().name()));
   }
-  if (const auto format = guessed_format(first)) return *format;
+  if (const auto format = guessed_format(first, wanted.time_field)) return *format;
   throw Error(Errc::bad_option,
               fmt::format("{}: its first lines are neither combined, JSON nor LTSV, such as {}; "
                           "say which with --format, where the time stands with --time",
@@ -61,7 +61,7 @@ LogFormat format_of(const LogWanted& wanted, LogLines& lines) {
                           log.name, why));
 }
 
-void read_lines(LogLines& lines, LineReader& reader, LogTrace& log) {
+void read_lines(LogLines& lines, LineReader& reader, bool by_address, LogTrace& log) {
   constexpr std::uint64_t kTellEvery = std::uint64_t{1} << 14;
   ProgressBar progress("reading");
   const LogBytes& bytes = lines.bytes();
@@ -71,6 +71,7 @@ void read_lines(LogLines& lines, LineReader& reader, LogTrace& log) {
     const LineRead read = reader.read(line, entry);
     if (read == LineRead::entry) {
       log.trace.add(entry.key, entry.unix_ns);
+      if (by_address && !entry.is_address) ++log.without_address;
     } else {
       log.left_out.add(number, read, line);
     }
@@ -94,7 +95,7 @@ LogTrace read_log(const LogWanted& wanted) {
   log.format = format_of(wanted, lines);
   LineReader reader(log.format, wanted.key, wanted.time_field);
   try {
-    read_lines(lines, reader, log);
+    read_lines(lines, reader, wanted.key.is_address(), log);
   } catch (const std::bad_alloc&) {
     throw Error(
         Errc::bad_option,

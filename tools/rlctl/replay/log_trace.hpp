@@ -44,6 +44,7 @@ struct LogTrace {
   LogFormat format = LogFormat::combined;
   Trace trace;
   LeftOut left_out;
+  std::uint64_t without_address = 0;  ///< requests whose client is none, where that is the key
 };
 
 /// Reads a log, with a bar on terminals. Errors: as LogBytes and LineReader; Error (bad_option) for a

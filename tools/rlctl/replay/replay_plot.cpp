@@ -172,9 +172,10 @@ void draw_curve(Svg& svg, Frame frame, const ReplayReport& report,
 
 std::string drawn(const ReplayReport& report, const std::vector<ShapePoint>& curve) {
   const std::uint64_t requests = report.log.trace.size();
-  const std::string title = fmt::format(
-      "{}, by {}: denies {} of {} requests ({})", report.limits.to_string(), report.key.to_string(),
-      report.outcome.denied, requests, text_of_share(report.outcome.denied, requests));
+  const std::string title =
+      fmt::format("{}, by {}: {} {} of {} requests ({})", report.limits.to_string(),
+                  report.key.to_string(), denies(report.limits), report.outcome.denied, requests,
+                  text_of_share(report.outcome.denied, requests));
   Svg svg(kWidth, kHeight, title);
   svg.text({80, 24}, title, Anchor::start, 15);
   draw_over_time(svg, {80, 60, kWidth - 110, 190}, report);

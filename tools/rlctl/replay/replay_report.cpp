@@ -79,17 +79,18 @@ void put_suggested(const ReplayReport& report) {
   const std::uint64_t requests = report.log.trace.size();
   if (!suggested.found) {
     put(fmt::format(
-        "suggested: none; no limit of this shape denies at most {}{}\n", suggested.share,
+        "suggested: none found that denies at most {}{}\n", suggested.share,
         report.log.trace.has_whole_seconds() ? ", as calls of one second come all at once" : ""));
     return;
   }
   const Suggestion& found = *suggested.found;
   put(paint(Paint::strong, fmt::format("suggested: {}", limit_with(report, found.count))));
-  put(fmt::format(" denies {} ({}), at most {}", found.denied,
+  put(fmt::format(" {} {} ({}), at most {}", denies(report.limits), found.denied,
                   text_of_share(found.denied, requests), suggested.share));
   if (found.smaller_count) {
-    put(fmt::format("; {} denies {} ({})", limit_with(report, *found.smaller_count),
-                    found.smaller_denied, text_of_share(found.smaller_denied, requests)));
+    put(fmt::format("; {} {} {} ({})", limit_with(report, *found.smaller_count),
+                    denies(report.limits), found.smaller_denied,
+                    text_of_share(found.smaller_denied, requests)));
   }
   put(is_monotone(report.limits)
           ? "\n"
@@ -131,6 +132,10 @@ void put_facts(const ReplayReport& report) {
   }
   if (const std::string text = text_of_left_out(out); !text.empty())
     facts.emplace_back("left out", text);
+  if (const std::uint64_t lines = report.log.without_address; lines != 0) {
+    facts.emplace_back("by text", fmt::format("{} no address; they count by their text",
+                                              counted(lines, "line names", "lines name")));
+  }
   for (const LeftOut::Line& line : out.first)
     facts.emplace_back(fmt::format("  line {}", line.number), escape(line.text));
   facts.emplace_back("requests", text_of_parts(report.requests_in_part, report.timeline.part_ns()));
@@ -172,6 +177,12 @@ std::vector<std::uint64_t> requests_in_parts(const Trace& trace, const Timeline&
   return counts;
 }
 
+std::string_view denies(const Limits& limits) {
+  const bool is_shadow =
+      std::any_of(limits.begin(), limits.end(), [](const Limit& limit) { return limit.shadow(); });
+  return is_shadow ? "would deny" : "denies";
+}
+
 std::string text_of_share(std::uint64_t part, std::uint64_t whole) {
   const double percent = share_of(part, whole) * 100;
   if (percent > 0 && percent < 0.001) return "under 0.001 %";
@@ -200,6 +211,7 @@ void put_json(const ReplayReport& report) {
               {"last", time_of(trace.last_ns())},
               {"unparsed", report.log.left_out.unparsed()},
               {"without_key", report.log.left_out.of(LineRead::no_key)},
+              {"without_address", report.log.without_address},
               {"backwards", trace.backwards()},
               {"whole_seconds", trace.has_whole_seconds()}};
   if (report.suggested) object["suggested"] = json_of_suggested(report);
@@ -209,11 +221,11 @@ void put_json(const ReplayReport& report) {
 void put_text(const ReplayReport& report) {
   const std::uint64_t requests = report.log.trace.size();
   const std::uint64_t denied = report.outcome.denied;
-  put(paint(
-      denied == 0 ? Paint::good : Paint::strong,
-      fmt::format("{} denies {} of {} requests ({}), and {} of {} keys at least once\n",
-                  report.limits.to_string(), denied, requests, text_of_share(denied, requests),
-                  keys_denied(report.outcome), report.log.trace.key_count())));
+  put(paint(denied == 0 ? Paint::good : Paint::strong,
+            fmt::format("{} {} {} of {} requests ({}), and {} of {} keys at least once\n",
+                        report.limits.to_string(), denies(report.limits), denied, requests,
+                        text_of_share(denied, requests), keys_denied(report.outcome),
+                        report.log.trace.key_count())));
   if (report.suggested) put_suggested(report);
   put_facts(report);
   put_top(report);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tools/rlctl/replay/limit_shape.hpp"
@@ -35,6 +36,9 @@ std::vector<std::uint64_t> requests_in_parts(const Trace& trace, const Timeline&
 /// Prints one object.
 void put_json(const ReplayReport& report);
 void put_text(const ReplayReport& report);
+
+/// Returns "denies", or "would deny" where a limit is in shadow.
+std::string_view denies(const Limits& limits);
 
 /// Returns "6.2 %".
 std::string text_of_share(std::uint64_t part, std::uint64_t whole);

@@ -1,5 +1,6 @@
 // `rlctl replay`: what a limit would have done to recorded traffic.
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <optional>
@@ -76,23 +77,34 @@ class ShapeCounter {
                         [&](std::size_t done) { progress_.show(done, trace_.size()); });
   }
 
-  /// Returns a count above which there is nothing to look for: with it every key could make all
-  /// requests at once, or there are no greater limits.
+  /// Returns a count above which there is nothing to look for. Of doubled counts it is the last that
+  /// there are limits of: between them there may be none.
   [[nodiscard]] std::uint64_t greatest() const {
-    const std::uint64_t own = limits_[0].count();
-    std::uint64_t at_once = limits_[0].burst();
-    for (const Limit& limit : limits_) at_once = std::min(at_once, limit.burst());
-    std::uint64_t most = std::max(own, (trace_.size() / at_once + 1) * own);
-    if (of_count(most)) return most;
-    std::uint64_t least = own;
-    while (most - least > 1) {  // ends: comes nearer to each other
-      const std::uint64_t middle = least + (most - least) / 2;
-      (of_count(middle) ? least : most) = middle;
+    const std::uint64_t most = enough();
+    std::uint64_t last = limits_[0].count();
+    for (std::uint64_t count = last; count < most;) {  // ends: doubles
+      count = std::min(count * 2, most);
+      if (of_count(count)) last = count;
     }
-    return least;
+    return last;
   }
 
  private:
+  /// Returns a count with which every key could make all requests at once; without a queue, which
+  /// does not grow, as fast as a limit can be.
+  [[nodiscard]] std::uint64_t enough() const {
+    constexpr std::uint64_t kMost = std::uint64_t{1} << 62;
+    const std::uint64_t own = limits_[0].count();
+    std::uint64_t factor = 0;
+    for (const Limit& limit : limits_) {
+      const bool is_fixed = limit.algorithm() == Algorithm::leaky && limit.queue() == 0;
+      const auto period = static_cast<std::uint64_t>(limit.period().count());
+      factor = std::max(factor, trace_.size() / limit.burst() + 1);
+      if (is_fixed) factor = std::max(factor, period / limit.count());
+    }
+    return own * std::min(factor, kMost / own);
+  }
+
   [[nodiscard]] std::optional<Limits> of_count(std::uint64_t count) const {
     try {
       return with_count(limits_, count);
@@ -139,6 +151,19 @@ std::vector<ShapePoint> curve_around(const Trace& trace, const Limits& limits) {
   return curve;
 }
 
+/// Makes the file of the picture, before there is much to do.
+std::optional<NewFile> new_plot(const Arguments& arguments) {
+  if (!arguments.has(Arg::plot)) return std::nullopt;
+  const std::string& path = arguments.text(Arg::plot);
+  struct stat st {};
+  if (path == "-" || (::lstat(path.c_str(), &st) == 0 && !S_ISREG(st.st_mode))) {
+    throw Error(
+        Errc::bad_option,
+        fmt::format("--plot {}: a picture goes to a file; name one, such as replay.svg", path));
+  }
+  return std::optional<NewFile>(std::in_place, path, 0644);
+}
+
 }  // namespace
 
 int replay(const Arguments& arguments) {
@@ -146,8 +171,7 @@ int replay(const Arguments& arguments) {
   const LogWanted wanted = wanted_log(arguments);
   const std::string& share = arguments.text(Arg::suggest);
   const Share most = arguments.has(Arg::suggest) ? Share::parse("--suggest", share) : Share();
-  std::optional<NewFile> plot;
-  if (arguments.has(Arg::plot)) plot.emplace(arguments.text(Arg::plot), 0644);
+  std::optional<NewFile> plot = new_plot(arguments);
 
   const LogTrace log = read_log(wanted);
   const Timeline timeline(log.trace);
