@@ -117,19 +117,20 @@ TEST_CASE("a_list_of_limits_is_set_asked_shown_and_reset_as_one") {
   check_answer(rlctl(ask("acquire", "2")), 1,
                "denied by api, come back in 1 s: 0 of 3 left, full in 1.5 s\n");
   REQUIRE(rlctl({"clock", name, "--advance", "2s"}).exit_code == 0);
-  check_answer(rlctl(ask("peek", "3")), 1,
-               "would be denied by api#2, come back in 12 min: 2 of 5 left, full in 36 min\n");
+  check_answer(
+      rlctl(ask("peek", "3")), 1,
+      "would be denied by api#2, come back in 11 min 58 s: 2 of 5 left, full in 35 min 58 s\n");
   check_answer(rlctl(ask("peek", "1")), 0,
-               "would be allowed: 2 of 5 left of api#2, full in 36 min\n");
+               "would be allowed: 2 of 5 left of api#2, full in 35 min 58 s\n");
   CHECK(rlctl({"--json", "peek", name, "api", "k", "--cost", "3"})
             .out.find(R"("wait_ns":0,"policy":"api#2"})") != std::string::npos);
   const Ran never = rlctl(ask("acquire", "4"));
   CHECK(never.exit_code == 1);
   CHECK(never.err.find("policy \"api\" and can never pass; ask for at most 3") != never.err.npos);
   check_answer(rlctl({"show", name, "api", "k"}), 0,
-               "policy  key  allowed  denied  remaining  limit  full in  state  policy limit\n"
-               "api     k          1       2          3      3      now  idle   2/s burst=3\n"
-               "api#2   k          1       1          2      5   36 min  live   5/h\n");
+               "policy  key  allowed  denied  remaining  limit      full in  state  policy limit\n"
+               "api     k          1       2          3      3          now  idle   2/s burst=3\n"
+               "api#2   k          1       1          2      5  35 min 58 s  live   5/h\n");
   check_answer(rlctl({"reset", name, "api", "k"}), 0, "forgot what the key had consumed\n");
   check_answer(rlctl({"reset", name, "api", "k"}), 0, "the key had consumed nothing\n");
   check_answer(rlctl(ask("peek", "1")), 0, "would be allowed: 3 of 3 left of api, full now\n");

@@ -193,6 +193,18 @@ TEST_CASE("another_spelling_of_an_address_finds_its_key") {
   CHECK(object_of(segment, {"203.0.113.9"})["key"] == "203.0.113.0/24");
 }
 
+TEST_CASE("of_several_spellings_that_are_kept_the_answer_is_of_the_one_that_is_denied") {
+  Scratch segment(kManual);
+  Limiter api = segment->limiter("api", Limit::per_second(10));
+  (void)api.try_acquire("203.0.113.7");
+  segment->ban("api", "203.0.113.0/24", std::chrono::minutes(10));
+  const Ran ran = why(segment, {"203.0.113.7"});
+  CHECK(ran.exit_code == 1);
+  CHECK(first_line(ran).starts_with("203.0.113.0/24 is denied by api: banned"));
+  CHECK(ran.out.find("nothing worse holds there: 203.0.113.7.") != ran.out.npos);
+  CHECK(object_of(segment, {"203.0.113.7"})["also_kept"] == json{"203.0.113.7"});
+}
+
 TEST_CASE("an_unknown_key_passes_and_a_near_one_is_offered") {
   Scratch segment(kManual);
   Limiter api = segment->limiter("api", Limit::per_second(10));

@@ -11,7 +11,7 @@ what it denies. What decides is the library itself, on a segment of its own.
   span       TIME to TIME, 9 s
   key        ip (IPv6 by /64)
   times      whole seconds: calls of one second count as made all at once
-  backwards  1 line, by up to 10 s; they count at the latest time before them
+  backwards  1 line, by up to 10 s; they count at the latest time before them, so more is denied than if the log were sorted by time
   left out   1 not of this format
     line 22  this is no request
   requests   +++++++++#  at most 3 in 1 s

@@ -1,4 +1,7 @@
 // `rlctl why SEGMENT KEY`: everything that holds for one key, the answer first.
+#include <algorithm>
+#include <utility>
+
 #include "tools/rlctl/common.hpp"
 #include "tools/rlctl/event_text.hpp"
 #include "tools/rlctl/spellings.hpp"
@@ -16,7 +19,7 @@ constexpr std::string_view kWhichEvents =
 /// Whose key it is, after other spellings were tried.
 struct Asked {
   std::string typed;
-  KeyFacts facts;                        ///< of the spelling that is kept, if one is
+  KeyFacts facts;  ///< of the spelling that is kept, if one is; of several, of what holds most
   std::vector<std::string> also_kept{};  ///< other spellings of it
   std::string nearest{};                 ///< one that is kept and looks alike, if none of these is
 
@@ -28,10 +31,12 @@ Asked look_at(KeyLooker& looker, const std::string& typed) {
   for (const std::string& spelling : spellings_of(typed)) {
     KeyFacts facts = looker.look_at(spelling);
     if (!facts.is_known()) continue;
-    if (asked.facts.is_known())
-      asked.also_kept.push_back(spelling);
-    else
+    if (asked.facts.is_known()) {
+      if (answer_from(facts).holds > answer_from(asked.facts).holds) std::swap(facts, asked.facts);
+      asked.also_kept.push_back(facts.key);
+    } else {
       asked.facts = std::move(facts);
+    }
   }
   if (!asked.facts.is_known()) asked.nearest = looker.nearest_to(typed);
   return asked;
@@ -172,11 +177,13 @@ void put_events(const KeyFacts& facts) {
 /// What was made of what was typed.
 void put_spelling(const Asked& asked) {
   const std::string typed = escape(asked.typed);
-  if (asked.is_respelled())
+  const std::vector<std::string>& others = asked.also_kept;
+  const bool is_kept = std::find(others.begin(), others.end(), asked.typed) != others.end();
+  if (asked.is_respelled() && !is_kept)
     put(fmt::format("(Nothing is kept of {}, as it is written; {} is its key.)\n", typed,
                     escape(asked.facts.key)));
-  for (const std::string& spelling : asked.also_kept)
-    put(fmt::format("(Also kept: {}, which it lies in.)\n", escape(spelling)));
+  for (const std::string& spelling : others)
+    put(fmt::format("(Also kept, and nothing worse holds there: {}.)\n", escape(spelling)));
   if (asked.facts.is_known()) return;
   std::vector<std::string> tried;
   for (const std::string& spelling : spellings_of(asked.typed)) tried.push_back(escape(spelling));

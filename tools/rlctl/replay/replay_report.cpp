@@ -126,7 +126,8 @@ void put_facts(const ReplayReport& report) {
     facts.emplace_back("times", "whole seconds: calls of one second count as made all at once");
   if (trace.backwards() != 0) {
     facts.emplace_back("backwards",
-                       fmt::format("{}, by up to {}; they count at the latest time before them",
+                       fmt::format("{}, by up to {}; they count at the latest time before them, "
+                                   "so more is denied than if the log were sorted by time",
                                    counted(trace.backwards(), "line", "lines"),
                                    human_duration(trace.furthest_back_ns())));
   }
