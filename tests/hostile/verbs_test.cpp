@@ -268,7 +268,16 @@ Ran in_shell(const std::string& line, Words words) {
   return test::run(words);
 }
 
+/// Removes the segments that commands may have made under those names.
+struct Made {
+  ~Made() {
+    for (const std::string_view name : kEvil)
+      ::unlink(("/dev/shm/rl." + std::string(name)).c_str());
+  }
+};
+
 TEST_CASE("arguments_of_any_bytes_are_told_escaped") {
+  const Made leftovers;
   const VerbWalk verbs;
   const Place place;
   const Forged forged({});
