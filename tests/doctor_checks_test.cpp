@@ -365,6 +365,11 @@ TEST_CASE("a_reaper_that_is_gone_or_stuck_is_found_and_none_at_all_is_well") {
   reaper.leads = true;
   check_none(patient);
   reaper.beat_ago = seconds(30);
+  check_one(patient, "reaper", Harm::warning, "rlreaper web   # and end the other");
+  Holder holder = patient.segment.holders.empty() ? Holder{} : patient.segment.holders.front();
+  holder.pid = 55;
+  holder.may_open = true;
+  patient.segment.holders.push_back(holder);
   check_one(patient, "reaper", Harm::warning, "kill -CONT 55");
 }
 

@@ -72,6 +72,14 @@ std::string shell_word(std::string_view word) {
   return text + "'";
 }
 
+std::string rights_of(const SegmentFacts& segment) {
+  std::string options;
+  if (segment.mode != 0600) options += fmt::format(" --mode {:04o}", segment.mode & 0666U);
+  if (segment.uid != 0) options += fmt::format(" --owner {}", segment.uid);
+  if (segment.gid != 0) options += fmt::format(" --group {}", segment.gid);
+  return options;
+}
+
 std::string made_anew(const SegmentFacts& segment, std::string_view options) {
   const std::string name = shell_word(segment.name);
   const std::string base = segment.name.substr(segment.name.rfind('/') + 1);
@@ -80,9 +88,7 @@ std::string made_anew(const SegmentFacts& segment, std::string_view options) {
   std::string command =
       fmt::format("rlctl dump {} --output {} && rlctl load {} --create", name, dump, beside);
   if (!options.empty()) command += fmt::format(" {}", options);
-  if (segment.mode != 0600) command += fmt::format(" --mode {:04o}", segment.mode & 0666U);
-  if (segment.uid != 0) command += fmt::format(" --owner {}", segment.uid);
-  if (segment.gid != 0) command += fmt::format(" --group {}", segment.gid);
+  command += rights_of(segment);
   return command + fmt::format(" --input {} && mv -T {} {}", dump,
                                shell_word(segment.path + ".new"), shell_word(segment.path));
 }

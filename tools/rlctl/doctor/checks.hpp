@@ -59,6 +59,8 @@ Findings check_policies(const HostFacts& host, const SegmentFacts& segment);
 // For fixes.
 /// Returns a word that a shell takes as it is (bash, where it has bytes that nobody may be shown).
 std::string shell_word(std::string_view word);
+/// Returns the options of `rlctl create` that make a segment with the same rights.
+std::string rights_of(const SegmentFacts& segment);
 /// Returns commands that make the segment anew, in its place and with what its keys owe.
 std::string made_anew(const SegmentFacts& segment, std::string_view options);
 

@@ -178,15 +178,21 @@ Findings check_reaper(const HostFacts&, const SegmentFacts& segment) {
     return {
         {Harm::warning,
          fmt::format("its reaper is gone; it last swept {} ago", human_duration(reaper.beat_ago)),
-         fmt::format("process {} has ended, and no other stands by", reaper.pid),
+         fmt::format("process {} leads no more, and no other stands by", reaper.pid),
          fmt::format("rlreaper {}   # or: systemctl restart rlreaper@{}", name, name),
          {{"beat_ago_ns", std::int64_t{reaper.beat_ago.count()}}}}};
   }
   if (reaper.beat_ago < kLate) return {};
+  // Its pid is what it says itself, and another one's here if it has a pid namespace of its own.
+  const bool is_here = std::any_of(segment.holders.begin(), segment.holders.end(),
+                                   [&](const Holder& h) { return h.pid == pid_t(reaper.pid); });
   return {{Harm::warning,
            fmt::format("its reaper last swept {} ago", human_duration(reaper.beat_ago)),
            fmt::format("process {} leads, and is stopped or stuck", reaper.pid),
-           fmt::format("kill -CONT {}   # else: kill {}", reaper.pid, reaper.pid),
+           is_here ? fmt::format("kill -CONT {}   # else: kill {}", reaper.pid, reaper.pid)
+                   : fmt::format("rlreaper {}   # and end the other, which has pid {} in a pid "
+                                 "namespace of its own",
+                                 name, reaper.pid),
            {{"beat_ago_ns", std::int64_t{reaper.beat_ago.count()}}}}};
 }
 
@@ -271,11 +277,12 @@ Findings check_policies(const HostFacts&, const SegmentFacts& segment) {
                                       shell_word(asked.by_code)),
                           {{"policy", policy_name}}});
     } else if (!policy.limit && !policy.removed) {
-      findings.push_back({Harm::bad,
-                          fmt::format("the policy of id {} cannot be read", policy.id),
-                          "it is damaged, or a newer version of librl has made it",
-                          fmt::format("rlctl rm {} --force && rlctl create {}", name, name),
-                          {{"id", std::uint64_t{policy.id}}}});
+      findings.push_back(
+          {Harm::bad,
+           fmt::format("the policy of id {} cannot be read", policy.id),
+           "it is damaged, or a newer version of librl has made it",
+           fmt::format("rlctl rm {} --force && rlctl create {}{}", name, name, rights_of(segment)),
+           {{"id", std::uint64_t{policy.id}}}});
     }
   }
   return findings;

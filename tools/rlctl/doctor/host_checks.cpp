@@ -44,12 +44,13 @@ Findings check_that_it_opens(const HostFacts&, const SegmentFacts& segment) {
            fmt::format("rlctl rm {} --force   # after `rlctl dump` of the other version", name)}};
     case Errc::wrong_host:
       return {{Harm::bad, "its clock is not this one's", why,
-               fmt::format("rlctl rm {} --force && rlctl create {}   # if it was made before a "
+               fmt::format("rlctl rm {} --force && rlctl create {}{}   # if it was made before a "
                            "reboot; else enter its time namespace: nsenter --time",
-                           name, name)}};
+                           name, name, rights_of(segment))}};
     case Errc::corrupt:
       return {{Harm::bad, "nobody can open it", why,
-               fmt::format("rlctl rm {} --force && rlctl create {}", name, name)}};
+               fmt::format("rlctl rm {} --force && rlctl create {}{}", name, name,
+                           rights_of(segment))}};
     default:
       return {{Harm::warning, "it cannot be looked into", why,
                fmt::format("rlctl doctor {} --any-owner   # as root", name)}};

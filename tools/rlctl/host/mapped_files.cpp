@@ -86,23 +86,31 @@ bool take_deleted(std::string_view& path) {
 /// Who made a segment has mapped it before it had a name, and the kernel never learns; but its seat
 /// is locked on a descriptor that was opened by the name.
 void find_names(const std::string& proc, Mapper& mapper) {
-  for (MappedFile& file : mapper.files) {
-    const auto is_unnamed = [](std::string_view path) {
-      return path.substr(path.rfind('/') + 1).starts_with('#');
-    };
-    if (!is_unnamed(file.path)) continue;
-    for_each_name(proc + "/fd", [&](std::string_view name) {
-      const std::string link = fmt::format("{}/fd/{}", proc, name);
-      struct stat st {};
-      if (::stat(link.c_str(), &st) != 0 || FileId{st.st_dev, st.st_ino} != file.id) return;
-      std::error_code ignored;
-      const std::string target = std::filesystem::read_symlink(link, ignored);
-      std::string_view path = target;
-      (void)take_deleted(path);
-      if (path.starts_with('/') && !is_unnamed(path)) file.path = path;
+  const auto is_unnamed = [](std::string_view path) {
+    return path.substr(path.rfind('/') + 1).starts_with('#');
+  };
+  if (std::none_of(mapper.files.begin(), mapper.files.end(),
+                   [&](const MappedFile& file) { return is_unnamed(file.path); }))
+    return;
+  for_each_name(proc + "/fd", [&](std::string_view name) {
+    const std::string link = fmt::format("{}/fd/{}", proc, name);
+    struct stat st {};
+    if (::stat(link.c_str(), &st) != 0) return;
+    const auto file = std::find_if(mapper.files.begin(), mapper.files.end(), [&](const auto& f) {
+      return f.id == FileId{st.st_dev, st.st_ino} && is_unnamed(f.path);
     });
-  }
+    if (file == mapper.files.end()) return;
+    std::error_code ignored;
+    const std::string target = std::filesystem::read_symlink(link, ignored);
+    std::string_view path = target;
+    (void)take_deleted(path);
+    if (path.starts_with('/') && !is_unnamed(path)) file->path = path;
+  });
 }
+
+/// A process has a segment or a few; of one that maps more files the first must do, as anybody may
+/// map as many as he likes.
+constexpr std::size_t kFilesMax = 64;
 
 /// Returns nothing for a process that is gone, or may not be looked into.
 std::optional<Mapper> mapper_of(pid_t pid, const std::vector<std::string>& folders) {
@@ -111,7 +119,7 @@ std::optional<Mapper> mapper_of(pid_t pid, const std::vector<std::string>& folde
   if (!maps) return std::nullopt;
   Mapper mapper;
   mapper.pid = pid;
-  for (std::string line; std::getline(maps, line);) {
+  for (std::string line; mapper.files.size() < kFilesMax && std::getline(maps, line);) {
     std::optional<MappedFile> file = mapped_file_in(line);
     if (!file || !lies_in(file->path, folders)) continue;
     const bool is_new = std::none_of(mapper.files.begin(), mapper.files.end(),
