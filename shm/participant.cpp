@@ -239,7 +239,9 @@ bool Liveness::may_be_locked(std::uint32_t seat) noexcept {
   std::uint64_t& lived = lived_[seat / 64];
   const std::uint64_t bit = std::uint64_t{1} << seat % 64;
   if ((lived & bit) != 0) return true;
-  if (!opened_) file_ = participant_.mapping_.reopen(participant_.path_, participant_.file());
+  // Who only reads takes no seat, and has no descriptor that stands for it.
+  const int known = participant_.mapping_.writable() ? participant_.file() : -1;
+  if (!opened_) file_ = participant_.mapping_.reopen(participant_.path_, known);
   opened_ = true;
   if (file_ && !is_seat_locked(participant_.mapping_, file_, seat).value_or(true)) return false;
   lived |= bit;

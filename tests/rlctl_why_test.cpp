@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/rlctl.hpp"
+#include "tests/web.hpp"
 
 namespace rl::test {
 namespace {
@@ -168,6 +169,24 @@ TEST_CASE("permits_are_told_with_their_holders_and_a_trial_with_what_it_would_ha
   CHECK(trial["policy_limit"] == "2/s");
   CHECK(trial["remaining"] == 0);
   CHECK(trial["denied_count"] == 1);
+}
+
+TEST_CASE("permits_of_a_process_that_died_are_free") {
+  Scratch segment({.keys = 100});
+  (void)segment->limiter("uploads", Limit::parse("concurrency 2 lease=1h"));
+  Child holder([&] {
+    Segment own = Segment::open(segment.name());
+    Limiter uploads = own.limiter("uploads");
+    const Permit first = uploads.permit("bob");
+    const Permit second = uploads.permit("bob");
+    while (true) ::pause();  // ends: it is killed
+  });
+  REQUIRE(poll_until([&] { return why(segment, {"bob"}).exit_code == 1; }));
+  holder.signal(SIGKILL);
+  (void)holder.wait();
+  const Ran ran = why(segment, {"bob"});
+  CHECK(ran.exit_code == 0);
+  CHECK(first_line(ran).starts_with("bob is free"));
 }
 
 TEST_CASE("another_spelling_of_an_address_finds_its_key") {

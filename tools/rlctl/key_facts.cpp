@@ -81,7 +81,8 @@ std::vector<PermitOut> permits_of(const Binding& binding, std::string_view key) 
   std::vector<PermitOut> out;
   const auto* const limit = std::get_if<Concurrency>(&binding.policy.parameters);
   if (limit == nullptr) return out;
-  const View& view = *binding.view;
+  View& view = *binding.view;
+  shm::Liveness liveness(view.participant);
   const shm::Hash128 hash = binding.hasher(key.data(), key.size());
   const std::uint64_t most = std::min(std::max(limit->limit, limit->most),
                                       Concurrency::kLimitMax);  // before a change, too
@@ -93,10 +94,21 @@ std::vector<PermitOut> permits_of(const Binding& binding, std::string_view key) 
     if (permits == nullptr) continue;
     const PermitWord word = PermitWord::of(found->at.state);
     const std::uint64_t left = lease_left_ns(*permits, word, found->now_ns);
-    if (left != 0 && !is_dead(view.participant, word, nullptr))
+    if (left != 0 && !is_dead(view.participant, word, &liveness))
       out.push_back({holder_of(view, word), to_shown(left)});
   }
   return out;
+}
+
+/// A look asks the kernel about nobody; a call that finds no permit does, and has those of the dead.
+void take_back_of_the_dead(PolicyFacts& facts) {
+  const std::uint64_t all = facts.policy.limit->count();
+  if (facts.next.allowed || facts.next.reason != Reason::limited || facts.permits.size() >= all)
+    return;
+  facts.next.allowed = true;
+  facts.next.reason = Reason::ok;
+  facts.next.remaining = all - facts.permits.size();
+  facts.next.retry_after = std::chrono::nanoseconds(0);
 }
 
 /// Whether a change made a key stand so.
@@ -172,6 +184,7 @@ std::optional<PolicyFacts> KeyLooker::look_under(const PolicyInfo& policy, const
                     trial_of(binding, policy, key),
                     permits_of(binding, key),
                     {}};
+  if (of_permits) take_back_of_the_dead(facts);
   if (facts.slot && facts.slot->standing != Standing::none)
     facts.change = change_behind(journal, policy.name, key, facts.slot->standing);
   return facts;
