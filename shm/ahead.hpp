@@ -1,11 +1,6 @@
 /// \file
-/// Looking for many keys at once: lines that are not in the cache are asked for long before they
-/// are used, and nothing branches on what cannot be predicted. Only hints: whoever goes on to a
-/// slot reads it again, and its compare-and-swap says whether it was the one.
+/// Lines that are not in the cache are asked for before they are used. Only hints: nothing is read.
 #pragma once
-
-#include <bit>
-#include <cstdint>
 
 #include "shm/table.hpp"
 
@@ -24,6 +19,16 @@ template <class Cell>
   prefetch(&table.counts(list.slot_at(0)));
 }
 
+/// Asks for the line where most keys are that are not at home, and for the counts beside home,
+/// before anybody knows where the key is: they come while the home line does, not one after another.
+template <class Cell>
+[[gnu::always_inline]] inline void prefetch_beside_home(const Table<Cell>& table,
+                                                        const KeyHash& key) noexcept {
+  const CandidateList list = table.candidates(key);
+  prefetch(&table.slot(list.slot_at(8)));
+  prefetch(&table.counts(list.slot_at(0)));
+}
+
 /// Asks for the other lines of a key's list. (Inlined, as the others: g++ leaves out calls of
 /// functions that do nothing but prefetch.)
 template <class Cell>
@@ -31,32 +36,6 @@ template <class Cell>
                                                         const CandidateList& list) noexcept {
   for (int p = CandidateList::kPerLine; p < CandidateList::kSize; p += CandidateList::kPerLine)
     prefetch(&table.slot(list.slot_at(p)));
-}
-
-/// Returns the index of the slot with this very tag in the line that begins at `first`, or
-/// kNowhere.
-template <class Cell>
-[[nodiscard, gnu::always_inline]] inline std::uint64_t find_in_line(const Table<Cell>& table,
-                                                                    std::uint64_t first,
-                                                                    std::uint64_t tag) noexcept {
-  const Cell* const line = &table.slot(first);
-  std::uint32_t found = 0;  // a bit for each slot
-  for (int i = 0; i < CandidateList::kPerLine; ++i)
-    found |= std::uint32_t{line[i].tag() == tag} << i;
-  return found != 0 ? first + static_cast<std::uint32_t>(std::countr_zero(found)) : table.kNowhere;
-}
-
-/// The same in all lines but the first, with the counts beside the slot asked for.
-template <class Cell>
-[[nodiscard]] std::uint64_t find_beyond_home(const Table<Cell>& table, const CandidateList& list,
-                                             std::uint64_t tag) noexcept {
-  for (int p = CandidateList::kPerLine; p < CandidateList::kSize; p += CandidateList::kPerLine) {
-    const std::uint64_t index = find_in_line(table, list.slot_at(p), tag);
-    if (index == table.kNowhere) continue;
-    prefetch(&table.counts(index));
-    return index;
-  }
-  return table.kNowhere;
 }
 
 }  // namespace rl::shm

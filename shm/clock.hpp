@@ -66,7 +66,9 @@ class Clock {
   static constexpr std::uint64_t kNoTime = ~std::uint64_t{0};
 
   /// Returns nanoseconds since the epoch, or kNoTime. Looks around first when it is time to.
-  [[nodiscard]] std::uint64_t now() const noexcept {
+  /// (Inlined: what a decision holds in registers would be stored and loaded around a call, and its
+  /// compare-and-swap waits for every store before it.)
+  [[nodiscard, gnu::always_inline]] std::uint64_t now() const noexcept {
     if (kind_ == ClockKind::tsc) [[likely]] {
       // acquire: pairs with the CAS in leave_tsc; nothing but the word itself is read.
       if (offset_->load(std::memory_order_acquire) == 0) [[likely]] {

@@ -105,7 +105,8 @@ class SipHash128 {
 /// The hash of keys, names and labels.
 using Hasher = SipHash128<1, 3>;
 
-/// Names the hash in the layout's fingerprint: another hash is another layout.
-inline constexpr std::uint64_t kHashId = 0x0103'0080;
+/// Names the hash, and what of it places a key, in the layout's fingerprint: another hash is another
+/// layout.
+inline constexpr std::uint64_t kHashId = 0x0103'0180;
 
 }  // namespace rl::shm

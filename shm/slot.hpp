@@ -69,7 +69,7 @@ class Slot {
  public:
   [[nodiscard]] std::uint64_t tag() const noexcept { return tag_.load(kTagOrder); }
 
-  [[nodiscard]] SlotWords words() const noexcept {
+  [[nodiscard, gnu::always_inline]] SlotWords words() const noexcept {
     const std::uint64_t tag = tag_.load(kWordsOrder);
     return {tag, state_.load(kWordsOrder)};
   }

@@ -92,6 +92,7 @@
 
 #include <bit>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 
 #include "shm/hash.hpp"
@@ -107,9 +108,12 @@ struct KeyHash {
   std::uint64_t place;
   std::uint32_t sides;  ///< two bits: which line of each pair comes first
 
+  /// The place is of the half that the hash has first, so that the line is on its way while the other
+  /// half is made. Of each half of the place a table uses the highest bits (28 of 32 at kKeysMax):
+  /// the lowest choose the sides.
   static constexpr KeyHash from(Hash128 hash) noexcept {
-    const std::uint64_t identity = hash.low >> 16;
-    return {identity != 0 ? identity : 1, hash.high, static_cast<std::uint32_t>(hash.low & 3)};
+    const std::uint64_t identity = hash.high >> 16;
+    return {identity != 0 ? identity : 1, hash.low, static_cast<std::uint32_t>(hash.low & 3)};
   }
 };
 
@@ -221,7 +225,9 @@ class Table {
   static constexpr std::uint32_t kStaleScans = 3;
 
   Table(BasicPair<Cell>* pairs, std::uint64_t pair_count) noexcept
-      : pairs_(pairs), pair_count_(pair_count) {}
+      : pairs_(pairs),
+        pair_count_(pair_count),
+        is_large_(pair_count > kLargeBytes / sizeof(BasicPair<Cell>)) {}
 
   [[nodiscard]] std::uint64_t slot_count() const noexcept { return pair_count_ * 8; }
   [[nodiscard]] Cell& slot(std::uint64_t index) const noexcept {
@@ -230,6 +236,16 @@ class Table {
   [[nodiscard]] Counts& counts(std::uint64_t index) const noexcept {
     return pairs_[index / 8].counts[index % 8];
   }
+  /// The counts beside a slot: as far behind it as those of any other.
+  [[nodiscard]] static Counts& counts_beside(Cell& slot) noexcept {
+    static_assert(sizeof(Cell) == sizeof(Counts));
+    return *reinterpret_cast<Counts*>(reinterpret_cast<char*>(&slot) +
+                                      offsetof(BasicPair<Cell>, counts));
+  }
+
+  /// Whether the lines of a table do not stay in a cache, so that it pays to ask for them early.
+  [[nodiscard]] bool is_large() const noexcept { return is_large_; }
+  static constexpr std::uint64_t kLargeBytes = std::uint64_t{16} << 20;
 
   [[nodiscard]] CandidateList candidates(const KeyHash& key) const noexcept {
     const std::uint64_t a = first_pair(key);
@@ -250,34 +266,49 @@ class Table {
     return kNowhere;
   }
 
-  /// Returns the index of the slot in the key's home line that has this very tag, or kNowhere: the
-  /// first look of a decision, where most keys are and under the policy that is asked.
-  [[nodiscard, gnu::always_inline]] std::uint64_t find_at_home(const KeyHash& key,
-                                                               std::uint64_t tag) const noexcept {
+  /// A slot, and what it held when it was looked at.
+  struct Seen {
+    Cell* cell;
+    SlotWords words;
+  };
+
+  /// Looks in the key's home line for the slot with this very tag: the first look of a decision,
+  /// where most keys are and under the policy that is asked. Where there is none, what is seen has
+  /// another tag.
+  [[nodiscard, gnu::always_inline]] Seen look_at_home(const KeyHash& key,
+                                                      std::uint64_t tag) const noexcept {
     const std::uint64_t home = first_pair(key) * 8 + (key.sides & 1U) * CandidateList::kPerLine;
-    const Cell* const line = &slot(home);
-    for (std::uint64_t i = 0; i < CandidateList::kPerLine; ++i) {
-      if (line[i].tag() == tag) return home + i;
-    }
-    return kNowhere;
+    return look_in_line(&slot(home), tag);
   }
 
-  /// Applies a step to the slot if it has this tag of a member: one look and one CAS. False when
-  /// the step passes, a rival's was faster, or the slot is not what it was; then nothing has
-  /// changed: go on with update().
+  /// The same in the other lines of its list: first in B, where most are that are not at home.
+  [[nodiscard]] Seen look_beyond_home(const KeyHash& key, std::uint64_t tag) const noexcept {
+    const CandidateList list = candidates(key);
+    Seen seen = look_in_line(&slot(list.slot_at(8)), tag);
+    if (seen.words.tag != tag) seen = look_in_line(&slot(list.slot_at(4)), tag);
+    if (seen.words.tag != tag) seen = look_in_line(&slot(list.slot_at(12)), tag);
+    return seen;
+  }
+
+  /// Applies a step to the member that was seen: one CAS. False when the step passes, a rival's was
+  /// faster, or the slot is not what it was; then nothing has changed: go on with update().
+  template <class Step>
+  [[nodiscard, gnu::always_inline]] static bool try_step(const Seen& seen, Step&& step) noexcept {
+    const Transition next = step(policy_of(seen.words.tag), seen.words.state);
+    if (next.kind == Transition::store) [[likely]] {  // (h)
+      return seen.cell->compare_exchange(
+          seen.words, {make_tag(identity_of(seen.words.tag), next.policy), next.state});
+    }
+    // Two readings agree: what was denied was really there.
+    return next.kind == Transition::keep && seen.cell->words() == seen.words;
+  }
+  /// The same if the slot has this tag of a member now.
   template <class Step>
   [[nodiscard, gnu::always_inline]] bool try_step(std::uint64_t index, std::uint64_t tag,
                                                   Step&& step) const noexcept {
     Cell& cell = slot(index);
-    const SlotWords seen = cell.words();
-    if (seen.tag != tag) [[unlikely]]
-      return false;
-    const Transition next = step(policy_of(tag), seen.state);
-    if (next.kind == Transition::store) [[likely]] {  // (h)
-      return cell.compare_exchange(seen, {make_tag(identity_of(tag), next.policy), next.state});
-    }
-    // Two readings agree: what was denied was really there.
-    return next.kind == Transition::keep && cell.words() == seen;
+    const Seen seen{&cell, cell.words()};
+    return seen.words.tag == tag && try_step(seen, step);
   }
 
   /// Applies the rules to the key's slot, which is inserted if the key has none, as often as it
@@ -405,6 +436,17 @@ class Table {
     SlotWords words;
     bool own = false;
   };
+
+  /// Looks in a line for the slot with this tag, without a branch: in which of the four a key is
+  /// cannot be predicted, and a wrong guess costs more than the look.
+  [[nodiscard, gnu::always_inline]] static Seen look_in_line(Cell* line,
+                                                             std::uint64_t tag) noexcept {
+    const std::uint64_t at = std::uint64_t{line[1].tag() == tag} +
+                             2 * std::uint64_t{line[2].tag() == tag} +
+                             3 * std::uint64_t{line[3].tag() == tag};
+    Cell& cell = line[at % CandidateList::kPerLine];  // two only by bytes gone wrong
+    return {&cell, cell.words()};
+  }
 
   static constexpr std::uint64_t scale(std::uint64_t half, std::uint64_t range) noexcept {
     return half * range >> 32;  // range is at most 2^28: kKeysMax
@@ -650,6 +692,7 @@ class Table {
 
   BasicPair<Cell>* pairs_;
   std::uint64_t pair_count_;
+  bool is_large_;
 };
 
 }  // namespace rl::shm

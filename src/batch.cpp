@@ -19,29 +19,40 @@ using Keys = std::span<const std::string_view>;
 
 /// A chunk of keys, and where they are.
 struct Chunk {
-  std::array<shm::KeyHash, kChunk> hashes;
+  using Seen = shm::Table<shm::Slot>::Seen;
+
+  std::array<shm::Hash128, kChunk> hashes;
   std::array<std::uint64_t, kChunk> tags;
-  std::array<std::uint64_t, kChunk> slots;
+  std::array<Seen, kChunk> seen;
 
   Chunk(const Binding& binding, Keys keys) noexcept {
     const shm::Table<shm::Slot>& table = binding.view->table;
     for (std::size_t i = 0; i < keys.size(); ++i) {
-      hashes[i] = hash_of(binding, keys[i]);
-      tags[i] = shm::make_tag(hashes[i].identity, binding.id);
-      prefetch_home(table, table.candidates(hashes[i]));
+      hashes[i] = binding.hasher(keys[i].data(), keys[i].size());
+      const auto who = shm::KeyHash::from(hashes[i]);
+      tags[i] = shm::make_tag(who.identity, binding.id);
+      prefetch_home(table, table.candidates(who));
     }
     // Who is not at home is noted without a branch, as that cannot be predicted either.
     std::array<std::size_t, kChunk> away;
     std::size_t away_count = 0;
     for (std::size_t i = 0; i < keys.size(); ++i) {
-      slots[i] = find_in_line(table, table.candidates(hashes[i]).slot_at(0), tags[i]);
+      seen[i] = table.look_at_home(shm::KeyHash::from(hashes[i]), tags[i]);
       away[away_count] = i;
-      away_count += slots[i] == table.kNowhere ? 1 : 0;
+      away_count += seen[i].words.tag != tags[i] ? 1 : 0;
     }
     const std::span who = std::span(away).first(away_count);
-    for (const std::size_t i : who) prefetch_beyond_home(table, table.candidates(hashes[i]));
     for (const std::size_t i : who)
-      slots[i] = find_beyond_home(table, table.candidates(hashes[i]), tags[i]);
+      prefetch_beyond_home(table, table.candidates(shm::KeyHash::from(hashes[i])));
+    for (const std::size_t i : who) {
+      seen[i] = table.look_beyond_home(shm::KeyHash::from(hashes[i]), tags[i]);
+      prefetch(&table.counts_beside(*seen[i].cell));
+    }
+  }
+
+  /// Looks again, as a key may stand twice among those of a call.
+  [[nodiscard]] Seen now(std::size_t i) const noexcept {
+    return {seen[i].cell, seen[i].cell->words()};
   }
 };
 
@@ -56,7 +67,7 @@ void decide_chunk(const Algorithm& algorithm, const Binding& binding, Keys keys,
     new (&decisions[i]) Decision(keys[i].empty() ? refused(view, keys[i], cost)
                                                  : decide_in_slot(algorithm, binding, time, keys[i],
                                                                   chunk.hashes[i], chunk.tags[i],
-                                                                  chunk.slots[i], cost));
+                                                                  chunk.now(i), cost));
   }
 }
 

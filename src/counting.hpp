@@ -45,10 +45,9 @@ inline bool is_told(const View& view, std::uint64_t number) noexcept {
 }
 
 /// The same, and beside the key's slot.
-[[gnu::always_inline]] inline bool count(View& view, std::uint64_t index, std::uint64_t identity,
+[[gnu::always_inline]] inline bool count(View& view, shm::Counts& counts, std::uint64_t identity,
                                          std::uint16_t policy, const Limit& limit,
                                          bool allowed) noexcept {
-  shm::Counts& counts = view.table.counts(index);
   bool is_first = false;
   if (allowed) [[likely]]
     shm::add_count(counts.allowed, identity);
@@ -57,6 +56,11 @@ inline bool is_told(const View& view, std::uint64_t number) noexcept {
   if (count_total(view, policy, limit, allowed)) [[unlikely]]
     return true;
   return is_first && view.first_denials.may_be_told();
+}
+
+inline bool count(View& view, std::uint64_t slot_index, std::uint64_t identity,
+                  std::uint16_t policy, const Limit& limit, bool allowed) noexcept {
+  return count(view, view.table.counts(slot_index), identity, policy, limit, allowed);
 }
 
 /// Counts a call that has to wait for its turn.

@@ -201,8 +201,8 @@ Decision decide_by_rules(const Binding& binding, std::string_view key, const shm
   if (!rules.is_unavailable()) {
     const bool allowed = rules.verdict().allowed;
     const Limit& limit = rules.policy().limit;
-    is_to_be_told = update.has_slot ? count(view, update.slot_index, hash.identity,
-                                            rules.decided_by(), limit, allowed)
+    is_to_be_told = update.has_slot ? count(view, view.table.counts(update.slot_index),
+                                            hash.identity, rules.decided_by(), limit, allowed)
                                     : count_total(view, rules.decided_by(), limit, allowed);
     if (allowed && rules.verdict().wait_ns != 0)
       count_wait(view, rules.decided_by(), rules.verdict().wait_ns);
@@ -218,10 +218,10 @@ Decision decide_by_rules(const Binding& binding, std::string_view key, const shm
 /// under another policy, a rival was faster, or the clock is odd.
 template <class Time, class Operation>
 [[gnu::noinline]] Decision decide_with_retries(const Binding& binding, Time time,
-                                               std::string_view key, const shm::KeyHash hash,
-                                               const Operation& operation) noexcept {
+                                               std::string_view key, shm::Hash128 hash,
+                                               Operation operation) noexcept {
   CallRules<Time, Operation> rules(binding, time, operation);
-  return decide_by_rules(binding, key, hash, rules);
+  return decide_by_rules(binding, key, shm::KeyHash::from(hash), rules);
 }
 
 /// Takes the charge out of a decision, so that nobody gives it back again. Returns 0 where there is
@@ -268,21 +268,22 @@ inline bool give_back(const Binding& binding, std::string_view key, const Decisi
   return was_done && given;
 }
 
-/// A call on the slot with this tag that was found at `index`, or kNowhere: clock, one CAS, count.
-/// Most calls end here; what does not is decided anew.
+/// A call on the slot that was looked for by this tag: clock, one CAS, count. Most calls end here;
+/// what does not, as when what was seen has another tag, is decided anew.
 template <class Algorithm, class Time>
 [[gnu::always_inline]] inline Decision decide_in_slot(const Algorithm& algorithm,
                                                       const Binding& binding, Time time,
-                                                      std::string_view key, const shm::KeyHash hash,
-                                                      std::uint64_t tag, std::uint64_t index,
+                                                      std::string_view key, shm::Hash128 hash,
+                                                      std::uint64_t tag,
+                                                      const shm::Table<shm::Slot>::Seen& seen,
                                                       std::uint64_t cost) noexcept {
   View& view = *binding.view;
   Verdict verdict{};
   // Nothing is counted where there is no limit, and what is said of it is not the algorithm's.
   constexpr bool kIsLimited = !std::is_same_v<Algorithm, Unlimited>;
   const bool decided =
-      kIsLimited && index != view.table.kNowhere &&
-      view.table.try_step(index, tag, [&](std::uint16_t policy, std::uint64_t state) noexcept {
+      kIsLimited && seen.words.tag == tag &&
+      view.table.try_step(seen, [&](std::uint16_t policy, std::uint64_t state) noexcept {
         return first_step(algorithm, binding, time, policy, state, cost, verdict);
       });
   const Limit& limit = binding.policy.limit;
@@ -290,7 +291,8 @@ template <class Algorithm, class Time>
     if (verdict.allowed) count_rival(view);
     return decide_with_retries(binding, time_of_retries(time), key, hash, Acquire{cost});
   }
-  const bool is_to_be_told = count(view, index, hash.identity, binding.id, limit, verdict.allowed);
+  const bool is_to_be_told = count(view, view.table.counts_beside(*seen.cell),
+                                   shm::identity_of(tag), binding.id, limit, verdict.allowed);
   if (verdict.allowed && verdict.wait_ns != 0) [[unlikely]]
     count_wait(view, binding.id, verdict.wait_ns);
   if (!verdict.allowed && bans_for_denials(binding.policy)) [[unlikely]]

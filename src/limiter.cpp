@@ -1,5 +1,6 @@
 #include <rl/limiter.hpp>
 
+#include "shm/ahead.hpp"
 #include "src/decide.hpp"
 #include "src/forget.hpp"
 
@@ -14,10 +15,13 @@ template <class Algorithm, class Time>
   View& view = *binding.view;
   if (!can_ask(view, key, cost)) [[unlikely]]
     return refused(view, key, cost);
-  const shm::KeyHash hash = hash_of(binding, key);
-  const std::uint64_t tag = shm::make_tag(hash.identity, binding.id);
-  const std::uint64_t index = view.table.find_at_home(hash, tag);
-  return decide_in_slot(algorithm, binding, time, key, hash, tag, index, cost);
+  const shm::Hash128 hash = binding.hasher(key.data(), key.size());
+  const auto who = shm::KeyHash::from(hash);
+  if (view.table.is_large()) shm::prefetch_beside_home(view.table, who);
+  const std::uint64_t tag = shm::make_tag(who.identity, binding.id);
+  auto seen = view.table.look_at_home(who, tag);
+  if (seen.words.tag != tag) seen = view.table.look_beyond_home(who, tag);
+  return decide_in_slot(algorithm, binding, time, key, hash, tag, seen, cost);
 }
 
 /// The same for an algorithm that is not the token bucket.
@@ -43,8 +47,8 @@ template <class Time>
                                       std::uint64_t cost) noexcept {
   View& view = *binding.view;
   if (!can_ask(binding, key, cost)) return refused(view, key, cost);
-  return decide_with_retries(binding, OwnTime{&view.clock}, key, hash_of(binding, key),
-                             AcquireLow{cost});
+  return decide_with_retries(binding, OwnTime{&view.clock}, key,
+                             binding.hasher(key.data(), key.size()), AcquireLow{cost});
 }
 
 /// Says what an operation would decide, and changes nothing.

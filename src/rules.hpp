@@ -19,7 +19,7 @@ struct OwnTimeOn {
   static constexpr bool kIsCallers = false;
   const Clock* clock;
   static constexpr bool kMayDeny = true;
-  [[nodiscard]] std::uint64_t now() const noexcept { return clock->now(); }
+  [[nodiscard, gnu::always_inline]] std::uint64_t now() const noexcept { return clock->now(); }
   [[nodiscard]] std::uint64_t latest() const noexcept { return clock->now(); }
 };
 

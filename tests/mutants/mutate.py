@@ -127,18 +127,18 @@ OF_TABLE = [
     if (next.kind == Transition::store) [[likely]] {  // (h)
 """, """\
     if (kMutant == Mutant::STEP_WITHOUT_LOOKING && next.kind == Transition::store) {
-      while (!cell.compare_exchange(cell.words(),
-                                    {make_tag(identity_of(tag), next.policy), next.state})) {
+      while (!seen.cell->compare_exchange(
+          seen.cell->words(), {make_tag(identity_of(seen.words.tag), next.policy), next.state})) {
       }
       return true;
     }
     if (next.kind == Transition::store) [[likely]] {  // (h)
 """),
     ("DENY_AT_ONCE", "A: a denial by a torn reading", """\
-    return next.kind == Transition::keep && cell.words() == seen;
+    return next.kind == Transition::keep && seen.cell->words() == seen.words;
 """, """\
     if (kMutant == Mutant::DENY_AT_ONCE) return next.kind == Transition::keep;
-    return next.kind == Transition::keep && cell.words() == seen;
+    return next.kind == Transition::keep && seen.cell->words() == seen.words;
 """),
     ("FREE_ANYTHING", "A: frees what is in the slot now, not what was agreed to", """\
       if (!agrees(seen)) return false;

@@ -73,10 +73,9 @@ template <class Cell = WatchedSlot>
 Decision watched_acquire(const Binding& binding, std::string_view key) noexcept {
   View& view = *binding.view;
   shm::Health& health = view.mapping.header().health;
-  const auto count = [](shm::Word& word) { word.fetch_add(1, std::memory_order_relaxed); };
+  const auto add = [](shm::Word& word) { word.fetch_add(1, std::memory_order_relaxed); };
   const auto hash = shm::KeyHash::from(binding.hasher(key.data(), key.size()));
-  const auto count_beside = [&](std::uint64_t index, bool allowed) {
-    shm::Counts& counts = view.table.counts(index);
+  const auto count = [&](shm::Counts& counts, bool allowed) {
     if (allowed)
       shm::add_count(counts.allowed, hash.identity);
     else
@@ -96,13 +95,14 @@ Decision watched_acquire(const Binding& binding, std::string_view key) noexcept 
   const TokenBucket& bucket = std::get<TokenBucket>(binding.policy.parameters);
 
   const std::uint64_t tag = shm::make_tag(hash.identity, binding.id);
-  const std::uint64_t index = table.find_at_home(hash, tag);
+  auto seen = table.look_at_home(hash, tag);
+  if (seen.words.tag != tag) seen = table.look_beyond_home(hash, tag);
   Verdict verdict{};
   const auto step = [&](std::uint16_t policy, std::uint64_t state) noexcept {
     return first_step(bucket, binding, time, policy, state, 1, verdict);
   };
-  if (index != table.kNowhere && table.try_step(index, tag, step)) {
-    count_beside(index, verdict.allowed);
+  if (seen.words.tag == tag && table.try_step(seen, step)) {
+    count(view.table.counts_beside(*seen.cell), verdict.allowed);
     return said(verdict, binding.id, bucket.burst);
   }
 
@@ -110,14 +110,14 @@ Decision watched_acquire(const Binding& binding, std::string_view key) noexcept 
   const shm::Update update = table.update(hash, rules);
   if (update.outcome != shm::Update::decided) {
     const bool allow = binding.policy.limit.when_full() == WhenFull::allow;
-    count(allow ? health.full_allowed : health.full_denied);
-    if (update.outcome == shm::Update::gave_up) count(health.gave_up);
+    add(allow ? health.full_allowed : health.full_denied);
+    if (update.outcome == shm::Update::gave_up) add(health.gave_up);
     return {.allowed = allow, .reason = Reason::full, .policy = binding.id, .limit = bucket.burst};
   }
   if (update.promoted) view.labels.write(update.slot_index, hash, key);
   if (update.has_slot && !rules.is_unavailable())
-    count_beside(update.slot_index, rules.verdict().allowed);
-  if (rules.healed()) count(health.clamped);
+    count(view.table.counts(update.slot_index), rules.verdict().allowed);
+  if (rules.healed()) add(health.clamped);
   if (rules.is_unavailable()) return {.reason = Reason::unavailable, .policy = rules.decided_by()};
   return said(rules.verdict(), rules.decided_by(), rules.limit());
 }
