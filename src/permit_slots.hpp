@@ -2,10 +2,10 @@
 /// Which slots the permits of a key have, and what calls make of their words (as operations of
 /// src/rules.hpp).
 ///
-/// Permit i of a key is a slot with a hash of its own, and so is the key's fencing number: the hash
-/// of the key's 128-bit hash, the number, and what it is for. The hint has the key's own. No key of
-/// a user collides with them: it would have to contain the hash of a key under the segment's
-/// secret, which nobody outside knows.
+/// Permit i of a key is a slot with a hash of its own, and so is the key's fencing number: made of
+/// the key's 128-bit hash, the number, and what it is for (of_part, shm/hash.hpp). The hint has the
+/// key's own. No key of a user collides with them but by chance: nobody outside knows either hash,
+/// as both hang on the segment's secret.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +21,7 @@ inline shm::KeyHash hash_of_hint(shm::Hash128 key) noexcept {
 
 inline shm::KeyHash hash_of_part(const shm::Hasher& hasher, shm::Hash128 key, WordKind kind,
                                  std::uint32_t index) noexcept {
-  const std::uint64_t part[] = {key.low, key.high, std::uint64_t{index} << 8 | std::uint8_t(kind)};
-  return shm::KeyHash::from(hasher(part, sizeof part));
+  return shm::KeyHash::from(hasher.of_part(key, std::uint64_t{index} << 8 | std::uint8_t(kind)));
 }
 
 inline shm::KeyHash hash_of_permit(const shm::Hasher& hasher, shm::Hash128 key,
