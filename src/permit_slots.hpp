@@ -66,19 +66,22 @@ struct TakePermit {
                             std::uint64_t now_ns) noexcept {
     const auto* const permits = std::get_if<Concurrency>(&parameters);
     reclaims = false;
-    if (permits == nullptr) return out_of_reach(state);
+    return permits != nullptr ? act(*permits, state, now_ns) : out_of_reach(state);
+  }
+  [[nodiscard]] Verdict act(const Concurrency& permits, std::uint64_t state,
+                            std::uint64_t now_ns) noexcept {
     Verdict verdict{};
     verdict.state = state;
     const PermitWord word = PermitWord::of(state);
-    const std::uint64_t left = lease_left_ns(*permits, word, now_ns);
+    const std::uint64_t left = lease_left_ns(permits, word, now_ns);
     reclaims = left != 0 && is_dead(participant, word, liveness);
     verdict.allowed = left == 0 || reclaims;
     verdict.retry_after_ns = verdict.allowed ? 0 : left;
     verdict.reset_after_ns = left;
     if (verdict.allowed) {
-      const PermitWord ours = taken(*permits, word, sitter.seat, sitter.generation, now_ns);
+      const PermitWord ours = taken(permits, word, sitter.seat, sitter.generation, now_ns);
       verdict.state = ours.state();
-      verdict.reset_after_ns = lease_left_ns(*permits, ours, now_ns);
+      verdict.reset_after_ns = lease_left_ns(permits, ours, now_ns);
     }
     return verdict;
   }
