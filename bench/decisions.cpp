@@ -152,7 +152,7 @@ struct PermitsDenied {
   bool operator()() { return bool(limiter.permit(KeyText(keys.next()).view())); }
 };
 
-/// Taking and giving back is two compare-and-swaps of one slot, a denial looks at three.
+/// Taking and giving back is two compare-and-swaps of one slot, a denial looks at two.
 template <class Clock>
 void permit_rows(Report& report, Clock clock) {
   const SegmentOptions segment_options;

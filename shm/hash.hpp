@@ -48,6 +48,16 @@ class SipHash128 {
     return out;
   }
 
+  /// Returns the hash of a part of what has the hash `whole`: of its low half, which nobody outside
+  /// knows, with the part's number in the secret. The high half is not waited for: it only tells
+  /// apart, by the identity of their parts (KeyHash), wholes that have the same low half.
+  [[nodiscard]] Hash128 of_part(Hash128 whole, std::uint64_t part) const noexcept {
+    State s{v0_ ^ part, v1_, v2_, v3_};
+    s.absorb(whole.low);
+    s.template rounds<kFinalisation>();
+    return {s.v0 ^ s.v1 ^ whole.high, s.v2 ^ s.v3};
+  }
+
  private:
   struct State {
     std::uint64_t v0, v1, v2, v3;
@@ -105,8 +115,8 @@ class SipHash128 {
 /// The hash of keys, names and labels.
 using Hasher = SipHash128<1, 3>;
 
-/// Names the hash, and what of it places a key, in the layout's fingerprint: another hash is another
-/// layout.
-inline constexpr std::uint64_t kHashId = 0x0103'0180;
+/// Names the hash, that of parts, and what of it places a key, in the layout's fingerprint: another
+/// hash is another layout.
+inline constexpr std::uint64_t kHashId = 0x0103'0080'0002;
 
 }  // namespace rl::shm

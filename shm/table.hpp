@@ -259,9 +259,17 @@ class Table {
   /// Returns the index of the key's member, the first on its list, or kNowhere.
   [[nodiscard]] std::uint64_t find(const KeyHash& key) const noexcept {
     const CandidateList list = candidates(key);
-    for (int position = 0; position < CandidateList::kSize; ++position) {
-      const std::uint64_t index = list.slot_at(position);
-      if (is_member_of(slot(index).tag(), key.identity)) return index;
+    for (int position = 0; position < CandidateList::kSize; position += CandidateList::kPerLine) {
+      const std::uint64_t first = list.slot_at(position);
+      const Cell* const line = &slot(first);
+      const auto is_ours = [&](std::uint64_t i) noexcept {
+        return is_member_of(line[i].tag(), key.identity);
+      };
+      static_assert(CandidateList::kPerLine == 4);
+      if (is_ours(0)) return first;
+      if (is_ours(1)) return first + 1;
+      if (is_ours(2)) return first + 2;
+      if (is_ours(3)) return first + 3;
     }
     return kNowhere;
   }

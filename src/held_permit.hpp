@@ -103,19 +103,46 @@ PermitNow replace(HeldPermit& held, Change&& change) noexcept {
   return {};
 }
 
+/// Whether a slot under this policy may be one of permits.
+[[gnu::noinline]] inline bool gives_permits(const View& view, std::uint16_t policy) noexcept {
+  std::optional<Policy> spare;
+  const Policy* const known = view.known.find(policy, spare).policy;
+  return known != nullptr && std::holds_alternative<Concurrency>(known->parameters);
+}
+
 /// Tells those who are denied that they need not be any more. After the permit was given back: see
 /// src/permits.cpp. Under any limit of permits: what was said under an old one is over anyhow.
 inline void clear_hint(const View& view, shm::Hash128 key, std::uint32_t index) noexcept {
-  std::optional<Policy> spare;
   const auto clear = [&](std::uint16_t policy, std::uint64_t state) noexcept {
     const HintWord hint = HintWord::of(state);
-    const Policy* const known = view.known.find(policy, spare).policy;
-    const bool must = hint.mark != HintWord::clear && known != nullptr &&
-                      std::holds_alternative<Concurrency>(known->parameters);
+    const bool must = hint.mark != HintWord::clear && gives_permits(view, policy);
     return shm::Transition{must ? shm::Transition::store : shm::Transition::keep, policy,
                            must ? cleared(hint, index).state() : state};
   };
   (void)view.table.step_member(hash_of_hint(key), clear);
+}
+
+/// The first try to give a permit back: under the policy that it was taken under, while that is in
+/// force: one look and one compare-and-swap. Nothing where that is not so, or a rival was faster;
+/// then nothing has changed. Else whether its lease ran: the clock is asked only by who `is_asked`.
+[[gnu::always_inline]] inline std::optional<bool> give_back_at_once(const Binding& binding,
+                                                                    const HeldPermit& held,
+                                                                    bool is_asked) noexcept {
+  const auto& table = held.view->table;
+  const bool is_ours = binding.view == held.view && shm::policy_of(held.words.tag) == binding.id;
+  const auto* const permits = std::get_if<Concurrency>(&binding.policy.parameters);
+  if (!is_ours || permits == nullptr || held.slot_index == table.kNowhere) return std::nullopt;
+  const PermitWord word = PermitWord::of(held.words.state);
+  bool was_out = true;
+  const auto step = [&](std::uint16_t policy, std::uint64_t state) noexcept {
+    const std::uint64_t now = is_asked ? binding.view->clock.now() : 0;
+    if (state != held.words.state || now == shm::Clock::kNoTime || !binding.stands_alone())
+      return shm::Transition{shm::Transition::pass, policy, state};
+    was_out = !is_asked || is_out(*permits, word, now);
+    return shm::Transition{shm::Transition::store, policy, given_back(word).state()};
+  };
+  return table.try_step(held.slot_index, held.words.tag, step) ? std::optional(was_out)
+                                                               : std::nullopt;
 }
 
 /// Gives a permit back. Returns what it was.

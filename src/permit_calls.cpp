@@ -7,33 +7,40 @@
 
 namespace rl {
 
+void Permit::belong_to(const std::shared_ptr<LimiterCore>& core) noexcept {
+  core_ = core;
+  process_ = shm::process_token();
+}
+
+Permit::Permit(const std::shared_ptr<LimiterCore>& core, const Decision& decision) noexcept
+    : decision_(decision), lease_end_(Instant::max()) {
+  if (decision_.allowed) belong_to(core);
+}
+
+Permit::Permit(const std::shared_ptr<LimiterCore>& core, PermitTaker& taker) noexcept
+    : decision_(taker.take()), lease_end_(Instant::max()) {
+  if (decision_.allowed) belong_to(core);
+  if (!taker.has_taken()) return;
+  place_ = {&taker.view(), taker.slot_index(), taker.tag(), taker.state()};
+  key_[0] = taker.hash().low;
+  key_[1] = taker.hash().high;
+  index_ = taker.index();
+  lease_end_ = Instant(to_nanoseconds(taker.lease_end_ns()));
+}
+
 Permit Limiter::permit(std::string_view key) noexcept {
   const Binding& binding = core_->binding_in_force();
   View& view = *binding.view;
-  const auto without_permit = [&](const Decision& decision) noexcept {
-    Permit none(decision);
-    if (!decision.allowed) return none;
-    none.core_ = core_;
-    none.lease_end_ = Instant::max();
-    none.process_ = shm::process_token();
-    return none;
-  };
-  if (!can_ask(view, key, 1)) return without_permit(refused(view, key, 1));
-  if (!is_asked_for_permits(binding))
-    return without_permit(decision_without_permits(binding.policy, binding.id, view.clock));
+  if (!can_ask(view, key, 1)) [[unlikely]]
+    return {core_, refused(view, key, 1)};
+  if (!is_asked_for_permits(binding)) [[unlikely]]
+    return {core_, decision_without_permits(binding.policy, binding.id, view.clock)};
   // Who has no seat cannot be asked whether he lives.
   const std::optional<shm::Sitter> sitter = view.participant.sitter();
-  if (!sitter) return Permit({.reason = Reason::unavailable, .policy = binding.id});
-
+  if (!sitter) [[unlikely]]
+    return {core_, Decision{.reason = Reason::unavailable, .policy = binding.id}};
   PermitTaker taker(*core_, binding, *sitter, key);
-  Permit permit = without_permit(taker.take());
-  if (!taker.has_taken()) return permit;
-  permit.place_ = {&view, taker.slot_index(), taker.tag(), taker.state()};
-  permit.key_[0] = taker.hash().low;
-  permit.key_[1] = taker.hash().high;
-  permit.index_ = taker.index();
-  permit.lease_end_ = Instant(to_nanoseconds(taker.lease_end_ns()));
-  return permit;
+  return {core_, taker};
 }
 
 Decision Limiter::peek_permit(std::string_view key) const noexcept {

@@ -2,10 +2,10 @@
 /// Which slots the permits of a key have, and what calls make of their words (as operations of
 /// src/rules.hpp).
 ///
-/// Permit i of a key is a slot with a hash of its own, and so is the key's fencing number: the hash
-/// of the key's 128-bit hash, the number, and what it is for. The hint has the key's own. No key of
-/// a user collides with them: it would have to contain the hash of a key under the segment's
-/// secret, which nobody outside knows.
+/// Permit i of a key is a slot with a hash of its own, and so is the key's fencing number: made of
+/// the key's 128-bit hash, the number, and what it is for (of_part, shm/hash.hpp). The hint has the
+/// key's own. No key of a user collides with them but by chance: nobody outside knows either hash,
+/// as both hang on the segment's secret.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +21,7 @@ inline shm::KeyHash hash_of_hint(shm::Hash128 key) noexcept {
 
 inline shm::KeyHash hash_of_part(const shm::Hasher& hasher, shm::Hash128 key, WordKind kind,
                                  std::uint32_t index) noexcept {
-  const std::uint64_t part[] = {key.low, key.high, std::uint64_t{index} << 8 | std::uint8_t(kind)};
-  return shm::KeyHash::from(hasher(part, sizeof part));
+  return shm::KeyHash::from(hasher.of_part(key, std::uint64_t{index} << 8 | std::uint8_t(kind)));
 }
 
 inline shm::KeyHash hash_of_permit(const shm::Hasher& hasher, shm::Hash128 key,
@@ -67,19 +66,22 @@ struct TakePermit {
                             std::uint64_t now_ns) noexcept {
     const auto* const permits = std::get_if<Concurrency>(&parameters);
     reclaims = false;
-    if (permits == nullptr) return out_of_reach(state);
+    return permits != nullptr ? act(*permits, state, now_ns) : out_of_reach(state);
+  }
+  [[nodiscard]] Verdict act(const Concurrency& permits, std::uint64_t state,
+                            std::uint64_t now_ns) noexcept {
     Verdict verdict{};
     verdict.state = state;
     const PermitWord word = PermitWord::of(state);
-    const std::uint64_t left = lease_left_ns(*permits, word, now_ns);
+    const std::uint64_t left = lease_left_ns(permits, word, now_ns);
     reclaims = left != 0 && is_dead(participant, word, liveness);
     verdict.allowed = left == 0 || reclaims;
     verdict.retry_after_ns = verdict.allowed ? 0 : left;
     verdict.reset_after_ns = left;
     if (verdict.allowed) {
-      const PermitWord ours = taken(*permits, word, sitter.seat, sitter.generation, now_ns);
+      const PermitWord ours = taken(permits, word, sitter.seat, sitter.generation, now_ns);
       verdict.state = ours.state();
-      verdict.reset_after_ns = lease_left_ns(*permits, ours, now_ns);
+      verdict.reset_after_ns = lease_left_ns(permits, ours, now_ns);
     }
     return verdict;
   }

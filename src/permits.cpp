@@ -23,8 +23,9 @@
 /// all permits were out at that instant, or just being given back. And so they are until the hint
 /// is cleared, or the first lease ends, or half a second has passed: the dead clear nothing. (Nor
 /// does who is killed between its two steps; its permit is free, and nobody knows, for that long.)
-/// Within that a denial is a look at the hint and at two permits. That no mark ever comes back with
-/// another meaning, so that 3 cannot succeed wrongly, stands at is_recent (src/permit_words.hpp).
+/// Within that a denial is a look at the hint, and at the permit that it names, to say when its
+/// lease ends. That no mark ever comes back with another meaning, so that 3 cannot succeed wrongly,
+/// stands at is_recent (src/permit_words.hpp).
 ///
 /// A limit can be changed at any time, and what is out stays out (src/convert.hpp, which clears the
 /// hint: it spoke of the old limit). After a take the links are read again: what was taken under a
@@ -40,49 +41,19 @@
 /// not back yet. The hint speaks of m among w then; why it is true stays the same, as the links are
 /// read again before it is said: a count may have met what a limit that was raised meanwhile gave.
 #include "src/held_permit.hpp"
-#include "src/permit_taker.hpp"
+#include "src/permit_looks.hpp"
 
 namespace rl {
 
-Decision PermitTaker::take() noexcept {
-  for (int tries = 0; tries < kTriesMax; ++tries) {
-    if (!come_to_limit()) return {.reason = Reason::unavailable, .policy = binding_.id};
-    if (!std::holds_alternative<Concurrency>(at_.policy->parameters))
-      return decision_without_permits(*at_.policy, at_.id, view_.clock);
-    Seen seen = is_lowered_ ? try_counted() : try_once();
-    if (seen == Seen::taken) seen = keep();
-    if (seen == Seen::no_time) return {.reason = Reason::unavailable, .policy = at_.id};
-    if (seen == Seen::no_room) return decision_without_room();
-    has_taken_ = seen == Seen::taken;
-    if (has_taken_) return decision();
-    if (seen == Seen::out) return denied();
-  }
-  // Each time all were out, and one was given back before we could say so, and taken by somebody
-  // else. relaxed: a count for people.
-  view_.mapping.header().health.gave_up.fetch_add(1, std::memory_order_relaxed);
-  if (verdict_.retry_after_ns == 0) verdict_.retry_after_ns = kTickNs;
-  verdict_.allowed = false;
-  return denied();
-}
-
-/// Counts a denial, and tells it.
-Decision PermitTaker::denied() noexcept {
-  const Limit& limit = at_.policy->limit;
-  const bool is_to_be_told =
-      hint_slot_ != view_.table.kNowhere
-          ? count(view_, hint_slot_, hash_of_hint(hash_).identity, at_.id, limit, false)
-          : count_total(view_, at_.id, limit, false);
-  return is_to_be_told ? noted(view_, EventKind::denied, key_, decision()) : decision();
-}
-
 /// Comes to the policy in force. False when it cannot be told.
-bool PermitTaker::come_to_limit() noexcept {
-  if (binding_.stands_alone()) {
+[[gnu::always_inline]] inline bool PermitTaker::come_to_limit() noexcept {
+  if (binding_.stands_alone()) [[likely]] {
     at_ = {&binding_.policy, binding_.id};
   } else {
     const std::uint64_t now = view_.clock.now();
     if (now == shm::Clock::kNoTime) return false;
-    at_ = follower_.follow(binding_.id, 0, now, binding_.id);
+    if (!follower_) follower_.emplace(view_, view_.clock);
+    at_ = follower_->follow(binding_.id, 0, now, binding_.id);
   }
   if (at_.policy == nullptr) return false;
   const auto* const permits = std::get_if<Concurrency>(&at_.policy->parameters);
@@ -94,7 +65,7 @@ bool PermitTaker::come_to_limit() noexcept {
 
 /// Whether permits may be out that were given before the limit was lowered. Who lowered it may have
 /// died before he said when.
-bool PermitTaker::may_have_more_out() noexcept {
+[[gnu::noinline]] bool PermitTaker::may_have_more_out() noexcept {
   const std::uint64_t now = view_.clock.now();
   if (now != shm::Clock::kNoTime && view_.policies.changed_ns(permits_.before) == 0)
     (void)view_.policies.date(permits_.before, now);
@@ -104,38 +75,61 @@ bool PermitTaker::may_have_more_out() noexcept {
 /// Whether it still is. Read after a take, whose compare-and-swap is a full barrier: either we see
 /// the change, or whoever counts under the new limit sees what we took. As for whoever follows the
 /// links, a successor that is damaged is none.
-bool PermitTaker::is_in_force() const noexcept {
+[[gnu::always_inline]] inline bool PermitTaker::is_in_force() const noexcept {
+  if (at_.id == binding_.id && binding_.stands_alone()) [[likely]]
+    return true;
   const std::uint16_t next = view_.policies.successor(at_.id);
   std::optional<Policy> spare;
   return next == 0 || view_.known.find(next, spare).is_damaged;
 }
 
-PermitTaker::Seen PermitTaker::try_once() noexcept {
-  const Seen first = look_at(first_index(), nullptr);
-  if (first != Seen::out && first != Seen::no_room) return first;
+[[gnu::always_inline]] inline PermitTaker::Seen PermitTaker::try_once() noexcept {
+  const Seen by_hint = look_by_hint();
+  if (by_hint != Seen::elsewhere) [[unlikely]]
+    return by_hint;
+  const std::uint32_t index = first_index();
+  const shm::KeyHash hash = hash_of_permit(binding_.hasher, hash_, index);
+  Seen first = look_at_home(index, hash, [](std::uint64_t) { return true; });
+  if (first == Seen::taken) [[likely]]
+    return first;
+  if (first == Seen::elsewhere) first = look_at(index, nullptr);
+  return first == Seen::out || first == Seen::no_room ? look_further() : first;
+}
+
+/// The permit that a saturated hint names.
+[[gnu::noinline]] PermitTaker::Seen PermitTaker::look_at_hinted(
+    const HintWord& hint, const shm::SlotWords& seen) noexcept {
+  const std::uint32_t index = in_limit(hint.index);
+  const shm::KeyHash hash = hash_of_permit(binding_.hasher, hash_, index);
+  const Seen end = look_at_home(
+      index, hash, [&](std::uint64_t now_ns) noexcept { return is_saturated(hint, now_ns); });
+  const bool still_says = view_.table.slot(hint_slot_).words() == seen;
+  return end != Seen::out || still_says ? end : Seen::elsewhere;
+}
+
+/// The first permit was out: is it all?
+[[gnu::noinline]] PermitTaker::Seen PermitTaker::look_further() noexcept {
   const HintWord hint = mark_hint();
   if (has_changed_) return Seen::again;
   // The one whose lease ends first, to say when; or that was given back last. It may be free by
   // now.
-  const Seen hinted = look_at(static_cast<std::uint32_t>(hint.index % permits_.limit), nullptr);
+  const Seen hinted = look_at(in_limit(hint.index), nullptr);
   const bool may_be_free = hinted == Seen::out || hinted == Seen::no_room;
   if (!may_be_free || hint.mark == HintWord::saturated) return hinted;
   return look_at_all(hint);
 }
 
 /// Takes a permit, if it may be taken.
-PermitTaker::Seen PermitTaker::look_at(std::uint32_t index, shm::Liveness* liveness) noexcept {
+[[gnu::noinline]] PermitTaker::Seen PermitTaker::look_at(std::uint32_t index,
+                                                         shm::Liveness* liveness) noexcept {
   const shm::KeyHash hash = hash_of_permit(binding_.hasher, hash_, index);
   CallRules<OwnTime, TakePermit> rules(binding_, OwnTime{&view_.clock},
                                        {sitter_, view_.participant, liveness});
   const shm::Update update = apply(binding_, key_, hash, rules);
   if (rules.is_unavailable()) return Seen::no_time;
   if (update.outcome != shm::Update::decided) return Seen::no_room;
-  verdict_ = rules.verdict();
-  if (verdict_.allowed && rules.operation().reclaims) note_reclaimed();
-  index_ = index;
-  slot_index_ = update.slot_index;
-  tag_ = shm::make_tag(hash.identity, rules.decided_by());
+  note_look(index, update.slot_index, shm::make_tag(hash.identity, rules.decided_by()),
+            rules.verdict(), rules.operation().reclaims);
   if (rules.decided_by() != at_.id && !is_in_force()) {
     if (verdict_.allowed) give_back();
     return Seen::again;
@@ -143,7 +137,7 @@ PermitTaker::Seen PermitTaker::look_at(std::uint32_t index, shm::Liveness* liven
   return verdict_.allowed ? Seen::taken : Seen::out;
 }
 
-void PermitTaker::note_reclaimed() noexcept {
+[[gnu::cold]] void PermitTaker::note_reclaimed() noexcept {
   view_.stripes.add(shm::StripeHead::permits_reclaimed);
   note_event(view_, EventKind::permit_reclaimed, at_.id, key_);
 }
@@ -174,7 +168,7 @@ PermitTaker::Seen PermitTaker::look_at_all(const HintWord& mark) noexcept {
   std::uint32_t soonest_index = first;
   bool all_have_slots = hint_slot_ != view_.table.kNowhere;
   for (std::uint32_t i = 0; i < limit; ++i) {
-    const Seen seen = look_at((first + i) % limit, &liveness);
+    const Seen seen = look_at(in_limit(first + i), &liveness);
     if (seen == Seen::no_room) {
       all_have_slots = false;
       continue;
@@ -192,7 +186,7 @@ PermitTaker::Seen PermitTaker::look_at_all(const HintWord& mark) noexcept {
 }
 
 /// The same while more may be out than the limit has: a permit is taken when fewer are.
-PermitTaker::Seen PermitTaker::try_counted() noexcept {
+[[gnu::noinline]] PermitTaker::Seen PermitTaker::try_counted() noexcept {
   const HintWord mark = mark_hint();
   if (has_changed_) return Seen::again;
   if (mark.mark == HintWord::saturated && is_still_out(mark.index)) return Seen::out;
@@ -209,7 +203,7 @@ PermitTaker::Seen PermitTaker::take_counted(shm::Liveness& liveness) noexcept {
   const std::uint32_t first = first_index();
   bool all_have_slots = true;
   for (std::uint32_t i = 0; i < limit; ++i) {
-    const Seen seen = look_at((first + i) % limit, &liveness);
+    const Seen seen = look_at(in_limit(first + i), &liveness);
     if (seen != Seen::out && seen != Seen::no_room) return seen;
     if (seen == Seen::no_room) all_have_slots = false;
   }
@@ -266,46 +260,9 @@ PermitTaker::Seen PermitTaker::say_all_are_out(const HintWord& mark, std::uint64
   return decided && holds ? Seen::out : Seen::again;
 }
 
-/// The second look: what was taken is kept if the limit is still in force, has room for it, and its
-/// lease runs.
-PermitTaker::Seen PermitTaker::keep() noexcept {
-  bool is_one_too_many = false;
-  if (is_lowered_) {
-    shm::Liveness liveness(view_.participant);
-    const PermitsSeen seen = count_if_above(permits_.limit, liveness);
-    is_one_too_many = !seen.is_told || seen.out > permits_.limit;
-  }
-  if (is_one_too_many || !is_in_force()) {
-    give_back();
-    return Seen::again;
-  }
-  if (!still_runs()) return Seen::again;
-  (void)count(view_, slot_index_, shm::identity_of(tag_), at_.id, at_.policy->limit, true);
-  return Seen::taken;
-}
-
 /// Gives back what was just taken.
 void PermitTaker::give_back() noexcept {
   (void)rl::give_back({&view_, slot_index_, {tag_, verdict_.state}}, hash_, index_);
-}
-
-/// Looks at the clock again: one that was stopped since it last did may have slept through the
-/// lease.
-bool PermitTaker::still_runs() noexcept {
-  const std::uint64_t now = view_.clock.now();
-  if (now == shm::Clock::kNoTime) return false;
-  const std::uint64_t left = lease_left_ns(permits_, PermitWord::of(verdict_.state), now);
-  lease_end_ns_ = std::min(now, kTimeMax) + left;
-  const auto next = static_cast<std::uint32_t>((index_ + 1) % permits_.limit);
-  if (left != 0) core_.begin_at_permit(hash_of_hint(hash_).identity, next);
-  return left != 0;
-}
-
-Decision PermitTaker::decision() const noexcept {
-  Decision decision =
-      decision_of(verdict_, at_.id, at_.policy->limit, permits_.limit, 1, view_.clock);
-  decision.charged = 0;  // nothing that a refund gives back
-  return decision;
 }
 
 /// One that only watches denies nobody for want of room either.
@@ -319,10 +276,73 @@ Decision PermitTaker::decision_without_room() const noexcept {
   return decision;
 }
 
-/// Processes begin apart, each at a place of its own.
-std::uint32_t PermitTaker::first_index() const noexcept {
-  const auto first = core_.first_permit(hash_of_hint(hash_).identity);
-  return static_cast<std::uint32_t>(first.value_or(sitter_.seat) % permits_.limit);
+/// Looks at the clock again: one that was stopped since it last did may have slept through the
+/// lease.
+[[gnu::always_inline]] inline bool PermitTaker::still_runs() noexcept {
+  const std::uint64_t now = view_.clock.now();
+  if (now == shm::Clock::kNoTime) return false;
+  const std::uint64_t left = lease_left_ns(permits_, PermitWord::of(verdict_.state), now);
+  lease_end_ns_ = std::min(now, kTimeMax) + left;
+  const std::uint32_t next = in_limit(index_ + 1);
+  if (left != 0) core_.begin_at_permit(hash_of_hint(hash_).identity, next);
+  return left != 0;
+}
+
+/// The second look: what was taken is kept if the limit is still in force, has room for it, and its
+/// lease runs.
+[[gnu::always_inline]] inline PermitTaker::Seen PermitTaker::keep() noexcept {
+  if ((is_lowered_ && is_one_too_many()) || !is_in_force()) [[unlikely]] {
+    give_back();
+    return Seen::again;
+  }
+  if (!still_runs()) return Seen::again;
+  (void)count(view_, slot_index_, shm::identity_of(tag_), at_.id, at_.policy->limit, true);
+  return Seen::taken;
+}
+
+[[gnu::noinline]] bool PermitTaker::is_one_too_many() noexcept {
+  shm::Liveness liveness(view_.participant);
+  const PermitsSeen seen = count_if_above(permits_.limit, liveness);
+  return !seen.is_told || seen.out > permits_.limit;
+}
+
+[[gnu::always_inline]] inline Decision PermitTaker::decision() const noexcept {
+  Decision decision =
+      decision_of(verdict_, at_.id, at_.policy->limit, permits_.limit, 1, view_.clock);
+  decision.charged = 0;  // nothing that a refund gives back
+  return decision;
+}
+
+/// Counts a denial, and tells it.
+[[gnu::noinline]] Decision PermitTaker::denied() noexcept {
+  const Limit& limit = at_.policy->limit;
+  const bool is_to_be_told =
+      hint_slot_ != view_.table.kNowhere
+          ? count(view_, hint_slot_, hash_of_hint(hash_).identity, at_.id, limit, false)
+          : count_total(view_, at_.id, limit, false);
+  const Decision told = decision();
+  return is_to_be_told ? noted(view_, EventKind::denied, key_, told) : told;
+}
+
+Decision PermitTaker::take() noexcept {
+  for (int tries = 0; tries < kTriesMax; ++tries) {
+    if (!come_to_limit()) return {.reason = Reason::unavailable, .policy = binding_.id};
+    if (!std::holds_alternative<Concurrency>(at_.policy->parameters))
+      return decision_without_permits(*at_.policy, at_.id, view_.clock);
+    Seen seen = is_lowered_ ? try_counted() : try_once();
+    if (seen == Seen::taken) seen = keep();
+    if (seen == Seen::no_time) return {.reason = Reason::unavailable, .policy = at_.id};
+    if (seen == Seen::no_room) return decision_without_room();
+    has_taken_ = seen == Seen::taken;
+    if (has_taken_) return decision();
+    if (seen == Seen::out) return denied();
+  }
+  // Each time all were out, and one was given back before we could say so, and taken by somebody
+  // else. relaxed: a count for people.
+  view_.mapping.header().health.gave_up.fetch_add(1, std::memory_order_relaxed);
+  if (verdict_.retry_after_ns == 0) verdict_.retry_after_ns = kTickNs;
+  verdict_.allowed = false;
+  return denied();
 }
 
 }  // namespace rl

@@ -2,8 +2,12 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <array>
+#include <cmath>
 #include <cstring>
 #include <set>
+#include <utility>
 
 #include "shm/geometry.hpp"
 #include "shm/table.hpp"
@@ -87,6 +91,88 @@ TEST_CASE("siphash_2_4_with_128_bits_gives_the_reference_vectors") {
       {255, {0x8e5f162875b69b1cU, 0xab0e9b79e3488246U}},
   };
   check_vectors<SipHash128<2, 4>>(vectors);
+}
+
+/// Counts of how often each bit of a hash flips.
+struct Flips {
+  std::array<int, 128> of_bit{};
+  int samples = 0;
+  void add(Hash128 a, Hash128 b) {
+    ++samples;
+    for (std::size_t i = 0; i < 64; ++i) {
+      of_bit[i] += static_cast<int>((a.low ^ b.low) >> i & 1);
+      of_bit[64 + i] += static_cast<int>((a.high ^ b.high) >> i & 1);
+    }
+  }
+  /// How far from one half the share of the worst bit is.
+  [[nodiscard]] double worst() const {
+    double worst = 0;
+    for (const int count : of_bit)
+      worst = std::max(worst, std::fabs(static_cast<double>(count) / samples - 0.5));
+    return worst;
+  }
+};
+
+/// The hash of a key, and the number of a part.
+std::pair<Hash128, std::uint64_t> part_at(std::uint64_t n) {
+  return {Hasher(kKey)(&n, sizeof n), (n * 257 & 0xfff) << 8};
+}
+
+TEST_CASE(
+    "each_bit_of_a_parts_number_and_of_its_keys_hash_changes_each_bit_of_its_hash_half_the_time") {
+  constexpr std::uint64_t kSamples = 4'096;
+  constexpr double kOff = 0.05;  // more than six standard deviations
+  const Hasher hasher(kKey);
+  for (int bit = 0; bit < 64; ++bit) {
+    CAPTURE(bit);
+    const std::uint64_t flip = std::uint64_t{1} << bit;
+    Flips by_part;
+    Flips by_whole;
+    for (std::uint64_t n = 0; n < kSamples; ++n) {
+      const auto [whole, part] = part_at(n);
+      const Hash128 hash = hasher.of_part(whole, part);
+      by_part.add(hash, hasher.of_part(whole, part ^ flip));
+      by_whole.add(hash, hasher.of_part({whole.low ^ flip, whole.high}, part));
+    }
+    CHECK(by_part.worst() < kOff);
+    CHECK(by_whole.worst() < kOff);
+  }
+}
+
+TEST_CASE("parts_have_names_and_places_of_their_own_under_each_secret") {
+  const Hasher hasher(kKey);
+  const Hasher other({kKey.low ^ 1, kKey.high});
+  std::set<std::uint64_t> identities;
+  std::array<std::uint64_t, 64> in_pair{};
+  for (std::uint64_t n = 0; n < 16; ++n) {
+    const Hash128 whole = part_at(n).first;
+    identities.insert(KeyHash::from(whole).identity);
+    for (std::uint64_t part = 0; part < 4'096; ++part) {
+      const KeyHash hash = KeyHash::from(hasher.of_part(whole, part << 8));
+      identities.insert(hash.identity);
+      ++in_pair[hash.place >> 58];
+      ++in_pair[(hash.place & 0xffff'ffffU) >> 26];
+      REQUIRE_FALSE(other.of_part(whole, part << 8) == hasher.of_part(whole, part << 8));
+    }
+  }
+  CHECK(identities.size() == 16 * 4'097);
+  // Chi-square with 63 degrees of freedom: above 120 once in 10^5 secrets, and this is one.
+  const double expected = 2.0 * 16 * 4'096 / 64;
+  double chi_square = 0;
+  for (const std::uint64_t count : in_pair)
+    chi_square += (static_cast<double>(count) - expected) *
+                  (static_cast<double>(count) - expected) / expected;
+  CHECK(chi_square < 120);
+}
+
+TEST_CASE("keys_that_share_half_a_hash_have_parts_of_their_own") {
+  const Hasher hasher(kKey);
+  const auto [whole, part] = part_at(1);
+  for (int bit = 16; bit < 64; ++bit) {
+    const Hash128 other{whole.low, whole.high ^ std::uint64_t{1} << bit};
+    CHECK(KeyHash::from(hasher.of_part(whole, part)).identity !=
+          KeyHash::from(hasher.of_part(other, part)).identity);
+  }
 }
 
 TEST_CASE("no_key_has_identity_0") {

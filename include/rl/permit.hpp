@@ -13,6 +13,7 @@
 namespace rl {
 
 class LimiterCore;
+class PermitTaker;
 struct View;
 
 /// Is what Limiter::permit returns: a permit, or the reason why there is none. Gives it back at the
@@ -90,13 +91,18 @@ class RL_EXPORT Permit {
     std::uint64_t state;
   };
 
-  explicit Permit(const Decision& decision) noexcept : decision_(decision) {}
+  /// Stands for none, where the call is let through.
+  Permit(const std::shared_ptr<LimiterCore>& core, const Decision& decision) noexcept;
+  Permit(const std::shared_ptr<LimiterCore>& core, PermitTaker& taker) noexcept;
+  void belong_to(const std::shared_ptr<LimiterCore>& core) noexcept;
   [[nodiscard]] bool is_ours() const noexcept;
   [[nodiscard]] bool stands_for_none() const noexcept { return place_.view == nullptr; }
   [[nodiscard]] static bool all_pass(const Place& place) noexcept;
-  [[nodiscard]] Place place_now() const noexcept;
+  [[nodiscard]] const Place& place_now(Place& moved) const noexcept;
+  void find_moved(Place& moved) const noexcept;
   [[nodiscard]] bool is_at(const Place& place) const noexcept;
-  bool give_back(const Place& place) const noexcept;
+  bool end(bool is_asked) noexcept;
+  bool give_back(const Place& place, bool is_asked) const noexcept;
   bool renew_at(const Place& now) noexcept;
 
   std::shared_ptr<LimiterCore> core_;  ///< none when there is no permit

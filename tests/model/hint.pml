@@ -4,7 +4,8 @@
    The rules    - Who finds no permit at the first look marks the hint (clear -> checking), or joins
                 whoever marked it; looks at all permits; and, if all are out, swaps the mark for
                 saturated. If the mark is gone, it looks again.
-                - While the hint says saturated, whoever finds no permit at the first look is denied.
+                - While the hint says saturated, whoever comes is denied by it: at once, or after a
+                  first look that found no permit.
                 - Who gives back frees the permit first; then it swaps checking or saturated for
                 clear, and adds one to the releases.
    Modelled     WORKERS processes that each take, and give back, TAKES times, of PERMITS permits, one
@@ -74,6 +75,13 @@ again:
     :: takes == TAKES -> goto done
     :: else -> takes++
     fi };
+
+  if
+  :: atomic { mark == SATURATED ->
+       assert(ALL_OUT); /* D: denied by the hint at once */
+       goto again }
+  :: true
+  fi;
 
   atomic { /* the first look: at any permit */
     if
