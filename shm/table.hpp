@@ -233,6 +233,12 @@ class Table {
   [[nodiscard]] Cell& slot(std::uint64_t index) const noexcept {
     return pairs_[index / 8].slots[index % 8];
   }
+  [[nodiscard]] std::uint64_t index_of(const Cell& slot) const noexcept {
+    const auto bytes = static_cast<std::uint64_t>(reinterpret_cast<const char*>(&slot) -
+                                                  reinterpret_cast<const char*>(pairs_));
+    constexpr std::uint64_t kPairBytes = sizeof(BasicPair<Cell>);
+    return bytes / kPairBytes * 8 + bytes % kPairBytes / sizeof(Cell);
+  }
   [[nodiscard]] Counts& counts(std::uint64_t index) const noexcept {
     return pairs_[index / 8].counts[index % 8];
   }
@@ -292,9 +298,14 @@ class Table {
   /// The same in the other lines of its list: first in B, where most are that are not at home.
   [[nodiscard]] Seen look_beyond_home(const KeyHash& key, std::uint64_t tag) const noexcept {
     const CandidateList list = candidates(key);
-    Seen seen = look_in_line(&slot(list.slot_at(8)), tag);
-    if (seen.words.tag != tag) seen = look_in_line(&slot(list.slot_at(4)), tag);
-    if (seen.words.tag != tag) seen = look_in_line(&slot(list.slot_at(12)), tag);
+    Cell* const others[] = {&slot(list.slot_at(8)), &slot(list.slot_at(4)),
+                            &slot(list.slot_at(12))};
+    for (Cell* const line : others) __builtin_prefetch(line);  // they come side by side
+    Seen seen{};
+    for (Cell* const line : others) {
+      seen = look_in_line(line, tag);
+      if (seen.words.tag == tag) break;
+    }
     return seen;
   }
 

@@ -73,8 +73,8 @@ class Follower {
  private:
   /// Finds a policy in memory that the last one found is not in.
   [[nodiscard]] KnownPolicy find(std::uint16_t id) noexcept {
-    spare_ = 1 - spare_;
-    return view_.known.find(id, spares_[spare_]);
+    is_second_ = !is_second_;
+    return view_.known.find(id, is_second_ ? second_ : first_);
   }
 
   /// Goes from limit to limit. What is none stands for itself: it has no successor.
@@ -109,7 +109,7 @@ class Follower {
     }
     const KnownPolicy limit = find(id);
     if (limit.policy == nullptr || !is_limit(limit.policy->kind)) {
-      spare_ = 1 - spare_;  // where the policy is that we stay under
+      is_second_ = !is_second_;  // where the policy is that we stay under
       return;
     }
     at.state = state_owing(limit.policy->parameters, word.owed, over_ns);
@@ -150,8 +150,9 @@ class Follower {
 
   const View& view_;
   const Clock& clock_;
-  std::optional<Policy> spares_[2];
-  int spare_ = 0;
+  std::optional<Policy> first_;  // two members: an array of them would be zeroed in every call
+  std::optional<Policy> second_;
+  bool is_second_ = false;
 };
 
 }  // namespace rl

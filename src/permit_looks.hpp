@@ -39,8 +39,8 @@ template <class IsTrue>
 [[gnu::always_inline]] inline PermitTaker::Seen PermitTaker::look_at_home(
     std::uint32_t index, const shm::KeyHash& hash, const IsTrue& is_true) noexcept {
   const std::uint64_t tag = shm::make_tag(hash.identity, binding_.id);
-  const std::uint64_t slot_index = view_.table.find_at_home(hash, tag);
-  if (slot_index == view_.table.kNowhere) return Seen::elsewhere;
+  const auto seen = view_.table.look_at_home(hash, tag);
+  if (seen.words.tag != tag) return Seen::elsewhere;
   TakePermit take{sitter_, view_.participant, nullptr};
   Verdict verdict{};
   const auto step = [&](std::uint16_t policy, std::uint64_t state) noexcept {
@@ -51,11 +51,11 @@ template <class IsTrue>
     return shm::Transition{verdict.allowed ? shm::Transition::store : shm::Transition::keep, policy,
                            verdict.state};
   };
-  if (!view_.table.try_step(slot_index, tag, step)) [[unlikely]] {
+  if (!view_.table.try_step(seen, step)) [[unlikely]] {
     if (verdict.allowed) count_rival(view_);
     return Seen::elsewhere;
   }
-  note_look(index, slot_index, tag, verdict, take.reclaims);
+  note_look(index, view_.table.index_of(*seen.cell), tag, verdict, take.reclaims);
   return verdict.allowed ? Seen::taken : Seen::out;
 }
 
@@ -67,13 +67,11 @@ template <class IsTrue>
   const auto& table = view_.table;
   const shm::KeyHash hash = hash_of_hint(hash_);
   const std::uint64_t tag = shm::make_tag(hash.identity, binding_.id);
-  const std::uint64_t slot_index = table.find_at_home(hash, tag);
-  if (slot_index == table.kNowhere) return Seen::elsewhere;
-  const shm::SlotWords seen = table.slot(slot_index).words();
-  const HintWord hint = HintWord::of(seen.state);
-  if (seen.tag != tag || hint.mark != HintWord::saturated) return Seen::elsewhere;
-  hint_slot_ = slot_index;
-  return look_at_hinted(hint, seen);
+  const auto seen = table.look_at_home(hash, tag);
+  const HintWord hint = HintWord::of(seen.words.state);
+  if (seen.words.tag != tag || hint.mark != HintWord::saturated) return Seen::elsewhere;
+  hint_slot_ = table.index_of(*seen.cell);
+  return look_at_hinted(hint, seen.words);
 }
 
 }  // namespace rl
