@@ -15,6 +15,11 @@
 namespace rl::bench {
 namespace {
 
+/// The ratio of ours to another's.
+double ratio(const std::vector<Result>& row, const Result& other) {
+  return row.front().median() / other.median();
+}
+
 std::string figure(double value) {
   return value < 1'000 ? fmt::format("{:.2f}", value) : fmt::format("{:.0f}", value);
 }
@@ -58,6 +63,14 @@ void print_markdown_grid(const Grid& grid) {
 
 nlohmann::json json_of(const Grid& grid) {
   return {{"title", grid.title}, {"columns", grid.columns}, {"rows", grid.rows}};
+}
+
+nlohmann::json json_of(const Held& held) {
+  return {{"row", held.row},
+          {"what", held.what},
+          {"figure", held.figure},
+          {"goal", held.bounds.text()},
+          {"met", held.is_met()}};
 }
 
 nlohmann::json json_of(const Machine& machine) {
@@ -110,21 +123,45 @@ void Report::print_machine() const {
 
 void Report::print_header() {
   if (std::exchange(header_printed_, true)) return;
-  fmt::print("{:<30} {:<24} {:>9} {:>9} {:>9}  {}\n", "row", unit_, "median", "min", "max",
-             "ours / this");
+  fmt::print("{:<30} {:<24} {:>9} {:>9} {:>9}  {:<11}  {}\n", "row", unit_, "median", "min", "max",
+             "ours / this", "goal");
 }
 
-void Report::add(const std::vector<Result>& row) {
+std::optional<Held> Report::held_to(const Result& result) const {
+  const auto found = std::find_if(held_.begin(), held_.end(), [&](const Held& held) {
+    return held.row == result.row && held.what == result.contender;
+  });
+  return found == held_.end() ? std::nullopt : std::optional(*found);
+}
+
+void Report::add(const std::vector<Result>& row, const std::vector<Goal>& goals) {
   rows_.push_back(row);
+  for (const Goal& goal : goals) {
+    const auto other = std::find_if(row.begin() + 1, row.end(), [&](const Result& result) {
+      return result.contender == goal.beside;
+    });
+    if (other == row.end())
+      throw std::invalid_argument(fmt::format("{}: nobody is \"{}\"", row[0].row, goal.beside));
+    held_.push_back({row[0].row, goal.beside, ratio(row, *other), goal.bounds});
+  }
   if (options_.markdown) return;
   print_header();
   for (const Result& result : row) {
     const bool first = &result == &row.front();
-    fmt::print("{:<30} {:<24} {:>9} {:>9} {:>9}  {}\n", first ? result.row : "", result.contender,
-               figure(result.median()), figure(result.least()), figure(result.most()),
-               first ? "" : fmt::format("{:.2f}", row.front().median() / result.median()));
+    const auto held = held_to(result);
+    const std::string line = fmt::format(
+        "{:<30} {:<24} {:>9} {:>9} {:>9}  {:<11}  {}", first ? result.row : "", result.contender,
+        figure(result.median()), figure(result.least()), figure(result.most()),
+        first ? "" : fmt::format("{:.2f}", ratio(row, result)), held ? held->text() : "");
+    fmt::print("{}\n", line.substr(0, line.find_last_not_of(' ') + 1));
   }
   std::fflush(stdout);
+}
+
+void Report::hold(const std::string& row, const std::string& what, double value,
+                  const Bounds& bounds) {
+  held_.push_back({row, what, value, bounds});
+  note(fmt::format("{}: {} {}, goal {}", row, what, figure(value), held_.back().text()));
 }
 
 void Report::add(const Grid& grid) {
@@ -151,14 +188,15 @@ void Report::print_markdown() const {
   for (const std::string& warning : machine_.warnings) fmt::print("Warning: {}.\n", warning);
   fmt::print("\n");
   for (const Grid& grid : grids_) print_markdown_grid(grid);
-  Grid race{unit_, {"row", "what", "median", "min", "max", "ours / this"}, {}};
+  Grid race{unit_, {"row", "what", "median", "min", "max", "ours / this", "goal"}, {}};
   for (const auto& row : rows_) {
     for (const Result& result : row) {
       const bool first = &result == &row.front();
-      race.rows.push_back(
-          {first ? result.row : "", result.contender, figure(result.median()),
-           figure(result.least()), figure(result.most()),
-           first ? "" : fmt::format("{:.2f}", row.front().median() / result.median())});
+      const auto held = held_to(result);
+      race.rows.push_back({first ? result.row : "", result.contender, figure(result.median()),
+                           figure(result.least()), figure(result.most()),
+                           first ? "" : fmt::format("{:.2f}", ratio(row, result)),
+                           held ? held->text() : ""});
     }
   }
   if (!race.rows.empty()) print_markdown_grid(race);
@@ -175,13 +213,21 @@ void Report::write_json() const {
                       {"min", result.least()},
                       {"max", result.most()},
                       {"samples", result.samples}});
+      if (&result != &row.front()) rows.back()["ratio"] = ratio(row, result);
+      if (const auto held = held_to(result)) {
+        rows.back()["goal"] = held->bounds.text();
+        rows.back()["goal_met"] = held->is_met();
+      }
     }
   }
+  nlohmann::json goals = nlohmann::json::array();
+  for (const Held& held : held_) goals.push_back(json_of(held));
   nlohmann::json grids = nlohmann::json::array();
   for (const Grid& grid : grids_) grids.push_back(json_of(grid));
   const nlohmann::json all = {{"title", title_}, {"machine", json_of(machine_)},
                               {"unit", unit_},   {"rows", rows},
-                              {"grids", grids},  {"notes", notes_}};
+                              {"grids", grids},  {"notes", notes_},
+                              {"goals", goals}};
   std::ofstream file(options_.json_path);
   file << all.dump(2) << '\n';
   file.close();
@@ -192,6 +238,11 @@ void Report::write_json() const {
 }
 
 void Report::finish() {
+  if (!held_.empty()) {
+    const auto met =
+        std::count_if(held_.begin(), held_.end(), [](const Held& held) { return held.is_met(); });
+    note(fmt::format("{} of {} goals met", met, held_.size()));
+  }
   if (options_.markdown) print_markdown();
   if (!options_.json_path.empty()) write_json();
 }

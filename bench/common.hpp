@@ -4,9 +4,11 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "bench/goal.hpp"
 #include "bench/machine.hpp"
 #include "bench/result.hpp"
 
@@ -39,8 +41,11 @@ class Report {
   /// `title` is a sentence; `unit` names the figures ("ns", "M/s").
   Report(Options options, std::string title, std::string unit);
 
-  /// Adds a row's results, the one in question first.
-  void add(const std::vector<Result>& row);
+  /// Adds a row's results, the one in question first, and what its ratios are held to. Errors:
+  /// std::invalid_argument for a goal beside nobody of the row.
+  void add(const std::vector<Result>& row, const std::vector<Goal>& goals = {});
+  /// Holds a figure to bounds that is no ratio of a row.
+  void hold(const std::string& row, const std::string& what, double figure, const Bounds& bounds);
   /// Adds a row that could not be run here, with the reason.
   void skip(const std::string& row, const std::string& why);
   /// Adds a table that is printed as it stands.
@@ -54,6 +59,7 @@ class Report {
   [[nodiscard]] const Machine& machine() const noexcept { return machine_; }
 
  private:
+  [[nodiscard]] std::optional<Held> held_to(const Result& result) const;
   void print_machine() const;
   void print_header();
   void print_markdown() const;
@@ -64,6 +70,7 @@ class Report {
   std::string title_;
   std::string unit_;
   std::vector<std::vector<Result>> rows_;
+  std::vector<Held> held_;
   std::vector<Grid> grids_;
   std::vector<std::string> notes_;
   bool header_printed_ = false;

@@ -7,7 +7,9 @@
 #include "bench/crews.hpp"
 #include "bench/loops.hpp"
 #include "bench/mutex_map.hpp"
+#include "bench/retries.hpp"
 #include "bench/scratch.hpp"
+#include "bench/stopped.hpp"
 #include "shm/geometry.hpp"
 
 namespace rl::bench {
@@ -15,7 +17,7 @@ namespace {
 
 /// What this program can be told beside the common options.
 struct ProcessOptions {
-  std::vector<unsigned> counts{2};
+  std::vector<unsigned> counts{2, 4, 8, 16};
   double seconds = 0.2;
   bool pin = false;
 };
@@ -66,6 +68,26 @@ struct Arena {
   }
 };
 
+/// What a second process on keys of its own brings, beside what it brings the floor: one and two
+/// processes take turns, too.
+void add_gain(Report& report, const std::vector<Crew>& crews, const ProcessOptions& options) {
+  const std::string row = "2 processes / 1, keys of their own";
+  const unsigned cpus = options.pin ? report.machine().cores : 0;
+  const unsigned rounds = report.options().quick ? 3 : report.options().rounds;
+  std::vector<Result> gains;
+  std::vector<Result> runs;
+  for (const Crew& crew : crews) {
+    gains.push_back({row, crew.name, {}});
+    runs.insert(runs.end(), {{row, "alone", {}}, {row, "together", {}}});
+  }
+  take_turns(runs, rounds, [&](std::size_t i, unsigned) {
+    return run_crew(crews[i / 2], i % 2 == 0 ? 1 : 2, true, options.seconds, cpus);
+  });
+  for (std::size_t i = 0; i < gains.size(); ++i)
+    gains[i].samples = quotients(runs[2 * i + 1], runs[2 * i]);
+  report.add(gains, {{"floor", at_least(0.95)}});
+}
+
 template <class Clock>
 void all_rows(Report& report, const ProcessOptions& options, Clock clock) {
   Arena<Clock> arena(clock);
@@ -73,26 +95,20 @@ void all_rows(Report& report, const ProcessOptions& options, Clock clock) {
   const std::vector<Crew> shared = {arena.librl(), arena.bare_cas(), arena.floor(),
                                     arena.mutex_map()};
   const auto run = [&](const std::string& what, const std::vector<Crew>& crews, unsigned processes,
-                       bool disjoint) {
+                       bool disjoint, const std::vector<Goal>& goals) {
     const std::string row =
         fmt::format("{} process{}, {}", processes, processes == 1 ? "" : "es", what);
-    auto results = compare(row, crews, processes, disjoint, report, options);
-    report.add(results);
-    return results;
+    report.add(compare(row, crews, processes, disjoint, report, options), goals);
   };
-  run("one key", shared, 1, false);
-  const auto alone = run("keys of its own", own, 1, true);
+  run("one key", shared, 1, false, {});
+  run("keys of its own", own, 1, true, {});
   for (const unsigned processes : options.counts) {
-    run("one key", shared, processes, false);
-    const auto together = run("keys of their own", own, processes, true);
-    std::string gains;
-    for (std::size_t i = 0; i < own.size(); ++i) {
-      gains += fmt::format("{}{} {:.2f}", i == 0 ? "" : ", ", own[i].name,
-                           together[i].median() / alone[i].median());
-    }
-    report.note(fmt::format("{} processes on keys of their own do, of what one does: {}", processes,
-                            gains));
+    run("one key", shared, processes, false, {{"bare CAS loop", at_least(0.6)}});
+    run("keys of their own", own, processes, true, {});
   }
+  add_gain(report, {arena.librl(), arena.floor()}, options);
+  add_retries(report, options.counts, options.seconds, options.pin ? report.machine().cores : 0);
+  add_beside_stopped(report);
 }
 
 }  // namespace

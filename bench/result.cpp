@@ -1,8 +1,19 @@
 #include "bench/result.hpp"
 
 #include <algorithm>
+#include <functional>
 
 namespace rl::bench {
+namespace {
+
+template <class Combine>
+std::vector<double> by_round(const Result& a, const Result& b, Combine combine) {
+  std::vector<double> all(a.samples.size());
+  std::transform(a.samples.begin(), a.samples.end(), b.samples.begin(), all.begin(), combine);
+  return all;
+}
+
+}  // namespace
 
 double Result::median() const {
   std::vector<double> sorted = samples;
@@ -16,6 +27,14 @@ double Result::least() const {
 
 double Result::most() const {
   return samples.empty() ? 0 : *std::max_element(samples.begin(), samples.end());
+}
+
+std::vector<double> differences(const Result& more, const Result& less) {
+  return by_round(more, less, std::minus<>());
+}
+
+std::vector<double> quotients(const Result& result, const Result& other) {
+  return by_round(result, other, std::divides<>());
 }
 
 }  // namespace rl::bench

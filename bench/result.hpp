@@ -18,6 +18,11 @@ struct Result {
   [[nodiscard]] double most() const;
 };
 
+/// Returns what one scored more than another, round by round.
+std::vector<double> differences(const Result& more, const Result& less);
+/// Returns how many times another's it was, round by round.
+std::vector<double> quotients(const Result& result, const Result& other);
+
 /// Has them take turns, round by round, so that what disturbs the machine disturbs them alike:
 /// `run(i, round)` returns the figure of results[i].
 template <class Run>
