@@ -14,8 +14,10 @@ import json
 import os
 import re
 import sys
+import textwrap
 
-import charts
+sys.dont_write_bytecode = True  # the folder of the sources stays as it is
+import charts  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PAGES = ["README.md", "bench/README.md"]
@@ -116,12 +118,12 @@ def program(result):
 
 
 def machine_line(results):
-    machine = next(iter(results.values()))["machine"]
+    """Says where all of it was measured: of one that was run elsewhere, too."""
+    machines = sorted({f"{m['cpu']}, {m['cores']} CPUs, {m['kernel']}; {m['compiler']}, {m['build_type']}"
+                       for m in (r["machine"] for r in results.values())})
     commits = sorted({r["machine"]["commit"] for r in results.values()})
     days = sorted({r["day"] for r in results.values() if "day" in r})
-    return (f"{machine['cpu']}, {machine['cores']} CPUs, {machine['kernel']}; {machine['compiler']}, "
-            f"{machine['build_type']}, commit {', '.join(commits)}{'; ' if days else ''}"
-            f"{' and '.join(days)}")
+    return "; ".join([*machines, f"commit {', '.join(commits)}", *[" and ".join(days)][: len(days)]])
 
 
 def machine(results):
@@ -161,32 +163,56 @@ def peers_summary(results):
             if row["contender"] not in names:
                 names.append(row["contender"])
     lines = [["librl", *[c for column in columns
-                         for c in (short(group_of(results["peers"], column)[0]["median"]), "")]]]
+                         for c in (median_of(results["peers"], column, "librl"), "")]]]
     for name in names:
         lines.append([name, *[c for column in columns for c in found.get((name, column), ("", ""))]])
     head = ["what a decision takes, ns"]
     for column in columns:
         head += [column, "x librl"]
-    notes = [cell(note) for note in results["servers"]["notes"] if "skipped" in note]
+    notes = [cell(note) for note in results["servers"]["notes"] if ": skipped, " in note]
     return ("\n".join([table(head, lines).replace("| --- | --- |", "| --- | --: |", 1),
                        "![one hot key: librl, its floor and its peers](bench/results/hot_key.svg)\n",
                        *[f"{note}.\n" for note in notes]]))
 
 
+def named(result, row, contender):
+    """Returns what somebody scored; {} where it was not measured."""
+    return next((r for r in group_of(result, row) if r["contender"] == contender), {})
+
+
+def median_of(result, row, contender):
+    found = named(result, row, contender)
+    return short(found["median"]) if found else "?"
+
+
 def cost(results):
-    if "decisions" not in results:
+    """The paragraph of the README on what a decision costs."""
+    if "decisions" not in results or "processes" not in results:
         return None
-    ours, floor = group_of(results["decisions"], "one hot key, allowed")[:2]
-    denied, look = group_of(results["decisions"], "one hot key, denied")[:2]
-    text = (f"One process, one hot key, clock and all: {short(ours['median'])} ns where a loop of nothing but "
-            f"the same clock, hash, line\nand compare-and-swap takes {short(floor['median'])} "
-            f"({ratio(ours, floor)} x that floor); denied {short(denied['median'])} ns, where the loop "
-            f"without the\ncompare-and-swap takes {short(look['median'])} ({ratio(denied, look)} x).")
-    many = group_of(results["decisions"], MANY + " at random")
-    if many:
-        text += (f"\nA key of a million at random: {short(many[0]['median'])} ns, "
-                 f"{ratio(many[0], many[1])} x the floor.")
-    return text + f"\nOn {cell(machine_line(results))}.\n"
+    decisions, processes = results["decisions"], results["processes"]
+    hot, many, two = "one hot key, allowed", MANY + " at random", "2 processes, one key"
+    boost = "Boost map, one mutex"
+
+    def beside(row, other):
+        ours, found = named(decisions, row, "librl"), named(decisions, row, other)
+        return f"{short(found['median'])} ({ratio(ours, found)} x that)" if ours and found else "?"
+
+    others = [f"{median_of(decisions, f'{hot}, {name}', 'librl')} for a {text}" for name, text in
+              (("leaky", "leaky bucket"), ("window", "fixed window"), ("sliding", "sliding one"))]
+    together, locked = named(processes, two, "librl"), named(processes, two, boost)
+    crowd = ratio(together, locked) if together and locked else "?"
+    text = (f"**What a decision costs.** One process, one hot key, clock and all: "
+            f"{median_of(decisions, hot, 'librl')} ns where a loop of nothing but the same clock, hash, line and "
+            f"compare-and-swap takes {beside(hot, 'floor')}, and a Boost.Interprocess map behind a mutex "
+            f"{median_of(decisions, hot, boost)}; {', '.join(others)}. One that is denied: "
+            f"{median_of(decisions, 'one hot key, denied', 'librl')} ns, where such a loop without the "
+            f"compare-and-swap takes {beside('one hot key, denied', 'floor without CAS')}. One of a million keys at "
+            f"random: {median_of(decisions, many, 'librl')} ns, and the loop {beside(many, 'floor')}. Two "
+            f"processes on one key make {crowd} times the decisions of two on that mutex. `tools/bench` measured it "
+            f"(medians of {len(named(decisions, hot, 'librl').get('samples', []))} interleaved rounds) on "
+            f"{cell(machine_line(results))}; the tables, and what they mean, are in "
+            "[bench/README.md](bench/README.md).")
+    return textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False) + "\n"
 
 
 SPECIAL = {"cost": cost, "machine": machine, "peers_summary": peers_summary}
@@ -242,7 +268,10 @@ def main():
         path = os.path.join(args.pages, page)
         with open(path, encoding="utf-8") as file:
             before = file.read()
-        after = filled(before, results, {*programs(), *SPECIAL})
+        try:
+            after = filled(before, results, {*programs(), *SPECIAL})
+        except ValueError as reason:
+            sys.exit(f"{page}: {reason}")
         if after != before:
             with open(path, "w", encoding="utf-8") as file:
                 file.write(after)

@@ -133,7 +133,7 @@ void add_nginx(Rows& rows) {
 }
 
 void add_openresty(Rows& rows) {
-  add_kind_of_nginx(rows, find_program("openresty", "none has its resty.limit.req"), "openresty",
+  add_kind_of_nginx(rows, find_program("openresty", "no package of it"), "openresty",
                     "OpenResty", "limit.req", "lua_shared_dict store 256m;",
                     R"(access_by_lua_block {
       local limit = require("resty.limit.req").new("store", 1000000, 1000000)
