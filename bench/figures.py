@@ -22,7 +22,8 @@ import charts  # noqa: E402
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PAGES = ["README.md", "bench/README.md"]
 BLOCK = re.compile(r"(<!-- bench:([a-z_]+) -->\n)(.*?)(<!-- /bench -->)", re.S)
-HOT, MANY = "one hot key", "1,000,000 keys"
+HOT, MANY, TWO = "one hot key", "1,000,000 keys", "2 processes, one key"
+CHARTS = {"hot_key": HOT, "million_keys": MANY, "two_processes": TWO}
 
 
 def load(folder):
@@ -155,7 +156,7 @@ def times_ours(ours, row):
 def peers_summary(results):
     if "peers" not in results or "servers" not in results:
         return None
-    columns = [HOT, MANY, "2 processes, one key"]
+    columns = [HOT, MANY, TWO]
     found, names = {}, []
     for column in columns:
         for ours, row in peer_rows(results, column):
@@ -190,7 +191,7 @@ def cost(results):
     if "decisions" not in results or "processes" not in results:
         return None
     decisions, processes = results["decisions"], results["processes"]
-    hot, many, two = "one hot key, allowed", MANY + " at random", "2 processes, one key"
+    hot, many = "one hot key, allowed", MANY + " at random"
     boost = "Boost map, one mutex"
 
     def beside(row, other):
@@ -199,7 +200,7 @@ def cost(results):
 
     others = [f"{median_of(decisions, f'{hot}, {name}', 'librl')} for a {text}" for name, text in
               (("leaky", "leaky bucket"), ("window", "fixed window"), ("sliding", "sliding one"))]
-    together, locked = named(processes, two, "librl"), named(processes, two, boost)
+    together, locked = named(processes, TWO, "librl"), named(processes, TWO, boost)
     crowd = ratio(together, locked) if together and locked else "?"
     text = (f"**What a decision costs.** One process, one hot key, clock and all: "
             f"{median_of(decisions, hot, 'librl')} ns where a loop of nothing but the same clock, hash, line and "
@@ -215,7 +216,15 @@ def cost(results):
     return textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False) + "\n"
 
 
-SPECIAL = {"cost": cost, "machine": machine, "peers_summary": peers_summary}
+def pictures(results):
+    """The charts, as they stand beside bench/README.md."""
+    shown = [name for name, what in CHARTS.items()
+             if group_of(results.get("peers", {"rows": []}), what)]
+    return "\n".join(f"![{CHARTS[name]}: librl, its floor and its peers](results/{name}.svg)\n"
+                     for name in shown) or None
+
+
+SPECIAL = {"cost": cost, "machine": machine, "pictures": pictures, "peers_summary": peers_summary}
 
 
 def block(name, results):
@@ -236,16 +245,13 @@ def filled(text, results, known):
 
 
 def draw(results, folder):
-    footer = machine_line(results)
-    for name, what, unit in (("hot_key", HOT, "ns"), ("million_keys", MANY, "ns"),
-                             ("two_processes", "2 processes, one key", "ns")):
-        rows = [row for _, row in peer_rows(results, what)]
+    for name, what in CHARTS.items():
         ours = group_of(results.get("peers", {"rows": []}), what)[:2]
-        if not ours:
-            continue
-        svg = charts.bars(f"A decision on {what}, {unit} (a logarithmic scale)", footer, [*ours, *rows])
-        with open(os.path.join(folder, name + ".svg"), "w", encoding="utf-8") as file:
-            file.write(svg)
+        if ours:
+            rows = [*ours, *[row for _, row in peer_rows(results, what)]]
+            with open(os.path.join(folder, name + ".svg"), "w", encoding="utf-8") as file:
+                file.write(charts.bars(f"{what}: ns a decision, on a logarithmic scale",
+                                       machine_line(results), rows))
 
 
 def programs():

@@ -133,8 +133,8 @@ void add_nginx(Rows& rows) {
 }
 
 void add_openresty(Rows& rows) {
-  add_kind_of_nginx(rows, find_program("openresty", "no package of it"), "openresty",
-                    "OpenResty", "limit.req", "lua_shared_dict store 256m;",
+  add_kind_of_nginx(rows, find_program("openresty", "no package of it"), "openresty", "OpenResty",
+                    "limit.req", "lua_shared_dict store 256m;",
                     R"(access_by_lua_block {
       local limit = require("resty.limit.req").new("store", 1000000, 1000000)
       local delay, why = limit:incoming(ngx.var.arg_k, true)

@@ -41,8 +41,13 @@ struct KeySet {
 struct Question {
   std::string before;
   std::string after;
-  std::string good;
+  std::string good;  ///< empty for a number
   std::string end;
+
+  [[nodiscard]] bool is_answered_by(std::string_view answer) const {
+    if (!good.empty()) return answer.starts_with(good);
+    return !answer.empty() && answer[0] >= '0' && answer[0] <= '9';
+  }
 };
 
 /// Asks for keys, `depth` of them at once. Errors: NotHere, for a wrong answer, too.
@@ -60,7 +65,7 @@ class Asker {
         requests_.append(question_.after);
       }
       const std::string_view answer = wire_.ask(requests_, now, question_.end);
-      if (!answer.starts_with(question_.good))
+      if (!question_.is_answered_by(answer))
         throw NotHere(fmt::format("answers \"{}\"", answer.substr(0, answer.find('\r'))));
       left -= now;
     }
