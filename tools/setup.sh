@@ -5,7 +5,8 @@
 #   rl_install_extras PACKAGE...     installs these, or says that something will be skipped
 #   rl_unpack_extra PACKAGE PROGRAM  has PROGRAM in the PATH, without installing PACKAGE
 #   rl_unpack_whole PACKAGE          the same for all its programs, with what it needs
-#   rl_build [FOLDER [OPTION...]]    configures FOLDER (build) if needed and builds all of it
+#   rl_build [FOLDER [OPTION...]]    configures FOLDER (build) if needed and builds all of it, or
+#                                    RL_TARGETS
 #   rl_remove_leftovers              removes the segments and files of tests that crashed
 #
 # With RL_NO_INSTALL=1 nothing is installed: what is missing is named, and the exit code is 2.
@@ -194,7 +195,8 @@ rl_build() {
     echo "building in $build/; this takes some minutes the first time"
     rl_quietly meson setup "$build" -Dwerror=true -Dcpp_args=-g1 "$@" || return
   fi
-  rl_quietly ninja -C "$build"
+  # shellcheck disable=SC2086
+  rl_quietly ninja -C "$build" ${RL_TARGETS:-}
 }
 
 # Succeeds if a process that we can see has something of this path mapped or open, or if anybody, in

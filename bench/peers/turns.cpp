@@ -9,12 +9,12 @@ namespace {
 
 /// Loops of our own, timed as the peers are.
 template <class Keys>
-Turn turn_of(Decisions<Keys> decisions) {
-  return {"librl", 2'000'000, [decisions](std::uint64_t steps, unsigned round) {
+Turn turn_of(Decisions<Keys> decisions, std::uint64_t steps) {
+  return {"librl", steps, [decisions](std::uint64_t count, unsigned round) {
             Decisions<Keys> mine = decisions;
             mine.start(round);
             const std::uint64_t before = own_cpu_ns();
-            for (std::uint64_t i = 0; i < steps; ++i) benchmark::DoNotOptimize(mine());
+            for (std::uint64_t i = 0; i < count; ++i) benchmark::DoNotOptimize(mine());
             return static_cast<double>(own_cpu_ns() - before);
           }};
 }
@@ -23,12 +23,13 @@ Turn turn_of(Decisions<Keys> decisions) {
 
 Turn Rows::librl(const KeySet& keys) {
   if (keys.count == 1)
-    return turn_of(Decisions<HotKey>{hot_segment_->limiter("api", kGenerous), HotKey(), true});
+    return turn_of(Decisions<HotKey>{hot_segment_->limiter("api", kGenerous), HotKey(), true},
+                   2'000'000);
   Limiter limiter = many_segment_->limiter("api", kGenerous);
   if (!std::exchange(filled_, true)) {
     for (std::uint32_t i = 0; i < keys.count; ++i) (void)limiter.try_acquire(KeyText(i).view());
   }
-  return turn_of(Decisions<RandomKeys>{limiter, RandomKeys(keys.count), true});
+  return turn_of(Decisions<RandomKeys>{limiter, RandomKeys(keys.count), true}, 500'000);
 }
 
 void Rows::add(const KeySet& keys, const std::string& peer, const std::vector<Turn>& turns) {
