@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "bench/last_will.hpp"
 #include "bench/peers/turns.hpp"
 
 namespace rl::bench {
@@ -34,6 +35,7 @@ int run(int argc, char** argv) {
   Report report(options,
                 "A decision, and servers and libraries: CPU time of all who take part, on one CPU",
                 "ns");
+  const LastWill segments;
   stay_on_one_cpu();
   Rows rows(report);
   rows.add(rows.hot(), "nobody", {});
