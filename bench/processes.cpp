@@ -7,6 +7,7 @@
 #include "bench/crews.hpp"
 #include "bench/loops.hpp"
 #include "bench/map_steps.hpp"
+#include "bench/mutex_map.hpp"
 #include "bench/scratch.hpp"
 #include "shm/geometry.hpp"
 
