@@ -9,7 +9,7 @@
 #include "bench/common.hpp"
 #include "bench/inserts.hpp"
 #include "bench/loops.hpp"
-#include "bench/mutex_map.hpp"
+#include "bench/map_steps.hpp"
 #include "bench/rounds.hpp"
 #include "bench/scratch.hpp"
 #include "bench/steps.hpp"
@@ -27,23 +27,6 @@ struct TimedDecisions {
     return limiter.try_acquire_at(clock.now(), KeyText(keys.next()).view()).allowed;
   }
 };
-
-/// The peer.
-template <class Keys, class Clock>
-struct MutexMapDecisions {
-  MutexMap& map;
-  Keys keys;
-  Clock clock;
-  std::uint64_t interval_ns;
-  std::uint64_t tolerance_ns;
-  void start(unsigned round) { keys.start(round); }
-  bool operator()() {
-    return map.try_acquire(KeyText(keys.next()).view(), clock.now(), interval_ns, tolerance_ns);
-  }
-};
-
-constexpr std::uint64_t kSecondNs = 1'000'000'000;
-constexpr std::uint64_t kDayNs = 86'400 * kSecondNs;
 
 /// Rows on one key, alone in a table of the default size.
 template <class Clock>

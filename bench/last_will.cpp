@@ -29,17 +29,18 @@ namespace {
   std::error_code ignored;
   for (const auto& file : std::filesystem::directory_iterator(prefix.parent_path(), ignored)) {
     if (file.path().filename().string().starts_with(prefix.filename().string()))
-      (void)::unlink(file.path().c_str());
+      (void)std::filesystem::remove_all(file.path(), ignored);
   }
   ::_exit(0);
 }
 
 }  // namespace
 
-LastWill::LastWill() {
+LastWill::LastWill() : LastWill(shm::path_of(unique_prefix())) {}
+
+LastWill::LastWill(const std::filesystem::path& prefix) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("a pipe cannot be made");
-  const std::string prefix = shm::path_of(unique_prefix());
   executor_ = ::fork();
   if (executor_ == 0) {
     (void)::close(ends[1]);

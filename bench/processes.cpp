@@ -6,6 +6,7 @@
 #include "bench/common.hpp"
 #include "bench/crews.hpp"
 #include "bench/loops.hpp"
+#include "bench/map_steps.hpp"
 #include "bench/mutex_map.hpp"
 #include "bench/retries.hpp"
 #include "bench/scratch.hpp"
@@ -36,8 +37,6 @@ std::vector<Result> compare(const std::string& row, const std::vector<Crew>& cre
   return results;
 }
 
-constexpr std::uint64_t kSecondNs = 1'000'000'000;
-
 /// All that the crews work on.
 template <class Clock>
 struct Arena {
@@ -57,15 +56,7 @@ struct Arena {
     return {"bare CAS loop",
             [this](Lane& lane, KeyRange) { lane.run([&] { array.swap_first(); }); }};
   }
-  Crew mutex_map() {
-    return {
-        MutexMap::kName, [this](Lane& lane, KeyRange range) {
-          RandomKeys keys(range.count, range.first);
-          keys.start(lane.index());
-          Clock mine = clock;
-          lane.run([&] { map.try_acquire(KeyText(keys.next()).view(), mine.now(), 1, kSecondNs); });
-        }};
-  }
+  Crew mutex_map() { return crew_of_map(map, clock); }
 };
 
 /// What a second process on keys of its own brings, beside what it brings the floor: one and two

@@ -89,7 +89,7 @@ RemovedFile::~RemovedFile() {
 Scratch::Scratch(const SegmentOptions& options)
     : name_(unique_name()), file_(shm::path_of(name_)), segment_(Segment::create(name_, options)) {}
 
-bool Children::begin_child() {
+pid_t Children::begin_child() {
   std::size_t entry = 0;
   while (entry < kChildrenMax && children[entry].load(std::memory_order_relaxed) != 0) ++entry;
   if (entry == kChildrenMax) throw std::length_error("too many children");
@@ -100,12 +100,12 @@ bool Children::begin_child() {
   if (pid > 0) {
     children[entry].store(pid, std::memory_order_relaxed);
     entries_.push_back(entry);
-    return false;
+    return pid;
   }
   for (const int number : kSignals) ::signal(number, SIG_DFL);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) end_child(1);  // it died before the line above
-  return true;
+  return 0;
 }
 
 void Children::end_child(int code) noexcept {

@@ -90,10 +90,12 @@ class Children {
   Children& operator=(const Children&) = delete;
   ~Children();
 
-  /// Forks a child that runs `body` and ends with code 0, or 1 if it throws. It dies with us.
+  /// Forks a child that runs `body` and ends with code 0, or 1 if it throws. It dies with us. Returns
+  /// its process id.
   template <class Body>
-  void fork(Body&& body) {
-    if (begin_child()) {
+  pid_t fork(Body&& body) {
+    const pid_t pid = begin_child();
+    if (pid == 0) {
       try {
         body();
         end_child(0);
@@ -101,12 +103,13 @@ class Children {
         end_child(1);
       }
     }
+    return pid;
   }
   /// Waits for all of them. Errors: std::runtime_error if one did not end with code 0.
   void wait_for_all();
 
  private:
-  [[nodiscard]] bool begin_child();
+  [[nodiscard]] pid_t begin_child();  ///< 0 in the child
   [[noreturn]] static void end_child(int code) noexcept;
 
   std::vector<std::size_t> entries_;

@@ -4,7 +4,9 @@
 #   rl_install [PACKAGE...]          installs what is missing, and these Debian packages beside it
 #   rl_install_extras PACKAGE...     installs these, or says that something will be skipped
 #   rl_unpack_extra PACKAGE PROGRAM  has PROGRAM in the PATH, without installing PACKAGE
-#   rl_build [FOLDER [OPTION...]]    configures FOLDER (build) if needed and builds all of it
+#   rl_unpack_whole PACKAGE          the same for all its programs, with what it needs
+#   rl_build [FOLDER [OPTION...]]    configures FOLDER (build) if needed and builds all of it, or
+#                                    RL_TARGETS
 #   rl_remove_leftovers              removes the segments and files of tests that crashed
 #
 # With RL_NO_INSTALL=1 nothing is installed: what is missing is named, and the exit code is 2.
@@ -149,6 +151,41 @@ rl_unpack() (
   dpkg-deb -x "$1"_*.deb . && rm -f "$1"_*.deb
 )
 
+# The same for a service that needs more than is installed: whatever apt-get would install with it is
+# unpacked beside it. For who runs them the linker is told where that is, and Python.
+rl_unpack_whole() {
+  local package=$1 folder=$PWD/build-extras
+  rl_use_unpacked "$folder"
+  [ -n "$(rl_not_installed "$package")" ] || return 0
+  [ ! -e "$folder/.has/$package" ] || return 0
+  if [ "${RL_NO_INSTALL:-0}" != 1 ] && command -v apt-get >/dev/null; then
+    echo "unpacking $package"
+    mkdir -p "$folder/debs/partial" "$folder/.has"
+    rl_quietly rl_unpack_with_needs "$package" "$folder" && touch "$folder/.has/$package" && return 0
+  fi
+  echo "without $package: what needs it is skipped"
+}
+
+# Needs no root: nothing is installed, so nothing has to be locked.
+rl_unpack_with_needs() {
+  local package=$1 folder=$2 deb
+  local get=(apt-get -qq -y -o Debug::NoLocking=1 -o "Dir::Cache::archives=$folder/debs"
+    --no-install-recommends --download-only install "$package")
+  "${get[@]}" </dev/null || { rl_apt_get update && "${get[@]}" </dev/null; } || return
+  for deb in "$folder"/debs/*.deb; do
+    dpkg-deb -x "$deb" "$folder" || return
+  done
+}
+
+rl_use_unpacked() {
+  local folder=$1 libraries
+  case :$PATH: in *":$folder/usr/sbin:"*) return ;; esac
+  libraries=$folder/usr/lib/$(uname -m)-linux-gnu
+  export PATH="$PATH:/usr/sbin:$folder/usr/bin:$folder/usr/sbin"
+  export PYTHONPATH="${PYTHONPATH:+$PYTHONPATH:}$folder/usr/lib/python3/dist-packages"
+  export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$libraries"
+}
+
 # With lines, and without the rest of what a debugger knows: a third of the time of compiling goes into
 # that. Who wants to look at variables configures a folder of his own.
 rl_build() {
@@ -158,7 +195,8 @@ rl_build() {
     echo "building in $build/; this takes some minutes the first time"
     rl_quietly meson setup "$build" -Dwerror=true -Dcpp_args=-g1 "$@" || return
   fi
-  rl_quietly ninja -C "$build"
+  # shellcheck disable=SC2086
+  rl_quietly ninja -C "$build" ${RL_TARGETS:-}
 }
 
 # Succeeds if a process that we can see has something of this path mapped or open, or if anybody, in
