@@ -57,18 +57,19 @@ class Decider {
     const std::uint64_t tag = shm::make_tag(hash.identity, binding_.id);
     const OwnTime time{&view_.clock};
     Verdict verdict{};
-    std::uint64_t index = table_.find_at_home(hash, tag);
+    auto seen = table_.look_at_home(hash, tag);
+    if (seen.words.tag != tag) seen = table_.look_beyond_home(hash, tag);
     const auto step = [&](std::uint16_t policy, std::uint64_t state) noexcept {
       return first_step(bucket_, binding_, time, policy, state, 1, verdict);
     };
-    if (index == table_.kNowhere || !table_.try_step(index, tag, step)) {
+    if (seen.words.tag != tag || !table_.try_step(seen, step)) {
       CallRules<OwnTime> rules(binding_, time, Acquire{1});
       const shm::Update update = table_.update(hash, rules);
       if (update.outcome != shm::Update::decided || !update.has_slot) return false;
-      index = update.slot_index;
+      seen.cell = &table_.slot(update.slot_index);
       verdict = rules.verdict();
     }
-    if (verdict.allowed) shm::add_count(view_.table.counts(index).allowed, hash.identity);
+    if (verdict.allowed) shm::add_count(table_.counts_beside(*seen.cell).allowed, hash.identity);
     return verdict.allowed;
   }
 
