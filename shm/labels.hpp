@@ -61,6 +61,13 @@ class Labels {
     put(slot_index, hash.identity, image);
   }
 
+  /// Asks for the label of a slot that is about to be written. Reads nothing.
+  void prefetch(std::uint64_t slot_index) const noexcept {
+    if (labels_ == nullptr) return;
+    __builtin_prefetch(&labels_[slot_index], 1);
+    __builtin_prefetch(&labels_[slot_index].words[8], 1);  // it may lie on two lines
+  }
+
   [[nodiscard]] LabelText read(std::uint64_t slot_index, std::uint64_t identity) const noexcept {
     LabelText label{};
     if (labels_ == nullptr) return label;

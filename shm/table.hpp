@@ -309,6 +309,13 @@ class Table {
     return seen;
   }
 
+  /// Returns where a key without a slot would get one now, or kNowhere where none is free. A hint.
+  [[nodiscard]] std::uint64_t room_for(const KeyHash& key) const noexcept {
+    const CandidateList list = candidates(key);
+    const int position = best_position(scan(list, key.identity).free);
+    return position >= 0 ? list.slot_at(position) : kNowhere;
+  }
+
   /// Applies a step to the member that was seen: one CAS. False when the step passes, a rival's was
   /// faster, or the slot is not what it was; then nothing has changed: go on with update().
   template <class Step>

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 
-#include "shm/ahead.hpp"
 #include "src/decide.hpp"
 
 namespace rl {

@@ -6,6 +6,7 @@
 
 #include <rl/decision.hpp>
 
+#include "shm/ahead.hpp"
 #include "src/counting.hpp"
 #include "src/escalation.hpp"
 #include "src/rules.hpp"
@@ -214,14 +215,26 @@ Decision decide_by_rules(const Binding& binding, std::string_view key, const shm
   return is_to_be_told ? noted(view, EventKind::denied, key, d) : d;
 }
 
-/// A decision for which the key's home line was not enough: the key is new, is not at home, is
-/// under another policy, a rival was faster, or the clock is odd.
+/// Asks for what a new key writes beside its slot, before the slot is claimed: a claim is a full
+/// barrier, and so would wait for each of them.
+inline void prefetch_room(const View& view, const shm::KeyHash& key) noexcept {
+  const std::uint64_t index =
+      view.table.is_large() ? view.table.room_for(key) : view.table.kNowhere;
+  if (index == view.table.kNowhere) return;
+  shm::prefetch(&view.table.counts(index));
+  view.labels.prefetch(index);
+}
+
+/// A decision for which the first look was not enough: the key is new, is under another policy, a
+/// rival was faster, or the clock is odd.
 template <class Time, class Operation>
 [[gnu::noinline]] Decision decide_with_retries(const Binding& binding, Time time,
                                                std::string_view key, shm::Hash128 hash,
                                                Operation operation) noexcept {
+  const auto who = shm::KeyHash::from(hash);
+  prefetch_room(*binding.view, who);
   CallRules<Time, Operation> rules(binding, time, operation);
-  return decide_by_rules(binding, key, shm::KeyHash::from(hash), rules);
+  return decide_by_rules(binding, key, who, rules);
 }
 
 /// Takes the charge out of a decision, so that nobody gives it back again. Returns 0 where there is

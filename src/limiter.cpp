@@ -1,6 +1,5 @@
 #include <rl/limiter.hpp>
 
-#include "shm/ahead.hpp"
 #include "src/decide.hpp"
 #include "src/forget.hpp"
 
