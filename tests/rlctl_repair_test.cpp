@@ -16,11 +16,6 @@ namespace {
 
 constexpr std::uint64_t kNonce = std::uint64_t{1} << 63;
 
-std::string bytes_of(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
 /// Returns the lines of a repair by what is wrong.
 std::map<std::string, std::vector<Json>> by_fault(const Ran& ran) {
   std::map<std::string, std::vector<Json>> rows;
@@ -60,7 +55,7 @@ struct Spoiled : Made {
 
 TEST_CASE("without_yes_all_is_shown_and_nothing_is_changed") {
   const Spoiled segment;
-  const std::string before = bytes_of(segment.path());
+  const std::string before = contents(segment.path());
   const Ran text = rlctl({"repair", segment.name()});
   CHECK(text.exit_code == 1);
   CHECK(text.err == "");
@@ -78,7 +73,7 @@ TEST_CASE("without_yes_all_is_shown_and_nothing_is_changed") {
   CHECK(far["policy"] == "api");
   CHECK(far["mend"] == "cut to its limit");
   CHECK(far["mended"] == false);
-  CHECK(bytes_of(segment.path()) == before);
+  CHECK(contents(segment.path()) == before);
 }
 
 TEST_CASE("S_with_yes_all_is_mended_and_the_sound_is_as_it_was") {

@@ -1,6 +1,4 @@
 // rlctl why: what holds for a key, in one sentence first, and everything behind it.
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "tests/rlctl.hpp"
@@ -244,16 +242,12 @@ TEST_CASE("nothing_of_a_key_reaches_the_terminal_as_it_is_and_nothing_is_written
   made.policy("api", "1/s");
   const std::string odd("a\nb\x01\xff");
   for (int i = 0; i < 2; ++i) (void)rlctl({"acquire", made.name(), "api", "--key-file", "-"}, odd);
-  const auto bytes = [&] {
-    std::ifstream in(made.path(), std::ios::binary);
-    return std::string(std::istreambuf_iterator<char>(in), {});
-  };
-  const std::string before = bytes();
+  const std::string before = contents(made.path());
   const Ran ran = rlctl({"why", made.name(), "--key-file", "-"}, odd);
   CHECK(ran.exit_code == 1);
   CHECK(ran.out.starts_with("a\\x0ab\\x01\\xff is limited by api: 0 of 1 left, passes in 1 s\n"));
   CHECK(ran.out.find('\x01') == ran.out.npos);
-  CHECK((bytes() == before));
+  CHECK((contents(made.path()) == before));
 }
 
 TEST_CASE("a_key_longer_than_any_label_is_answered_for") {
