@@ -38,7 +38,7 @@ using bench::kStrict;
 
 constexpr int kStretches = 12;
 // Calls of a stretch: few enough that most have no look at the clocks in them, and of keys at random
-// enough for an average. all_of reads the clock seven times.
+// enough for an average. (all_of reads the clock twice for each limit.)
 constexpr std::size_t kHotCalls = 64;
 constexpr std::size_t kCalls = 256;
 constexpr std::size_t kBatch = 32;
