@@ -42,15 +42,10 @@ class Wanted {
     if (kind_ && event.kind != *kind_) return false;
     if (from_ && event.when < *from_) return false;
     if (!policies_.empty() && !policies_.contains(event.policy)) return false;
-    return !arguments_.has(Arg::only_key) || is_key(event);
+    return !arguments_.has(Arg::only_key) || is_of(event, arguments_.text(Arg::only_key));
   }
 
  private:
-  /// Of a long key only the beginning is known.
-  [[nodiscard]] bool is_key(const Event& event) const {
-    const std::string& key = arguments_.text(Arg::only_key);
-    return event.key_truncated ? key.starts_with(event.key) : key == event.key;
-  }
   const Arguments& arguments_;
   std::optional<EventKind> kind_;
   std::optional<std::chrono::system_clock::time_point> from_;

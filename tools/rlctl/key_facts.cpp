@@ -12,6 +12,7 @@
 #include "src/permit_slots.hpp"
 #include "src/show.hpp"
 #include "src/trial.hpp"
+#include "tools/rlctl/event_text.hpp"
 #include "tools/rlctl/lists.hpp"
 
 namespace rl::ctl {
@@ -138,10 +139,9 @@ std::vector<Event> events_of(const Segment& segment, const std::string& key,
   std::vector<Event> events;
   Events reader(segment);
   (void)reader.poll([&](const Event& event) {
-    const bool is_key = event.key_truncated ? key.starts_with(event.key) : key == event.key;
     const bool is_policy = std::any_of(policies.begin(), policies.end(),
                                        [&](const PolicyInfo& p) { return p.name == event.policy; });
-    if (is_key && !event.key.empty() && is_policy) events.push_back(event);
+    if (!event.key.empty() && is_of(event, key) && is_policy) events.push_back(event);
   });
   return events;
 }
