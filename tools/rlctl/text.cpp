@@ -10,6 +10,7 @@
 #include <utility>
 
 #include <rl/error.hpp>
+#include <rl/time.hpp>
 
 namespace rl::ctl {
 namespace {
@@ -222,6 +223,11 @@ std::string human_duration(std::uint64_t ns) {
 
 std::string human_duration(std::chrono::nanoseconds ns) {
   return human_duration(ns.count() > 0 ? static_cast<std::uint64_t>(ns.count()) : 0);
+}
+
+std::string full_in(std::chrono::nanoseconds reset_after) {
+  if (reset_after == kNever) return "never";
+  return reset_after.count() <= 0 ? "now" : human_duration(reset_after);
 }
 
 std::string human_bytes(std::uint64_t bytes) {

@@ -36,6 +36,8 @@ std::size_t width_of(std::string_view text);
 /// long is never too short.
 std::string human_duration(std::uint64_t ns);
 std::string human_duration(std::chrono::nanoseconds ns);
+/// Returns how long it takes until all is as if nothing had been: "now", "1.5 s", or "never".
+std::string full_in(std::chrono::nanoseconds reset_after);
 /// Returns "8.1 MiB", rounded to the nearest.
 std::string human_bytes(std::uint64_t bytes);
 /// Returns ISO 8601 in UTC, to the second.

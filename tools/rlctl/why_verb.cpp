@@ -87,9 +87,7 @@ Cells cells_of(const PolicyFacts& facts, Instant now) {
           stands(facts, now),
           passes,
           is_counted ? fmt::format("{} of {}", next.remaining, next.limit) : "",
-          next.reset_after == kNever      ? "never"
-          : next.reset_after.count() <= 0 ? "now"
-                                          : human_duration(next.reset_after),
+          full_in(next.reset_after),
           facts.slot ? fmt::format("{}", facts.slot->allowed_count) : "",
           facts.slot ? fmt::format("{}", facts.slot->denied_count) : "",
           limit_of(facts)};
