@@ -4,6 +4,7 @@
 
 #include "tools/rlctl/common.hpp"
 #include "tools/rlctl/event_text.hpp"
+#include "tools/rlctl/lists.hpp"
 #include "tools/rlctl/live_output.hpp"
 #include "tools/rlctl/verbs.hpp"
 
@@ -36,7 +37,7 @@ class Wanted {
     if (!arguments.has(Arg::only_policy)) return;
     const std::string& name = arguments.text(Arg::only_policy);
     (void)segment.history(name);  // throws for one that there never was
-    for (std::size_t i = 0; i < Limits::kMax; ++i) policies_.insert(Limiters::policy(name, i));
+    policies_ = names_in_list(name);
   }
   [[nodiscard]] bool takes(const Event& event) const {
     if (kind_ && event.kind != *kind_) return false;

@@ -5,6 +5,7 @@
 
 #include <rl/rl.hpp>
 
+#include "tools/rlctl/lists.hpp"
 #include "tools/rlctl/text.hpp"
 
 namespace rl::ctl {
@@ -43,7 +44,7 @@ KeyFilter::KeyFilter(const Arguments& arguments, std::optional<Where> where, Seg
   if (arguments.has(Arg::only_policy)) {
     const std::string& name = arguments.text(Arg::only_policy);
     (void)segment.limiter(name);  // throws for an unknown one
-    for (std::size_t i = 0; i < Limits::kMax; ++i) policies_.insert(Limiters::policy(name, i));
+    policies_ = names_in_list(name);
   }
   if (arguments.has(Arg::match)) {
     check_that_there_are_labels(segment, Arg::match);
