@@ -1,7 +1,6 @@
 #include "tools/rlctl/key_filter.hpp"
 
 #include <fmt/format.h>
-#include <fnmatch.h>
 
 #include <rl/rl.hpp>
 
@@ -57,8 +56,7 @@ bool KeyFilter::takes(const KeyInfo& row) {
   if (row.part == SlotPart::candidate && limits_[row].empty()) return false;
   if (!policies_.empty() && policies_.count(row.policy) == 0) return false;
   if (glob_) {
-    if (!row.key) return false;
-    if (::fnmatch(glob_->c_str(), escape(*row.key).c_str(), FNM_NOESCAPE) != 0) return false;
+    if (!row.key || !matches(*glob_, escape(*row.key))) return false;
   }
   return !where_ || (*where_)(row);
 }

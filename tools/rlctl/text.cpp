@@ -2,6 +2,7 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <fnmatch.h>
 #include <wchar.h>
 
 #include <algorithm>
@@ -182,6 +183,10 @@ std::optional<std::string> quoted_for_toml(std::string_view text) {
 
 std::string shown_key(const std::optional<std::string>& key, bool truncated) {
   return (key ? escape(*key) : "(unknown)") + (truncated ? "..." : "");
+}
+
+bool matches(const std::string& glob, const std::string& text) {
+  return ::fnmatch(glob.c_str(), text.c_str(), FNM_NOESCAPE) == 0;
 }
 
 std::size_t width_of(std::string_view text) {

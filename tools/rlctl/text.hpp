@@ -29,6 +29,9 @@ std::optional<std::string> quoted_for_toml(std::string_view text);
 /// "(unknown)" for none.
 std::string shown_key(const std::optional<std::string>& key, bool truncated);
 
+/// Whether a text matches a pattern of the shell, in which a backslash is one.
+bool matches(const std::string& glob, const std::string& text);
+
 /// Returns how many columns of a terminal a text takes; what paint() puts around it takes none.
 std::size_t width_of(std::string_view text);
 
