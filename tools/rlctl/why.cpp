@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "tools/rlctl/common.hpp"
+#include "tools/rlctl/report.hpp"
 #include "tools/rlctl/text.hpp"
 
 namespace rl::ctl {
@@ -96,6 +97,8 @@ std::string_view to_string(Holds holds) noexcept {
       return "off";
     case Holds::limited:
       return "limited";
+    case Holds::full:
+      return "full";
     case Holds::banned:
       return "banned";
   }
@@ -103,8 +106,11 @@ std::string_view to_string(Holds holds) noexcept {
 }
 
 Holds holds_under(const PolicyFacts& facts) noexcept {
-  if (!facts.next.allowed)
-    return facts.next.reason == Reason::banned ? Holds::banned : Holds::limited;
+  if (!facts.next.allowed) {
+    return facts.next.reason == Reason::banned ? Holds::banned
+           : facts.next.reason == Reason::full ? Holds::full
+                                               : Holds::limited;
+  }
   if (facts.next.reason == Reason::off) return Holds::off;
   if (facts.next.reason == Reason::shadow || standing_of(facts) == Standing::allow)
     return Holds::apart;
@@ -118,6 +124,9 @@ std::string sentence_of(const PolicyFacts& facts, Instant now) {
     case Holds::banned:
       if (standing_of(facts) != Standing::ban) return fmt::format("is denied by {}: banned", name);
       return fmt::format("is denied by {}: {}", name, ban_of(facts, now));
+    case Holds::full:
+      return fmt::format("is denied by {}: its list is full (when_full={})", name,
+                         name_of(facts.policy.limit->when_full()));
     case Holds::limited:
       return fmt::format("is limited by {}{}: {}{}", name, of_override(facts), what_is_left(facts),
                          comes_back(facts.next, "passes"));

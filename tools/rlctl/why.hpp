@@ -20,6 +20,7 @@ enum class Holds : std::uint8_t {
   apart,    ///< it passes, as it stands apart: on an allow-list, or under a limit that only watches
   off,      ///< it passes, as limits are off
   limited,  ///< denied until a time
+  full,     ///< denied, as no slot is to be had to count it in
   banned,
 };
 /// Returns the word for programs.

@@ -78,8 +78,9 @@ std::string limit_of(const PolicyFacts& facts) {
 
 Cells cells_of(const PolicyFacts& facts, Instant now) {
   const Decision& next = facts.next;
-  const bool is_counted = next.limit != 0;
-  const std::string passes = next.allowed ? "now"
+  const bool is_counted = next.limit != 0 && next.reason != Reason::full;
+  const std::string passes = next.allowed                  ? "now"
+                             : next.reason == Reason::full ? "when there is room"
                              : next.retry_after == kNever
                                  ? "never"
                                  : "in " + human_duration(next.retry_after);
@@ -109,13 +110,13 @@ void put_policies(const KeyFacts& facts) {
   std::vector<Cells> rows;
   std::size_t untouched = 0;
   for (const PolicyFacts& policy : facts.policies) {
-    if (policy.has_any())
+    if (policy.has_any() || policy.room != Room::there)
       rows.push_back(cells_of(policy, facts.now));
     else
       ++untouched;
   }
   for (const Cells& cells : rows) table.measure(cells);
-  if (!rows.empty()) put(paint(Paint::strong, table.header()));
+  if (!rows.empty()) put("\n" + paint(Paint::strong, table.header()));
   for (const Cells& cells : rows) put(table.line(cells));
   if (untouched != 0 && !rows.empty()) {
     put(fmt::format("Under {} nothing is kept of it, and it passes.\n",
@@ -123,9 +124,31 @@ void put_policies(const KeyFacts& facts) {
   }
 }
 
+/// What becomes of a call that finds its list full; nothing where it is not.
+std::string text_of_room(const PolicyFacts& facts) {
+  constexpr std::string_view kTaken =
+      "all 16 slots that it could have are taken by keys that owe something or stand apart";
+  switch (facts.room) {
+    case Room::there:
+      break;
+    case Room::evicting:
+      return fmt::format("{}; its next call takes that of the one that owes least", kTaken);
+    case Room::none:
+      return fmt::format("{}; a call without one {}", kTaken,
+                         !facts.next.allowed            ? "is denied"
+                         : facts.policy.limit->shadow() ? "passes, as this only watches"
+                                                        : "passes, uncounted");
+  }
+  return "";
+}
+
 /// What there is beside the row of a policy, a line each.
 void put_more(const PolicyFacts& facts) {
   const std::string name = escape(facts.policy.name);
+  if (facts.room != Room::there) {
+    put(fmt::format("{}: {} (when_full={}; see `rlctl doctor`)\n", name, text_of_room(facts),
+                    name_of(facts.policy.limit->when_full())));
+  }
   if (facts.change) {
     put(fmt::format("{}: {} at {} by uid {}, process {}{}\n", name, to_string(facts.change->change),
                     iso_time(facts.change->when), facts.change->uid, facts.change->pid,
@@ -199,7 +222,6 @@ void put_text(const Asked& asked, const Answer& answer) {
     put(fmt::format("Limits are off since {}: every call passes.\n", iso_time(*facts.off_since)));
   for (const std::string& name : facts.unreadable)
     put(fmt::format("Policy {} is damaged and says nothing; see `rlctl info`.\n", escape(name)));
-  if (facts.is_known()) put("\n");
   put_policies(facts);
   for (const PolicyFacts& policy : facts.policies) put_more(policy);
   put_events(facts);
@@ -265,6 +287,10 @@ Json json_of(const PolicyFacts& facts, Instant now) {
               {"retry_after_ns", json_or_null(next.retry_after)},
               {"reset_after_ns", json_or_null(next.reset_after)}};
   if (facts.policy.limit && facts.policy.limit->shadow()) object["shadow"] = true;
+  if (facts.room != Room::there) {
+    object["list_full"] = true;
+    object["when_full"] = name_of(facts.policy.limit->when_full());
+  }
   add_standing(object, facts, now);
   add_parts(object, facts);
   return object;
