@@ -95,6 +95,8 @@ std::string_view to_string(Holds holds) noexcept {
       return "apart";
     case Holds::off:
       return "off";
+    case Holds::untold:
+      return "untold";
     case Holds::limited:
       return "limited";
     case Holds::full:
@@ -103,6 +105,12 @@ std::string_view to_string(Holds holds) noexcept {
       return "banned";
   }
   return "unknown";
+}
+
+std::string names_of_unreadable(const KeyFacts& facts) {
+  std::vector<std::string> names;
+  for (const std::string& name : facts.unreadable) names.push_back(escape(name));
+  return fmt::format("{} {}", names.size() == 1 ? "policy" : "policies", fmt::join(names, ", "));
 }
 
 Holds holds_under(const PolicyFacts& facts) noexcept {
@@ -137,6 +145,7 @@ std::string sentence_of(const PolicyFacts& facts, Instant now) {
                          what_is_left(facts), human_duration(facts.next.reset_after));
     case Holds::off:
       return fmt::format("passes under {}: limits are off", name);
+    case Holds::untold:  // of one policy it is told
     case Holds::nothing:
     case Holds::unknown:
       break;
@@ -167,6 +176,15 @@ Answer answer_from(const KeyFacts& facts) {
     answer.sentence = fmt::format("{} {}", key, sentence_of(*answer.by, facts.now));
   }
   answer.sentence += who_else_denies(facts, answer.by);
+  // Who is denied is denied whatever another policy says.
+  if (!facts.unreadable.empty() && passes(answer.holds) && answer.holds != Holds::off) {
+    answer.holds = Holds::untold;
+    answer.sentence = facts.policies.empty()
+                          ? fmt::format("{}: nobody can tell, as {} cannot be read", key,
+                                        names_of_unreadable(facts))
+                          : fmt::format("{}; but {} cannot be read, and may deny it",
+                                        answer.sentence, names_of_unreadable(facts));
+  }
   return answer;
 }
 

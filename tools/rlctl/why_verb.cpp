@@ -221,7 +221,7 @@ void put_text(const Asked& asked, const Answer& answer) {
   if (facts.off_since && answer.holds != Holds::off)
     put(fmt::format("Limits are off since {}: every call passes.\n", iso_time(*facts.off_since)));
   for (const std::string& name : facts.unreadable)
-    put(fmt::format("Policy {} is damaged and says nothing; see `rlctl info`.\n", escape(name)));
+    put(fmt::format("Policy {} is damaged and says nothing; see `rlctl doctor`.\n", escape(name)));
   put_policies(facts);
   for (const PolicyFacts& policy : facts.policies) put_more(policy);
   put_events(facts);
@@ -301,7 +301,7 @@ Json json_of(const Asked& asked, const Answer& answer) {
   Json object{{"key", escape(facts.key)},
               {"asked", escape(asked.typed)},
               {"verdict", to_string(answer.holds)},
-              {"passes", passes(answer.holds)},
+              {"passes", answer.holds == Holds::untold ? Json() : Json(passes(answer.holds))},
               {"sentence", answer.sentence},
               {"policy", answer.by != nullptr ? Json(escape(answer.by->policy.name)) : Json()}};
   if (facts.off_since) object["off_since"] = iso_time(*facts.off_since);
@@ -335,6 +335,13 @@ int why(const Arguments& arguments) {
     put_json(json_of(asked, answer));
   } else {
     put_text(asked, answer);
+  }
+  if (answer.holds == Holds::untold) {
+    throw Error(Errc::corrupt,
+                fmt::format("{} of {} cannot be read, so nobody can tell whether {} passes; see "
+                            "`rlctl doctor`",
+                            names_of_unreadable(asked.facts), arguments.text(Arg::segment),
+                            escape(asked.facts.key)));
   }
   return passes(answer.holds) ? 0 : 1;
 }
