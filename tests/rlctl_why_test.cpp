@@ -267,6 +267,9 @@ TEST_CASE("a_key_longer_than_any_label_is_answered_for") {
   CHECK(object["verdict"] == "banned");
   CHECK(object["policies"][0]["reason"] == "long");
   CHECK(object_of(segment, {key + "k"})["verdict"] == "unknown");
+  CHECK(why(segment, {key}).out.find("any key that begins like it") != std::string::npos);
+  segment->ban("api", "short", std::chrono::minutes(1));
+  CHECK(why(segment, {"short"}).out.find("begins like it") == std::string::npos);
 }
 
 TEST_CASE("what_is_typed_wrong_is_explained") {

@@ -182,14 +182,16 @@ void put_more(const PolicyFacts& facts) {
 void put_events(const KeyFacts& facts) {
   const std::size_t shown = std::min(facts.events.size(), kEventsShown);
   if (shown == 0) return;
-  put(fmt::format("\nIts last {} told ({}):\n",
+  const auto first = facts.events.end() - static_cast<std::ptrdiff_t>(shown);
+  const bool is_cut = std::any_of(first, facts.events.end(),
+                                  [](const Event& event) { return event.key_truncated; });
+  put(fmt::format("\n{} last {} told ({}):\n", is_cut ? "The" : "Its",
                   shown == 1 ? "event" : fmt::format("{} events", shown), kWhichEvents));
+  if (is_cut) put("(Where the key ends in ... they may be of any key that begins like it.)\n");
   Table table = table_for(static_cast<const Event*>(nullptr));
   std::vector<Cells> rows;
-  for (std::size_t i = facts.events.size() - shown; i < facts.events.size(); ++i) {
-    const Event& event = facts.events[i];
-    rows.push_back(ctl::cells_of(event, change_told_by(event, facts.journal)));
-  }
+  for (auto event = first; event != facts.events.end(); ++event)
+    rows.push_back(ctl::cells_of(*event, change_told_by(*event, facts.journal)));
   for (const Cells& cells : rows) table.measure(cells);
   put(paint(Paint::strong, table.header()));
   for (const Cells& cells : rows) put(table.line(cells));
