@@ -108,9 +108,8 @@ std::string_view to_string(Holds holds) noexcept {
 }
 
 std::string names_of_unreadable(const KeyFacts& facts) {
-  std::vector<std::string> names;
-  for (const std::string& name : facts.unreadable) names.push_back(escape(name));
-  return fmt::format("{} {}", names.size() == 1 ? "policy" : "policies", fmt::join(names, ", "));
+  return fmt::format("{} {}", facts.unreadable.size() == 1 ? "policy" : "policies",
+                     fmt::join(facts.unreadable, ", "));
 }
 
 Holds holds_under(const PolicyFacts& facts) noexcept {
@@ -181,9 +180,9 @@ Answer answer_from(const KeyFacts& facts) {
     answer.holds = Holds::untold;
     answer.sentence = facts.policies.empty()
                           ? fmt::format("{}: nobody can tell, as {} cannot be read", key,
-                                        names_of_unreadable(facts))
+                                        escape(names_of_unreadable(facts)))
                           : fmt::format("{}; but {} cannot be read, and may deny it",
-                                        answer.sentence, names_of_unreadable(facts));
+                                        answer.sentence, escape(names_of_unreadable(facts)));
   }
   return answer;
 }

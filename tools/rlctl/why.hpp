@@ -32,7 +32,7 @@ constexpr bool passes(Holds holds) noexcept {
   return holds < Holds::untold;
 }
 
-/// Names the policies that cannot be read: "policy api"; requires one.
+/// Names the policies that cannot be read: "policy api", unescaped; requires one.
 std::string names_of_unreadable(const KeyFacts& facts);
 
 /// Returns what holds under one policy.

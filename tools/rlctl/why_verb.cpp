@@ -343,7 +343,7 @@ int why(const Arguments& arguments) {
                 fmt::format("{} of {} cannot be read, so nobody can tell whether {} passes; see "
                             "`rlctl doctor`",
                             names_of_unreadable(asked.facts), arguments.text(Arg::segment),
-                            escape(asked.facts.key)));
+                            asked.facts.key));
   }
   return passes(answer.holds) ? 0 : 1;
 }
