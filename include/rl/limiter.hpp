@@ -100,7 +100,8 @@ class RL_EXPORT Limiter {
   Decision try_acquire(std::string_view key, std::uint64_t cost, Priority priority) noexcept;
 
   /// Says what try_acquire would answer, and charges nothing. Works on a read-only segment.
-  /// `remaining` is what is left now, before any call.
+  /// `remaining` is what is left now, before any call. Accuracy: it does not foresee that a key
+  /// which has no slot will find none (Limit::when_full): it judges as if one were to be had.
   [[nodiscard]] Decision peek(std::string_view key, std::uint64_t cost = 1) const noexcept;
   [[nodiscard]] Decision peek(std::string_view key, std::uint64_t cost,
                               Priority priority) const noexcept;

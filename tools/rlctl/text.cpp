@@ -2,6 +2,7 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <fnmatch.h>
 #include <wchar.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include <utility>
 
 #include <rl/error.hpp>
+#include <rl/time.hpp>
 
 namespace rl::ctl {
 namespace {
@@ -183,6 +185,10 @@ std::string shown_key(const std::optional<std::string>& key, bool truncated) {
   return (key ? escape(*key) : "(unknown)") + (truncated ? "..." : "");
 }
 
+bool matches(const std::string& glob, const std::string& text) {
+  return ::fnmatch(glob.c_str(), text.c_str(), FNM_NOESCAPE) == 0;
+}
+
 std::size_t width_of(std::string_view text) {
   std::size_t width = plain_beginning(text);
   text.remove_prefix(width);
@@ -222,6 +228,11 @@ std::string human_duration(std::uint64_t ns) {
 
 std::string human_duration(std::chrono::nanoseconds ns) {
   return human_duration(ns.count() > 0 ? static_cast<std::uint64_t>(ns.count()) : 0);
+}
+
+std::string full_in(std::chrono::nanoseconds reset_after) {
+  if (reset_after == kNever) return "never";
+  return reset_after.count() <= 0 ? "now" : human_duration(reset_after);
 }
 
 std::string human_bytes(std::uint64_t bytes) {

@@ -12,6 +12,7 @@
 
 #include "shm/mapping.hpp"
 #include "tools/rlctl/complete/apart.hpp"
+#include "tools/rlctl/lists.hpp"
 #include "tools/rlctl/text.hpp"
 #include "tools/rlctl/verb_table.hpp"
 
@@ -52,12 +53,9 @@ void find_segments(const Place& place, const Tell& tell) {
 /// A list of limits goes by the name of its first: the others are NAME#2 and so on.
 void find_policies(const Place& place, const Segment& segment, const Tell& tell) {
   const std::vector<PolicyInfo> all = segment.policies();
-  std::set<std::string_view> names;
-  for (const PolicyInfo& policy : all) names.insert(policy.name);
+  const bool parts_too = place.typed.find('#') != place.typed.npos;
   for (const PolicyInfo& policy : all) {
-    const std::size_t mark = policy.name.rfind('#');
-    const bool is_part = mark != policy.name.npos && names.contains(policy.name.substr(0, mark));
-    if (can_be_typed(place, policy.name) && (!is_part || place.typed.find('#') != place.typed.npos))
+    if (can_be_typed(place, policy.name) && (parts_too || !is_part_of_list(all, policy.name)))
       tell_of(tell, policy.name, policy.limit ? policy.limit->to_string() : "");
   }
 }
@@ -68,9 +66,7 @@ struct Enough {};
 class KeyFinder {
  public:
   KeyFinder(const Place& place, const Tell& tell) : place_(place), tell_(tell) {
-    if (place.policy.empty()) return;
-    for (std::size_t i = 0; i < Limits::kMax; ++i)
-      policies_.insert(Limiters::policy(place.policy, i));
+    if (!place.policy.empty()) policies_ = names_in_list(place.policy);
   }
   void look_at(const KeyInfo& row) {
     if (!row.key || row.key_truncated || !can_be_typed(place_, *row.key) || !is_wanted(row)) return;
