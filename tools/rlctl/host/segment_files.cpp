@@ -80,6 +80,15 @@ void look_into(SegmentFile& file, bool any_owner) {
   }
 }
 
+/// Looks into it, if whose it is can be trusted.
+void look_into_known(SegmentFile& file, bool any_owner) {
+  const bool is_strange = file.uid != ::geteuid() && file.uid != 0;
+  if (!is_strange || any_owner) return look_into(file, any_owner);
+  file.state = FileState::foreign;
+  file.why = fmt::format(
+      "owned by user {}, who is neither this user nor root; --any-owner looks into it", file.uid);
+}
+
 /// Whether a name in a folder is to be told: it is called as segments are, or begins as one.
 bool is_meant(const std::string& path, std::string_view name, const struct stat& st) {
   if (name.starts_with(kPrefix)) return true;
@@ -88,7 +97,7 @@ bool is_meant(const std::string& path, std::string_view name, const struct stat&
   return fd && header_of(fd.get()).has_value();
 }
 
-void look_into_folder(const std::string& folder, bool any_owner, HostSegments& host) {
+void list_folder(const std::string& folder, HostSegments& host) {
   const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(folder.c_str()), ::closedir);
   if (!dir) {
     host.unread.push_back(fmt::format("{}: reading it: {}", folder, shm::errno_text(errno)));
@@ -102,15 +111,6 @@ void look_into_folder(const std::string& folder, bool any_owner, HostSegments& h
     file.path = path;
     file.name = name_for(path);
     note_file(file, st);
-    const bool is_strange = st.st_uid != ::geteuid() && st.st_uid != 0;
-    if (is_strange && !any_owner) {
-      file.state = FileState::foreign;
-      file.why = fmt::format(
-          "owned by user {}, who is neither this user nor root; --any-owner looks into it",
-          st.st_uid);
-    } else {
-      look_into(file, any_owner);
-    }
     host.files.push_back(std::move(file));
   }
 }
@@ -241,14 +241,23 @@ std::vector<std::string> usual_folders() {
   return folders;
 }
 
-HostSegments segments_of_host(const std::vector<std::string>& folders, bool any_owner) {
+HostSegments files_of_host(const std::vector<std::string>& folders) {
   HostSegments host;
   // Before the names: what is renamed, removed or replaced meanwhile has one or the other.
   host.mappers = mappers_of(folders);
-  for (const std::string& folder : folders) look_into_folder(folder, any_owner, host);
+  for (const std::string& folder : folders) list_folder(folder, host);
   add_mappers(host);
   std::stable_sort(host.files.begin(), host.files.end(),
                    [](const SegmentFile& a, const SegmentFile& b) { return a.path < b.path; });
+  return host;
+}
+
+HostSegments segments_of_host(const std::vector<std::string>& folders, bool any_owner) {
+  HostSegments host = files_of_host(folders);
+  for (SegmentFile& file : host.files) {
+    const bool has_name = file.state == FileState::fine;  // as nobody has looked into it
+    if (has_name) look_into_known(file, any_owner);
+  }
   return host;
 }
 

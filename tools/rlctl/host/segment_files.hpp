@@ -57,9 +57,13 @@ inline constexpr std::string_view kSharedMemory = "/dev/shm";  ///< where names 
 /// Returns where segments usually are: there, and /run/librl if there is one.
 std::vector<std::string> usual_folders();
 
-/// Looks into folders for files such as rl.web, and for whatever begins as a segment does; then at
-/// what processes have mapped from there. One bad file spoils nothing. Of a large
-/// table some slots are looked at.
+/// Lists the files of folders that are called such as rl.web, and whatever begins as a segment does;
+/// then what processes have mapped from there. No segment is opened: those that have a name are fine
+/// here, and absent is what only they tell.
+HostSegments files_of_host(const std::vector<std::string>& folders);
+
+/// Lists them, and looks into each that has a name. One bad file spoils nothing. Of a large table some
+/// slots are looked at.
 HostSegments segments_of_host(const std::vector<std::string>& folders, bool any_owner);
 
 }  // namespace rl::ctl

@@ -1,0 +1,49 @@
+/// \file
+/// One segment's file is cut short while rlctl has it mapped. What rlctl was asked of another does not
+/// end with it.
+#include <doctest/doctest.h>
+
+#include "tests/hostile/forge.hpp"
+#include "tests/rlctl.hpp"
+
+namespace rl::hostile {
+namespace {
+
+using test::Ran;
+using test::Words;
+
+/// A folder with a segment that is sound, and one that is cut short as soon as somebody maps it.
+class TwoSegments {
+ public:
+  TwoSegments() {
+    Forged({}).write_to(sound());
+    Forged({}).write_to(cut());
+  }
+  [[nodiscard]] const std::string& folder() const { return folder_.path(); }
+  [[nodiscard]] std::string sound() const { return folder_.at("rl.sound"); }
+  [[nodiscard]] std::string cut() const { return folder_.at("rl.cut"); }
+  [[nodiscard]] Ran rlctl(Words words) const {
+    const char* const library = std::getenv("RL_CUT_SHORT_LIBRARY");
+    REQUIRE(library != nullptr);
+    words.insert(words.begin(), {"env", std::string("LD_PRELOAD=") + library,
+                                 "RL_CUT_SHORT=" + cut(), test::rlctl_path()});
+    return test::run(words);
+  }
+
+ private:
+  test::Folder folder_;
+};
+
+TEST_CASE("doctor_of_one_segment_does_not_end_with_another") {
+  if (test::kSanitized) return test::skip("a sanitizer wants to be loaded first");
+  const TwoSegments two;
+  const Ran other = two.rlctl({"doctor", two.sound()});
+  CAPTURE(other.err);
+  CHECK(other.exit_code != 2);
+  CHECK(other.out.find("nothing found") != other.out.npos);
+  // Or nobody would have cut it.
+  test::check_error(two.rlctl({"info", two.cut()}), "its file was cut short while it was open");
+}
+
+}  // namespace
+}  // namespace rl::hostile
