@@ -1,6 +1,5 @@
 #include "tools/rlctl/host/segment_files.hpp"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -9,12 +8,12 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <memory>
 #include <set>
 
 #include "src/core.hpp"
 #include "src/show.hpp"
 #include "tools/rlctl/doctor/table_survey.hpp"
+#include "tools/rlctl/host/folder.hpp"
 
 namespace rl::ctl {
 namespace {
@@ -98,21 +97,18 @@ bool is_meant(const std::string& path, std::string_view name, const struct stat&
 }
 
 void list_folder(const std::string& folder, HostSegments& host) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(folder.c_str()), ::closedir);
-  if (!dir) {
-    host.unread.push_back(fmt::format("{}: reading it: {}", folder, shm::errno_text(errno)));
-    return;
-  }
-  while (const dirent* const entry = ::readdir(dir.get())) {
-    const std::string path = fmt::format("{}/{}", folder == "/" ? "" : folder, entry->d_name);
+  const bool is_read = for_each_name(folder, [&](std::string_view name) {
+    const std::string path = fmt::format("{}/{}", folder == "/" ? "" : folder, name);
     struct stat st {};
-    if (::lstat(path.c_str(), &st) != 0 || !is_meant(path, entry->d_name, st)) continue;
+    if (::lstat(path.c_str(), &st) != 0 || !is_meant(path, name, st)) return;
     SegmentFile file;
     file.path = path;
     file.name = name_for(path);
     note_file(file, st);
     host.files.push_back(std::move(file));
-  }
+  });
+  if (!is_read)
+    host.unread.push_back(fmt::format("{}: reading it: {}", folder, shm::errno_text(errno)));
 }
 
 /// What a file says of itself that nobody can open by a name.
