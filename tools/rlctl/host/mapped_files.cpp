@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -168,6 +169,10 @@ std::vector<const Mapper*> mappers_of(const Mappers& mappers, FileId id) {
     if (maps) those.push_back(&mapper);
   }
   return those;
+}
+
+std::string processes(const std::vector<pid_t>& pids) {
+  return fmt::format("process{} {}", pids.size() == 1 ? "" : "es", fmt::join(pids, ", "));
 }
 
 shm::Fd open_mapped(pid_t pid, FileId id) {

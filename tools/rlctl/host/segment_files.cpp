@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -136,8 +135,7 @@ std::optional<Nameless> read_nameless(int fd) {
 }
 
 std::string explain(const SegmentFile& file, bool is_retired, bool is_replaced) {
-  const std::string who =
-      fmt::format("process{} {}", file.pids.size() == 1 ? "" : "es", fmt::join(file.pids, ", "));
+  const std::string who = processes(file.pids);
   const std::string_view each = file.pids.size() == 1 ? "its" : "their";
   if (is_replaced)
     return fmt::format("another segment has its name; {} counts apart until {} next call", who,
