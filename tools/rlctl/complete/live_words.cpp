@@ -10,8 +10,9 @@
 
 #include <rl/rl.hpp>
 
-#include "shm/mapping.hpp"
 #include "tools/rlctl/complete/apart.hpp"
+#include "tools/rlctl/host/folder.hpp"
+#include "tools/rlctl/host/segment_files.hpp"
 #include "tools/rlctl/text.hpp"
 #include "tools/rlctl/verb_table.hpp"
 
@@ -20,6 +21,7 @@ namespace {
 
 constexpr std::size_t kKeysMost = 1'000;
 constexpr std::chrono::milliseconds kTimeMost{200};
+
 /// What rlctl would show otherwise than it is typed is left out: nobody could tell what it is.
 bool can_be_typed(const Place& place, std::string_view word) {
   return !word.empty() && word.starts_with(place.typed) && escape(word) == word &&
@@ -34,19 +36,14 @@ void tell_of(const Tell& tell, std::string_view word, std::string_view help) {
 }
 
 void find_segments(const Place& place, const Tell& tell) {
-  // The name of a file is what path_of() makes of a segment's, with the name at its end.
-  const std::filesystem::path sample = shm::path_of("x");
-  const std::string first = sample.filename().string();
-  const std::string_view start = std::string_view(first).substr(0, first.size() - 1);
-  std::error_code error;
-  std::filesystem::directory_iterator file(sample.parent_path(), error);
-  for (; !error && file != std::filesystem::directory_iterator(); file.increment(error)) {
-    const std::string name = file->path().filename().string();
+  for_each_name(std::string(kSharedMemory), [&](std::string_view file) {
+    const std::string path = fmt::format("{}/{}", kSharedMemory, file);
+    const std::string name = name_for(path);
     std::error_code ignored;
-    if (name.starts_with(start) && can_be_typed(place, name.substr(start.size())) &&
-        file->is_regular_file(ignored))
-      tell_of(tell, name.substr(start.size()), "");
-  }
+    if (name != path && can_be_typed(place, name) &&
+        std::filesystem::is_regular_file(path, ignored))
+      tell_of(tell, name, "");
+  });
 }
 
 /// A list of limits goes by the name of its first: the others are NAME#2 and so on.

@@ -35,11 +35,6 @@ FileState state_for(Errc code) noexcept {
   }
 }
 
-std::string name_for(const std::string& path) {
-  const std::string prefix = fmt::format("{}/{}", kSharedMemory, kPrefix);
-  return path.starts_with(prefix) ? path.substr(prefix.size()) : path;
-}
-
 /// Reads the beginning of a file, if it is a segment's; it is not checked for damage.
 std::optional<shm::HeaderConstants> header_of(int fd) {
   shm::HeaderConstants constants{};
@@ -225,6 +220,11 @@ std::string_view to_string(FileState state) noexcept {
       return "cannot be opened";
   }
   return "fine";
+}
+
+std::string name_for(const std::string& path) {
+  const std::string prefix = fmt::format("{}/{}", kSharedMemory, kPrefix);
+  return path.starts_with(prefix) ? path.substr(prefix.size()) : path;
 }
 
 std::vector<std::string> usual_folders() {

@@ -54,6 +54,9 @@ struct HostSegments {
 
 inline constexpr std::string_view kSharedMemory = "/dev/shm";  ///< where names such as "web" lie
 
+/// Returns what rlctl takes for a file: "web" for what /dev/shm has as rl.web, else the path.
+std::string name_for(const std::string& path);
+
 /// Returns where segments usually are: there, and /run/librl if there is one.
 std::vector<std::string> usual_folders();
 

@@ -48,10 +48,6 @@ std::string time_of(std::uint64_t unix_ns) {
           std::chrono::nanoseconds(static_cast<std::int64_t>(unix_ns)))));
 }
 
-double share_of(std::uint64_t part, std::uint64_t whole) {
-  return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
-}
-
 std::string limit_with(const ReplayReport& report, std::uint64_t count) {
   return with_count(report.limits, count).to_string();
 }
