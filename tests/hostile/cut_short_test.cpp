@@ -3,6 +3,9 @@
 /// end with it.
 #include <doctest/doctest.h>
 
+#include <map>
+
+#include "tests/events.hpp"
 #include "tests/hostile/forge.hpp"
 #include "tests/rlctl.hpp"
 
@@ -43,6 +46,27 @@ TEST_CASE("doctor_of_one_segment_does_not_end_with_another") {
   CHECK(other.out.find("nothing found") != other.out.npos);
   // Or nobody would have cut it.
   test::check_error(two.rlctl({"info", two.cut()}), "its file was cut short while it was open");
+}
+
+TEST_CASE("a_segment_that_is_cut_short_is_a_row_and_the_others_are_listed") {
+  if (test::kSanitized) return test::skip("a sanitizer wants to be loaded first");
+  const TwoSegments two;
+  const Ran ran = two.rlctl({"segments", two.folder(), "--json"});
+  CAPTURE(ran.err);
+  CHECK(ran.exit_code == 0);
+  CHECK(ran.err == "");
+  std::map<std::string, nlohmann::json> rows;
+  for (const nlohmann::json& row : test::json_lines(ran.out)) rows.emplace(row["path"], row);
+  REQUIRE(rows.contains(two.sound()));
+  CHECK(rows[two.sound()]["state"] == "orphaned");
+  CHECK(rows[two.sound()]["keys"].is_number());
+  REQUIRE(rows.contains(two.cut()));
+  CHECK(rows[two.cut()]["state"] == "cut short");
+  CHECK(rows[two.cut()]["keys"] == nullptr);
+  const TwoSegments anew;
+  const Ran text = anew.rlctl({"segments", anew.folder()});
+  CHECK(text.exit_code == 0);
+  CHECK(text.out.find(anew.cut() + ": cut short: its file was cut short while") != text.out.npos);
 }
 
 }  // namespace

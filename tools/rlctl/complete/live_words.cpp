@@ -10,7 +10,7 @@
 
 #include <rl/rl.hpp>
 
-#include "tools/rlctl/complete/apart.hpp"
+#include "tools/rlctl/apart.hpp"
 #include "tools/rlctl/host/folder.hpp"
 #include "tools/rlctl/host/segment_files.hpp"
 #include "tools/rlctl/text.hpp"
@@ -111,9 +111,9 @@ std::vector<Candidate> live_words(const Place& place) {
   if (place.wanted != Completes::segments && place.wanted != Completes::policies &&
       place.wanted != Completes::keys)
     return {};
-  const std::string told = told_apart(kTimeMost, [&](const Tell& tell) { find(place, tell); });
+  const ToldApart told = told_apart(kTimeMost, [&](const Tell& tell) { find(place, tell); });
   std::vector<Candidate> words;
-  for (std::string_view rest = told;;) {  // ends: each round takes a pair away
+  for (std::string_view rest = told.text;;) {  // ends: each round takes a pair away
     const std::size_t middle = rest.find('\0');
     const std::size_t end = middle == rest.npos ? middle : rest.find('\0', middle + 1);
     if (end == rest.npos) break;  // what was cut off counts no more

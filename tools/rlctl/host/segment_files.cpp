@@ -7,18 +7,25 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <set>
+#include <type_traits>
 
 #include "src/core.hpp"
 #include "src/show.hpp"
+#include "tools/rlctl/apart.hpp"
 #include "tools/rlctl/doctor/table_survey.hpp"
 #include "tools/rlctl/host/folder.hpp"
+#include "tools/rlctl/text.hpp"
 
 namespace rl::ctl {
 namespace {
 
 /// Of more slots than these some are looked at: a few milliseconds.
 constexpr std::uint64_t kSlotsLookedAt = 65'536;
+
+/// More than that takes, also on a machine that is busy.
+constexpr std::chrono::seconds kLookMost{10};
 
 constexpr std::string_view kPrefix = "rl.";
 
@@ -51,8 +58,8 @@ void note_file(SegmentFile& file, const struct stat& st) {
   file.bytes = static_cast<std::uint64_t>(st.st_size);
 }
 
-/// Looks into a segment that has a name.
-void look_into(SegmentFile& file, bool any_owner) {
+/// Maps a segment, and notes what it holds.
+void look_inside(SegmentFile& file, bool any_owner) {
   try {
     const View view(shm::Mapping::attach(file.path, shm::Access::read_only, any_owner), file.path);
     const shm::HeaderConstants& constants = view.mapping.constants();
@@ -73,10 +80,34 @@ void look_into(SegmentFile& file, bool any_owner) {
   }
 }
 
-/// Looks into it, if whose it is can be trusted.
-void look_into_known(SegmentFile& file, bool any_owner) {
+/// Looks inside from a process of its own, which may end with a file that is cut short.
+void look_apart(SegmentFile& file, bool any_owner) {
+  const ToldApart told = told_apart(kLookMost, [&](const Tell& tell) {
+    look_inside(file, any_owner);
+    const SegmentLook& look = file;
+    static_assert(std::is_trivially_copyable_v<SegmentLook>);
+    tell({reinterpret_cast<const char*>(&look), sizeof look});
+    tell(file.why);
+  });
+  if (told.end == ApartEnd::memory_lost) {
+    file.state = FileState::cut_short;
+    file.why =
+        "its file was cut short while it was looked into; see who writes to it, remove it and "
+        "create it anew";
+  } else if (told.text.size() < sizeof(SegmentLook)) {
+    file.state = FileState::unopened;
+    file.why = fmt::format("it could not be looked into within {}", human_duration(kLookMost));
+  } else {
+    SegmentLook& look = file;
+    std::memcpy(&look, told.text.data(), sizeof look);
+    file.why = told.text.substr(sizeof look);
+  }
+}
+
+/// Looks into a segment that has a name, if whose it is can be trusted.
+void look_into(SegmentFile& file, bool any_owner) {
   const bool is_strange = file.uid != ::geteuid() && file.uid != 0;
-  if (!is_strange || any_owner) return look_into(file, any_owner);
+  if (!is_strange || any_owner) return look_apart(file, any_owner);
   file.state = FileState::foreign;
   file.why = fmt::format(
       "owned by user {}, who is neither this user nor root; --any-owner looks into it", file.uid);
@@ -216,6 +247,8 @@ std::string_view to_string(FileState state) noexcept {
       return "other version";
     case FileState::damaged:
       return "damaged";
+    case FileState::cut_short:
+      return "cut short";
     case FileState::unopened:
       return "cannot be opened";
   }
@@ -250,7 +283,7 @@ HostSegments segments_of_host(const std::vector<std::string>& folders, bool any_
   HostSegments host = files_of_host(folders);
   for (SegmentFile& file : host.files) {
     const bool has_name = file.state == FileState::fine;  // as nobody has looked into it
-    if (has_name) look_into_known(file, any_owner);
+    if (has_name) look_into(file, any_owner);
   }
   return host;
 }
