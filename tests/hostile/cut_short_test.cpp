@@ -3,6 +3,7 @@
 /// end with it.
 #include <doctest/doctest.h>
 
+#include <filesystem>
 #include <map>
 
 #include "tests/events.hpp"
@@ -25,11 +26,13 @@ class TwoSegments {
   [[nodiscard]] const std::string& folder() const { return folder_.path(); }
   [[nodiscard]] std::string sound() const { return folder_.at("rl.sound"); }
   [[nodiscard]] std::string cut() const { return folder_.at("rl.cut"); }
-  [[nodiscard]] Ran rlctl(Words words) const {
+  /// Runs rlctl, and cuts the one: when it is mapped, or late, when rlctl makes a file beside it.
+  [[nodiscard]] Ran rlctl(Words words, bool is_late = false) const {
     const char* const library = std::getenv("RL_CUT_SHORT_LIBRARY");
     REQUIRE(library != nullptr);
     words.insert(words.begin(), {"env", std::string("LD_PRELOAD=") + library,
                                  "RL_CUT_SHORT=" + cut(), test::rlctl_path()});
+    if (is_late) words.insert(words.begin() + 1, "RL_CUT_SHORT_LATE=1");
     return test::run(words);
   }
 
@@ -67,6 +70,15 @@ TEST_CASE("a_segment_that_is_cut_short_is_a_row_and_the_others_are_listed") {
   const Ran text = anew.rlctl({"segments", anew.folder()});
   CHECK(text.exit_code == 0);
   CHECK(text.out.find(anew.cut() + ": cut short: its file was cut short while") != text.out.npos);
+}
+
+TEST_CASE("a_dump_of_a_segment_that_is_cut_short_leaves_no_file") {
+  if (test::kSanitized) return test::skip("a sanitizer wants to be loaded first");
+  const TwoSegments two;
+  const test::Folder to;
+  const Ran ran = two.rlctl({"dump", two.cut(), "--output", to.at("dump")}, true);
+  test::check_error(ran, "its file was cut short while it was open");
+  CHECK(std::filesystem::is_empty(to.path()));
 }
 
 }  // namespace
