@@ -283,7 +283,7 @@ class RL_EXPORT Segment {
   /// Lists the keys that stand apart; reads the whole table. Accuracy: as for_each_key.
   [[nodiscard]] std::vector<StandingInfo> standings() const;
   /// Lists what was changed by hand, the oldest first: the last 256 changes of policies, trials,
-  /// overrides, bans, the allow-list and the switch. Advisory: a change of a process that was killed may miss.
+  /// overrides, bans, the allow-list and the switch, and repairs. Advisory: a change of a process that was killed may miss.
   [[nodiscard]] std::vector<JournalInfo> journal() const;
 
   /// Returns the segment's time.

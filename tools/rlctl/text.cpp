@@ -247,6 +247,10 @@ std::string human_bytes(std::uint64_t bytes) {
   return fmt::format("{} {}", in_tenths(tenths), kNames[i]);
 }
 
+double share_of(std::uint64_t part, std::uint64_t whole) noexcept {
+  return whole != 0 ? static_cast<double>(part) / static_cast<double>(whole) : 0;
+}
+
 std::string iso_time(std::chrono::system_clock::time_point time) {
   return fmt::format("{:%FT%TZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(
                                       std::chrono::floor<std::chrono::seconds>(time))));

@@ -43,6 +43,8 @@ std::string human_duration(std::chrono::nanoseconds ns);
 std::string full_in(std::chrono::nanoseconds reset_after);
 /// Returns "8.1 MiB", rounded to the nearest.
 std::string human_bytes(std::uint64_t bytes);
+/// Returns a part of a whole, 0 to 1; 0 of nothing.
+double share_of(std::uint64_t part, std::uint64_t whole) noexcept;
 /// Returns ISO 8601 in UTC, to the second.
 std::string iso_time(std::chrono::system_clock::time_point time);
 

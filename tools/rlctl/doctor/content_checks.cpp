@@ -12,9 +12,6 @@ namespace {
 
 using selftest::SlotFault;
 
-double share_of(std::uint64_t part, std::uint64_t all) {
-  return all != 0 ? static_cast<double>(part) / static_cast<double>(all) : 0;
-}
 std::string percent(double share) {
   return fmt::format("{:.1f} %", 100 * share);
 }

@@ -42,10 +42,6 @@ std::uint64_t keys_denied(const Outcome& outcome) {
       std::count_if(denied.begin(), denied.end(), [](std::uint32_t n) { return n != 0; }));
 }
 
-double share_of(std::uint64_t part, std::uint64_t whole) {
-  return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
-}
-
 std::string limit_with(const ReplayReport& report, std::uint64_t count) {
   return with_count(report.limits, count).to_string();
 }
