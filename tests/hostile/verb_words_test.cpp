@@ -71,15 +71,15 @@ TEST_CASE("what_export_escapes_is_read_again_as_it_was") {
 }
 
 /// Removes the segments that commands may have made under those names.
-struct Made {
-  ~Made() {
+struct Leftovers {
+  ~Leftovers() {
     for (const std::string_view name : kEvil)
       ::unlink(("/dev/shm/rl." + std::string(name)).c_str());
   }
 };
 
 TEST_CASE("arguments_of_any_bytes_are_told_escaped") {
-  const Made leftovers;
+  const Leftovers leftovers;
   const VerbWalk verbs;
   const Place place;
   const Forged forged({});

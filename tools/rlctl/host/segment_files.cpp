@@ -96,10 +96,13 @@ void look_apart(SegmentFile& file, bool any_owner) {
         "create it anew";
   } else if (told.text.size() < sizeof(SegmentLook)) {
     file.state = FileState::unopened;
-    file.why = fmt::format("it could not be looked into within {}", human_duration(kLookMost));
+    file.why = told.end == ApartEnd::done ? "it could not be looked into"
+                                          : fmt::format("it could not be looked into within {}",
+                                                        human_duration(kLookMost));
   } else {
-    SegmentLook& look = file;
+    SegmentLook look;
     std::memcpy(&look, told.text.data(), sizeof look);
+    static_cast<SegmentLook&>(file) = look;
     file.why = told.text.substr(sizeof look);
   }
 }
