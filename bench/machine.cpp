@@ -6,19 +6,26 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <string_view>
 
 #include "shm/clock.hpp"
 
 namespace rl::bench {
 namespace {
 
-std::string cpu_model() {
+/// Returns what the kernel says of the first CPU; empty where it has no such line.
+std::string of_cpu(std::string_view what) {
   std::ifstream cpuinfo("/proc/cpuinfo");
   for (std::string line; std::getline(cpuinfo, line);) {
     const std::size_t colon = line.find(": ");
-    if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
+    if (line.starts_with(what) && colon != std::string::npos) return line.substr(colon + 2);
   }
-  return "unknown";
+  return {};
+}
+
+std::string cpu_model() {
+  const std::string model = of_cpu("model name");
+  return model.empty() ? "unknown" : model;
 }
 
 std::string compiler() {
@@ -37,11 +44,7 @@ std::string kernel() {
 
 /// Returns the CPU family's own word for "runs under a hypervisor".
 bool is_virtual() {
-  std::ifstream cpuinfo("/proc/cpuinfo");
-  for (std::string line; std::getline(cpuinfo, line);) {
-    if (line.starts_with("flags")) return line.find(" hypervisor") != std::string::npos;
-  }
-  return false;
+  return of_cpu("flags").find(" hypervisor") != std::string::npos;
 }
 
 }  // namespace

@@ -134,6 +134,8 @@ std::string_view to_string(Change change) noexcept {
       return "trial begun";
     case Change::trial_ended:
       return "trial ended";
+    case Change::repaired:
+      return "repaired";
   }
   return "unknown";
 }

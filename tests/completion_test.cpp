@@ -9,7 +9,7 @@
 #include <rl/rl.hpp>
 
 #include "tests/rlctl.hpp"
-#include "tools/rlctl/complete/apart.hpp"
+#include "tools/rlctl/apart.hpp"
 #include "tools/rlctl/complete/completion.hpp"
 #include "tools/rlctl/complete/typed_line.hpp"
 #include "tools/rlctl/verb_table.hpp"
@@ -208,24 +208,28 @@ TEST_CASE("of_many_keys_a_thousand_are_offered") {
 
 TEST_CASE("work_apart_tells_what_it_had_told_when_it_died_or_took_too_long") {
   using namespace std::chrono_literals;
-  CHECK(ctl::told_apart(60s, [](const ctl::Tell& tell) {
-          tell("one ");
-          tell("two");
-        }) == "one two");
-  CHECK(ctl::told_apart(60s, [](const ctl::Tell& tell) {
-          tell("one");
-          ::raise(SIGKILL);
-        }) == "one");
-  CHECK(ctl::told_apart(60s, [](const ctl::Tell& tell) {
-          tell("one");
-          throw 1;
-        }) == "one");
+  using ctl::ApartEnd;
+  const auto check = [](const ctl::ToldApart& told, const std::string& text, ApartEnd end) {
+    CHECK(told.text == text);
+    CHECK(told.end == end);
+  };
+  const auto one_and = [](auto&& next) {
+    return ctl::told_apart(60s, [&](const ctl::Tell& tell) {
+      tell("one");
+      next(tell);
+    });
+  };
+  check(one_and([](const ctl::Tell& tell) { tell(" two"); }), "one two", ApartEnd::done);
+  check(one_and([](const ctl::Tell&) { throw 1; }), "one", ApartEnd::done);
+  check(one_and([](const ctl::Tell&) { ::raise(SIGKILL); }), "one", ApartEnd::stopped);
+  check(one_and([](const ctl::Tell&) { ::raise(SIGBUS); }), "one", ApartEnd::memory_lost);
   const std::string much(1'000'000, 'x');
-  CHECK(ctl::told_apart(60s, [&](const ctl::Tell& tell) { tell(much); }) == much);
+  check(one_and([&](const ctl::Tell& tell) { tell(much); }), "one" + much, ApartEnd::done);
   // Who never ends is ended: this would hang.
-  (void)ctl::told_apart(10ms, [](const ctl::Tell&) {
+  const ctl::ToldApart ended = ctl::told_apart(10ms, [](const ctl::Tell&) {
     for (;;) ::pause();  // ends: it is killed
   });
+  check(ended, "", ApartEnd::stopped);
 }
 
 TEST_CASE("what_cannot_be_read_offers_nothing_and_says_nothing") {

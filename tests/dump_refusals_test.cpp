@@ -4,7 +4,6 @@
 
 #include <doctest/doctest.h>
 
-#include <fstream>
 #include <random>
 #include <string>
 #include <vector>
@@ -297,15 +296,11 @@ TEST_CASE("no_random_bytes_do_anything_but_be_refused_or_loaded") {
 TEST_CASE("a_dump_that_is_refused_changes_nothing") {
   test::Scratch segment({.keys = 20, .clock = ClockSource::manual});
   (void)segment->limiter("api", Limit::parse("1/h burst=10")).try_acquire("user:42", 3);
-  const auto bytes = [&] {
-    std::ifstream file(segment.path(), std::ios::binary);
-    return std::string(std::istreambuf_iterator<char>(file), {});
-  };
-  const std::string before = bytes();
+  const std::string before = test::contents(segment.path());
   const std::string text = small_dump();
   CHECK_THROWS_AS((void)read(text.substr(0, text.size() - 1)).load(*segment), Error);
   CHECK_THROWS_AS((void)read(text).load(*segment), Error);  // another secret
-  CHECK(bytes() == before);
+  CHECK(test::contents(segment.path()) == before);
 }
 
 }  // namespace

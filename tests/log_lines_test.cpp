@@ -8,13 +8,12 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include <fstream>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <vector>
 
-#include "tests/rlctl.hpp"
+#include "tests/written.hpp"
 
 namespace rl::test {
 namespace {
@@ -35,18 +34,6 @@ std::string packed(std::string_view text) {
   ::deflateEnd(&stream);
   return out;
 }
-
-class Written {
- public:
-  explicit Written(std::string_view bytes) : path_(folder_.at("log")) {
-    std::ofstream(path_, std::ios::binary) << bytes;
-  }
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  Folder folder_;
-  std::string path_;
-};
 
 std::vector<std::string> lines_of(std::string_view bytes) {
   const Written file(bytes);

@@ -2,6 +2,7 @@
 // real workers.
 #include <doctest/doctest.h>
 
+#include <fstream>
 #include <set>
 
 #include <nlohmann/json.hpp>
@@ -41,7 +42,7 @@ std::string replaced(std::string text, const std::string& what, const std::strin
 /// Returns what the panels of the dashboard ask, with Grafana's variables filled in.
 std::vector<std::string> asked_by_the_dashboard() {
   std::vector<std::string> all;
-  const Json dashboard = Json::parse(content_of(monitoring("dashboard.json")));
+  const Json dashboard = Json::parse(contents(monitoring("dashboard.json")));
   for (const Json& panel : dashboard.at("panels")) {
     for (const Json& target : panel.at("targets")) {
       std::string expr = target.at("expr").get<std::string>();
@@ -75,7 +76,7 @@ TEST_CASE("each_alert_fires_when_it_should_and_not_before") {
 }
 
 TEST_CASE("the_dashboard_is_one_that_grafana_takes") {
-  const Json dashboard = Json::parse(content_of(monitoring("dashboard.json")));
+  const Json dashboard = Json::parse(contents(monitoring("dashboard.json")));
   CHECK(dashboard.at("schemaVersion") >= 30);
   std::set<int> ids;
   for (const Json& panel : dashboard.at("panels")) {
@@ -117,7 +118,7 @@ class Prometheus {
  private:
   static std::string configuration(const Folder& folder, std::uint16_t target) {
     const std::string file = folder.at("prometheus.yml");
-    std::string text = content_of(monitoring("prometheus.yml"));
+    std::string text = contents(monitoring("prometheus.yml"));
     REQUIRE(text.find("127.0.0.1:9464") != text.npos);
     text = replaced(std::move(text), "127.0.0.1:9464", "127.0.0.1:" + std::to_string(target));
     text = replaced(std::move(text), "_interval: 15s", "_interval: 500ms");
@@ -168,7 +169,7 @@ TEST_CASE("every_expression_finds_numbers_under_real_traffic") {
   const std::vector<std::string> asked = asked_by_the_dashboard();
   CHECK(asked.size() > 20);
   for (const std::string& expr : asked) prometheus.check_has(expr);
-  const std::string rules = content_of(monitoring("rules.yml"));
+  const std::string rules = contents(monitoring("rules.yml"));
   const std::set<std::string> names = names_in(rules);
   CHECK(names.size() > 8);
   for (const std::string& name : names) prometheus.check_has(name);

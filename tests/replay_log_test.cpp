@@ -3,12 +3,11 @@
 
 #include <doctest/doctest.h>
 
-#include <fstream>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "tests/rlctl.hpp"
+#include "tests/written.hpp"
 
 namespace rl::test {
 namespace {
@@ -25,18 +24,6 @@ constexpr std::uint64_t kSecond = 1'000'000'000;
 constexpr std::uint64_t kAt = 1'431'857'103 * kSecond;  // 17 May 2015, 10:05:03 UTC
 constexpr std::string_view kLine =
     R"(83.149.9.216 - - [17/May/2015:10:05:03 +0000] "GET /a?b=c HTTP/1.1" 200 20 "-" "Mozilla/5.0")";
-
-class Written {
- public:
-  explicit Written(std::string_view bytes) : path_(folder_.at("log")) {
-    std::ofstream(path_, std::ios::binary) << bytes;
-  }
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  Folder folder_;
-  std::string path_;
-};
 
 struct ReadLine {
   LineRead read = LineRead::other_format;

@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 
 #include <fstream>
-#include <iterator>
 
 #include "shm/geometry.hpp"
 #include "shm/mapping.hpp"
@@ -14,11 +13,6 @@ namespace rl::test {
 namespace {
 
 constexpr std::string_view kHex = "0123456789abcdef";
-
-std::string contents(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 void write_to(const std::string& path, std::string_view text) {
   std::ofstream(path, std::ios::binary) << text;

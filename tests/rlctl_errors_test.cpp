@@ -6,7 +6,6 @@
 
 #include <cstddef>
 #include <fstream>
-#include <iterator>
 #include <set>
 
 #include "shm/geometry.hpp"
@@ -14,11 +13,6 @@
 
 namespace rl::test {
 namespace {
-
-std::string contents(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 /// Whether a verb refuses a segment that it cannot use as it is. Some make one that is not there, or
 /// read their file first, and some tell what is wrong with it as their answer.

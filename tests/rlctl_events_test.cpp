@@ -2,9 +2,6 @@
 #include <fcntl.h>
 #include <poll.h>
 
-#include <fstream>
-#include <iterator>
-
 #include "tests/events.hpp"
 #include "tests/rlctl.hpp"
 #include "tests/web.hpp"
@@ -248,13 +245,9 @@ TEST_CASE("reading_changes_no_byte") {
   const Made made;
   made.policy("api", "1/s");
   for (int i = 0; i < 2; ++i) (void)rlctl({"acquire", made.name(), "api", "ann"});
-  const auto bytes = [&] {
-    std::ifstream in(made.path(), std::ios::binary);
-    return std::string(std::istreambuf_iterator<char>(in), {});
-  };
-  const std::string before = bytes();
+  const std::string before = contents(made.path());
   CHECK(rlctl({"events", made.name()}).out.find("denied") != std::string::npos);
-  CHECK((bytes() == before));
+  CHECK((contents(made.path()) == before));
 }
 
 TEST_CASE("one_in_so_many_denials_can_be_asked_for") {

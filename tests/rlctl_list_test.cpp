@@ -1,7 +1,6 @@
 // `rlctl list`: which keys, in which order, and what of them.
 #include <algorithm>
 #include <atomic>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <thread>
@@ -140,14 +139,10 @@ TEST_CASE("that_limits_are_off_is_said_whatever_the_columns") {
 
 TEST_CASE("a_listing_reads_and_does_not_write") {
   const Web web;
-  const auto bytes = [&] {
-    std::ifstream file(web.path(), std::ios::binary);
-    return std::string(std::istreambuf_iterator<char>(file), {});
-  };
-  const std::string before = bytes();
+  const std::string before = contents(web.path());
   CHECK(web.list({"--where", "denied>0", "--sort", "-used", "--columns", "key,own_limit"})
             .exit_code == 0);
-  CHECK(bytes() == before);
+  CHECK(contents(web.path()) == before);
 }
 
 TEST_CASE("a_listing_ends_well_when_its_reader_goes") {

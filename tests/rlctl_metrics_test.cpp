@@ -2,9 +2,6 @@
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 
-#include <fstream>
-#include <iterator>
-
 #include <nlohmann/json.hpp>
 
 #include "tests/numbers.hpp"
@@ -12,11 +9,6 @@
 
 namespace rl::test {
 namespace {
-
-std::string content_of(const std::string& file) {
-  std::ifstream in(file);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
 
 TEST_CASE("the_numbers_of_several_segments_are_one_text") {
   const Made web;
@@ -72,7 +64,7 @@ TEST_CASE("a_file_is_replaced_whole_and_may_be_read_by_a_collector") {
   const Made web;
   const std::string file = folder.at("web.prom");
   check_answer(rlctl({"metrics", web.name(), "--output", file}), 0, "");
-  CHECK(Numbers(content_of(file)).at("rl_segment_up{segment=\"" + web.name() + "\"}") == 1);
+  CHECK(Numbers(contents(file)).at("rl_segment_up{segment=\"" + web.name() + "\"}") == 1);
   struct stat before {};
   REQUIRE(::stat(file.c_str(), &before) == 0);
   CHECK((before.st_mode & 0444U) == 0444U);

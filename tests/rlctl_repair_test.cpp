@@ -16,11 +16,6 @@ namespace {
 
 constexpr std::uint64_t kNonce = std::uint64_t{1} << 63;
 
-std::string bytes_of(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
 /// Returns the lines of a repair by what is wrong.
 std::map<std::string, std::vector<Json>> by_fault(const Ran& ran) {
   std::map<std::string, std::vector<Json>> rows;
@@ -60,7 +55,7 @@ struct Spoiled : Made {
 
 TEST_CASE("without_yes_all_is_shown_and_nothing_is_changed") {
   const Spoiled segment;
-  const std::string before = bytes_of(segment.path());
+  const std::string before = contents(segment.path());
   const Ran text = rlctl({"repair", segment.name()});
   CHECK(text.exit_code == 1);
   CHECK(text.err == "");
@@ -78,7 +73,7 @@ TEST_CASE("without_yes_all_is_shown_and_nothing_is_changed") {
   CHECK(far["policy"] == "api");
   CHECK(far["mend"] == "cut to its limit");
   CHECK(far["mended"] == false);
-  CHECK(bytes_of(segment.path()) == before);
+  CHECK(contents(segment.path()) == before);
 }
 
 TEST_CASE("S_with_yes_all_is_mended_and_the_sound_is_as_it_was") {
@@ -94,6 +89,43 @@ TEST_CASE("S_with_yes_all_is_mended_and_the_sound_is_as_it_was") {
   CHECK(rlctl({"info", segment.name()}).out.find("1 states clamped") != std::string::npos);
   // Cut is not forgotten: the key is at its limit.
   CHECK(rlctl({"acquire", segment.name(), "api", "far"}).exit_code == 1);
+}
+
+TEST_CASE("what_was_mended_is_in_the_journal_and_what_was_only_shown_is_not") {
+  const Spoiled segment;
+  const auto told = [&] {
+    std::map<std::string, Json> of;
+    for (const Json& row : json_lines(rlctl({"history", segment.name(), "--json"}).out))
+      if (row["change"] == "repaired") of.insert_or_assign(row["before"], row);
+    return of;
+  };
+  REQUIRE(rlctl({"repair", segment.name()}).exit_code == 1);
+  CHECK(told().empty());
+  REQUIRE(rlctl({"repair", segment.name(), "--yes"}).exit_code == 0);
+  const auto rows = told();
+  CHECK(rows.size() == 5);  // of six slots two have the same wrong
+  const Json& far = rows.at("it owes more than its limit allows");
+  CHECK(far["policy"] == "api");
+  CHECK(far["key"] == "far");
+  CHECK(far["after"] == "cut to its limit");
+  CHECK(rows.at("its policy is none of the list")["key"] == "");
+  CHECK(rows.at("its policy is none of the list")["after"] == "freed");
+  CHECK(rlctl({"events", segment.name()}).out.find("repaired") != std::string::npos);
+  REQUIRE(rlctl({"repair", segment.name(), "--yes"}).exit_code == 0);
+  CHECK(told().size() == 5);
+}
+
+TEST_CASE("a_repair_of_many_slots_leaves_the_journal_room_for_the_rest") {
+  const Made segment;
+  segment.policy("api", "1/h");
+  Spoiler spoiler(segment.path());
+  for (std::uint64_t i = 0; i < 100; ++i) spoiler.plant({0, 7}, i);
+  REQUIRE(rlctl({"repair", segment.name(), "--yes"}).exit_code == 0);
+  const std::vector<Json> rows = json_lines(rlctl({"history", segment.name(), "--json"}).out);
+  REQUIRE(rows.size() == 1 + 16 + 1);
+  CHECK(rows.front()["change"] == "policy set");
+  CHECK(rows.back()["change"] == "repaired");
+  CHECK(rows.back()["reason"] == "84 more slots");
 }
 
 TEST_CASE("an_insert_that_nobody_finishes_is_freed_and_one_of_a_living_process_goes_on") {

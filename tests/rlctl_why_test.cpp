@@ -1,8 +1,7 @@
 // rlctl why: what holds for a key, in one sentence first, and everything behind it.
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "shm/mapping.hpp"
 #include "tests/rlctl.hpp"
 #include "tests/web.hpp"
 
@@ -244,16 +243,12 @@ TEST_CASE("nothing_of_a_key_reaches_the_terminal_as_it_is_and_nothing_is_written
   made.policy("api", "1/s");
   const std::string odd("a\nb\x01\xff");
   for (int i = 0; i < 2; ++i) (void)rlctl({"acquire", made.name(), "api", "--key-file", "-"}, odd);
-  const auto bytes = [&] {
-    std::ifstream in(made.path(), std::ios::binary);
-    return std::string(std::istreambuf_iterator<char>(in), {});
-  };
-  const std::string before = bytes();
+  const std::string before = contents(made.path());
   const Ran ran = rlctl({"why", made.name(), "--key-file", "-"}, odd);
   CHECK(ran.exit_code == 1);
   CHECK(ran.out.starts_with("a\\x0ab\\x01\\xff is limited by api: 0 of 1 left, passes in 1 s\n"));
   CHECK(ran.out.find('\x01') == ran.out.npos);
-  CHECK((bytes() == before));
+  CHECK((contents(made.path()) == before));
 }
 
 TEST_CASE("a_key_longer_than_any_label_is_answered_for") {
@@ -266,6 +261,9 @@ TEST_CASE("a_key_longer_than_any_label_is_answered_for") {
   CHECK(object["verdict"] == "banned");
   CHECK(object["policies"][0]["reason"] == "long");
   CHECK(object_of(segment, {key + "k"})["verdict"] == "unknown");
+  CHECK(why(segment, {key}).out.find("any key that begins like it") != std::string::npos);
+  segment->ban("api", "short", std::chrono::minutes(1));
+  CHECK(why(segment, {"short"}).out.find("begins like it") == std::string::npos);
 }
 
 TEST_CASE("what_is_typed_wrong_is_explained") {
@@ -275,6 +273,97 @@ TEST_CASE("what_is_typed_wrong_is_explained") {
   check_error(why(segment, {"ann", "--policy", "apj"}), "did you mean \"api\"?");
   check_error(why(segment, {""}), "the key is empty");
   check_error(rlctl({"why", unique_name(), "ann"}), "no such segment");
+}
+
+/// Fills a table of so few keys that most lists are full, and returns a key that finds no slot.
+std::string key_without_room(Segment& segment, const std::string& policy) {
+  Limiter filler = segment.limiter("filler", Limit::parse("5/h when_full=deny"));
+  for (int i = 0; i < 1'000; ++i) (void)filler.try_acquire("filler:" + std::to_string(i), 5);
+  Limiter limiter = segment.limiter(policy);
+  const std::uint64_t before = segment.info().full_denied;
+  for (int i = 0; i < 1'000; ++i) {
+    const std::string key = "new:" + std::to_string(i);
+    if (limiter.try_acquire(key).reason != Reason::full) continue;
+    CHECK(segment.info().full_denied == before + 1);
+    return key;
+  }
+  FAIL("every key has found a slot");
+  return "";
+}
+
+TEST_CASE("a_key_whose_list_is_full_is_denied_or_evicts_as_its_policy_says") {
+  Scratch segment({.keys = 10, .clock = ClockSource::manual});
+  (void)segment->limiter("strict", Limit::parse("10/s when_full=deny"));
+  const std::string key = key_without_room(*segment, "strict");
+  const Ran ran = why(segment, {key, "--policy", "strict"});
+  CHECK(ran.exit_code == 1);
+  CHECK(first_line(ran) == key + " is denied by strict: its list is full (when_full=deny)");
+  CHECK(ran.out.find("strict: all 16 slots that it could have are taken") != ran.out.npos);
+  const json object = object_of(segment, {key, "--policy", "strict"});
+  CHECK(object["verdict"] == "full");
+  CHECK(object["policies"][0]["list_full"] == true);
+  CHECK(object["policies"][0]["when_full"] == "deny");
+  CHECK(object["policies"][0]["limit"] == 10);
+  // A key that has its slot passes there as ever, and what time has made idle is room.
+  CHECK(
+      !object_of(segment, {"filler:0", "--policy", "filler"})["policies"][0].contains("list_full"));
+  segment->advance_clock(std::chrono::hours(2));
+  CHECK(why(segment, {key, "--policy", "strict"}).exit_code == 0);
+  CHECK(segment->limiter("strict").try_acquire(key).allowed);
+}
+
+TEST_CASE("a_full_list_lets_pass_where_the_policy_evicts_allows_or_only_watches") {
+  struct Case {
+    const char* limit;
+    const char* says;
+  };
+  for (const Case& one :
+       {Case{"10/s when_full=evict", "its next call takes that of the one that owes least"},
+        Case{"10/s when_full=allow", "a call without one passes, uncounted"},
+        Case{"10/s when_full=deny shadow", "a call without one passes, as this only watches"}}) {
+    CAPTURE(one.limit);
+    Scratch segment({.keys = 10, .clock = ClockSource::manual});
+    (void)segment->limiter("strict", Limit::parse("10/s when_full=deny"));
+    (void)key_without_room(*segment, "strict");
+    Limiter api = segment->limiter("api", Limit::parse(one.limit));
+    int full = 0;
+    for (int i = 0; i < 20; ++i) {
+      const std::string key = "k" + std::to_string(i);
+      const Ran ran = why(segment, {key, "--policy", "api"});
+      CHECK(ran.exit_code == 0);
+      if (ran.out.find(one.says) != ran.out.npos) ++full;
+      if (full == 1) {
+        CHECK(api.try_acquire(key).allowed);
+        break;
+      }
+    }
+    CHECK(full == 1);
+  }
+}
+
+TEST_CASE("a_policy_that_is_damaged_leaves_the_answer_open_unless_another_denies") {
+  Scratch segment(kManual);
+  Limiter api = segment->limiter("api", Limit::per_second(1));
+  (void)segment->limiter("other", Limit::per_second(10));
+  const shm::Mapping mapping = shm::Mapping::attach(segment.path(), shm::Access::read_write, false);
+  ++mapping.policies()[1].constants.burst;  // what the checksum denies
+  const Ran ran = why(segment, {"ann"});
+  CHECK(ran.exit_code == 2);
+  CHECK(ran.out.find(" cannot be read, and may deny it\n") != ran.out.npos);
+  CHECK(ran.out.find("is damaged and says nothing") != ran.out.npos);
+  CHECK(ran.err.find("so nobody can tell whether ann passes; see `rlctl doctor`") != ran.err.npos);
+  CHECK(std::count(ran.err.begin(), ran.err.end(), '\n') == 1);
+  const Ran in_json = why(segment, {"ann", "--json"});
+  CHECK(in_json.exit_code == 2);
+  const json object = json::parse(in_json.out, nullptr, false);
+  REQUIRE(object.is_object());
+  CHECK(object["verdict"] == "untold");
+  CHECK(object["passes"].is_null());
+  CHECK(object["unreadable"].size() == 1);
+  (void)api.try_acquire("ann");
+  CHECK(why(segment, {"ann"}).exit_code == 1);
+  segment->switch_limits(false);
+  CHECK(why(segment, {"ann"}).exit_code == 0);
 }
 
 }  // namespace

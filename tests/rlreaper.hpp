@@ -4,19 +4,12 @@
 
 #include <fcntl.h>
 
-#include <fstream>
-#include <iterator>
 #include <string>
 
 #include "tests/rlctl.hpp"
 #include "tests/web.hpp"
 
 namespace rl::test {
-
-inline std::string content_of(const std::string& file) {
-  std::ifstream in(file);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
 
 /// A program, with what it says on standard error in a file.
 class Started {
@@ -33,11 +26,11 @@ class Started {
           ::_exit(127);
         }) {}
   [[nodiscard]] bool says(std::string_view part) const {
-    const bool found = poll_until([&] { return content_of(log_).find(part) != std::string::npos; });
-    if (!found) MESSAGE("it said:\n" << content_of(log_));
+    const bool found = poll_until([&] { return contents(log_).find(part) != std::string::npos; });
+    if (!found) MESSAGE("it said:\n" << contents(log_));
     return found;
   }
-  [[nodiscard]] std::string said() const { return content_of(log_); }
+  [[nodiscard]] std::string said() const { return contents(log_); }
   /// Says how often a text stands in what it said.
   [[nodiscard]] int times(std::string_view part) const {
     const std::string all = said();

@@ -9,6 +9,7 @@
 #include <array>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <map>
 
 #include "tests/events.hpp"
@@ -24,13 +25,13 @@ const SegmentOptions kSmall{.keys = 1'000};
 
 /// Returns the keys of the denials in a file of JSON lines, of which the last may be under way.
 Keys keys_in(const std::string& file) {
-  const std::string all = content_of(file);
+  const std::string all = contents(file);
   return denied_keys(json_lines(all.substr(0, all.rfind('\n') + 1)));
 }
 
 bool get_to(const std::string& file, const Keys& keys) {
   const bool came = poll_until([&] { return keys_in(file) == keys; });
-  if (!came) MESSAGE("it has:\n" << content_of(file));
+  if (!came) MESSAGE("it has:\n" << contents(file));
   return came;
 }
 
@@ -109,7 +110,7 @@ TEST_CASE("denials_of_workers_come_out_as_lines_of_json") {
   REQUIRE(get_to(file, {"early"}));
   const pid_t worker = be_denied(segment.name(), {"ann", kOddKey});
   REQUIRE(get_to(file, {"early", "ann", kOddKeyEscaped}));
-  const std::vector<Json> events = json_lines(content_of(file));
+  const std::vector<Json> events = json_lines(contents(file));
   CHECK(events.back()["segment"] == segment.name());
   CHECK(events.back()["pid"] == worker);
   CHECK(events.back()["limit"] == 1);
@@ -238,7 +239,7 @@ TEST_CASE("a_sink_that_is_slow_loses_its_own_events_and_says_where") {
   }
   be_denied(segment.name(), {"bob"});
   const auto last_is = [&](const std::string& key) {
-    return content_of(good).find("\"key\":\"" + key + "\"") != std::string::npos;
+    return contents(good).find("\"key\":\"" + key + "\"") != std::string::npos;
   };
   CHECK(poll_until([&] { return last_is("bob"); }));
   CHECK(count_of(reaper, "jsonl:" + good, "written") > 8'192);  // more than a queue holds

@@ -266,7 +266,7 @@ std::set<std::string> options_in(const std::string& text) {
 TEST_CASE("the_manual_has_every_option_and_no_other") {
   const Ran help = run({program("RLREAPER"), "--help"});
   REQUIRE(help.exit_code == 0);
-  CHECK(options_in(help.out) == options_in(content_of(program("RL_REAPER_MANUAL"))));
+  CHECK(options_in(help.out) == options_in(contents(program("RL_REAPER_MANUAL"))));
 }
 
 TEST_CASE("what_it_cannot_do_is_refused_with_a_sentence") {

@@ -1,9 +1,12 @@
 #include "tests/support.hpp"
 
 #include <sched.h>
+#include <spawn.h>
 #include <sys/mount.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 
+#include <array>
 #include <chrono>
 #include <cstdio>
 
@@ -32,6 +35,22 @@ bool write_file(const char* path, const std::string& text) {
   return written;
 }
 
+/// Starts a program with these as its first three files; -1 when it cannot be run. It is no copy of this
+/// process, whose memory is large under a sanitizer.
+pid_t spawn(const std::vector<std::string>& arguments, const std::array<int, 3>& files) {
+  std::vector<char*> argv;
+  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+  argv.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  for (int i = 0; i < 3; ++i)
+    ::posix_spawn_file_actions_adddup2(&actions, files[static_cast<std::size_t>(i)], i);
+  pid_t pid = -1;
+  const int error = ::posix_spawnp(&pid, argv[0], &actions, nullptr, argv.data(), environ);
+  ::posix_spawn_file_actions_destroy(&actions);
+  return error == 0 ? pid : -1;
+}
+
 /// A number that no other run has; processes of containers share their pids.
 std::uint64_t fresh_seed() {
   std::uint64_t value = 0;
@@ -40,6 +59,24 @@ std::uint64_t fresh_seed() {
 }
 
 }  // namespace
+
+std::string contents(const std::string& path) {
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return {};
+  struct stat status {};
+  (void)::fstat(file, &status);
+  // One more than there seems to be: a read of none says that all was read.
+  std::string bytes(static_cast<std::size_t>(status.st_size) + 1, '\0');
+  std::size_t size = 0;
+  ssize_t got = 0;
+  while ((got = ::read(file, bytes.data() + size, bytes.size() - size)) > 0) {  // ends as the file
+    size += static_cast<std::size_t>(got);
+    if (size == bytes.size()) bytes.resize(2 * size);
+  }
+  ::close(file);
+  bytes.resize(size);
+  return bytes;
+}
 
 std::uint64_t seed() {
   static const std::uint64_t value = [] {
@@ -70,18 +107,8 @@ Ran run(const std::vector<std::string>& arguments, std::string_view input) {
   Pipe in;
   Pipe out;
   Pipe err;
-  const pid_t pid = ::fork();
-  if (pid == 0) {
-    ::dup2(in.ends[0], 0);
-    ::dup2(out.ends[1], 1);
-    ::dup2(err.ends[1], 2);
-    std::vector<char*> argv;
-    for (const std::string& argument : arguments)
-      argv.push_back(const_cast<char*>(argument.c_str()));
-    argv.push_back(nullptr);
-    ::execvp(argv[0], argv.data());
-    ::_exit(127);
-  }
+  const pid_t pid = spawn(arguments, {in.ends[0], out.ends[1], err.ends[1]});
+  if (pid < 0) return {127, {}, {}};
   in.close_end(0);
   out.close_end(1);
   err.close_end(1);

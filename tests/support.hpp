@@ -178,6 +178,9 @@ bool leave_mounts_alone();
 /// Runs a program with its arguments and, if given, its standard input; killed after 60 s.
 Ran run(const std::vector<std::string>& arguments, std::string_view input = {});
 
+/// Returns all bytes of a file as it is now, in few reads; of one that cannot be read, none.
+std::string contents(const std::string& path);
+
 /// Returns the seed of this run's random tests: RL_TEST_SEED, or a fresh one. It is printed once,
 /// at the first call.
 std::uint64_t seed();

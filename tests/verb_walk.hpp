@@ -56,7 +56,8 @@ class VerbWalk {
     std::ofstream(folder_.at("web.dump")) << rlctl({"dump", segment.name()}).out;
   }
 
-  /// The example of each verb but create, and what is left of it without its options.
+  /// The example of each verb but create, and what is left of it without its options. Who looks again
+  /// after a while does so soon: what is tried here is the look, a thousand times, not the wait.
   [[nodiscard]] std::vector<VerbCommand> commands(const std::string& segment) const {
     std::vector<VerbCommand> all;
     for (const Json& verb : table_) {
@@ -122,8 +123,8 @@ class VerbWalk {
                                        [&](const Json& o) { return o.at("name") == given[i]; });
       REQUIRE_MESSAGE(option != verb.at("options").end(), given[i]);
       const bool has_value = option->at("value") != "";
-      // Without an end there would be none of the test.
-      if (options && given[i] != "--follow") {
+      // Without an end there would be none of the test; an interval is set below.
+      if (options && given[i] != "--follow" && given[i] != "--interval") {
         words.push_back(given[i]);
         if (has_value && i + 1 < given.size())
           words.push_back(as_ours(*option, given[i + 1], segment));
@@ -131,7 +132,14 @@ class VerbWalk {
       i += has_value ? 1 : 0;
     }
     if (positional == 0) words.push_back(segment);
+    if (has_option(verb, "--interval")) words.insert(words.end(), {"--interval", "10ms"});
     return words;
+  }
+
+  static bool has_option(const Json& verb, const std::string& name) {
+    const Json& options = verb.at("options");
+    return std::any_of(options.begin(), options.end(),
+                       [&](const Json& o) { return o.at("name") == name; });
   }
 
   Folder folder_;

@@ -99,8 +99,8 @@ class RL_EXPORT Limiter {
   /// `retry_after` is true while no other call comes in between.
   Decision try_acquire(std::string_view key, std::uint64_t cost, Priority priority) noexcept;
 
-  /// Says what try_acquire would answer, and charges nothing. Works on a read-only segment.
-  /// `remaining` is what is left now, before any call.
+  /// Says what try_acquire would answer, and charges nothing; also read-only. `remaining` is what
+  /// is left before any call. Accuracy: it judges as if a new key found a slot (Limit::when_full).
   [[nodiscard]] Decision peek(std::string_view key, std::uint64_t cost = 1) const noexcept;
   [[nodiscard]] Decision peek(std::string_view key, std::uint64_t cost,
                               Priority priority) const noexcept;

@@ -282,8 +282,8 @@ class RL_EXPORT Segment {
   bool disallow(std::string_view policy, std::string_view key);
   /// Lists the keys that stand apart; reads the whole table. Accuracy: as for_each_key.
   [[nodiscard]] std::vector<StandingInfo> standings() const;
-  /// Lists what was changed by hand, the oldest first: the last 256 changes of policies, trials,
-  /// overrides, bans, the allow-list and the switch. Advisory: a change of a process that was killed may miss.
+  /// Lists the last 256 changes by hand, the oldest first: of policies, trials, overrides, bans, the
+  /// allow-list and the switch, and repairs. Advisory: that of a killed process may be missing.
   [[nodiscard]] std::vector<JournalInfo> journal() const;
 
   /// Returns the segment's time.

@@ -56,6 +56,7 @@ enum class Change : std::uint8_t {
   disallowed = 10,
   trial_begun = 11,
   trial_ended = 12,  ///< by hand, by a change of the limit, or by another trial
+  repaired = 13,     ///< a slot that held what none can hold; a repair of many tells of some
 };
 
 /// Returns the words for a change, as rlctl prints them.

@@ -150,6 +150,16 @@ OF_TABLE = [
       }
       if (cell.compare_exchange(seen, SlotWords{})) return true;  // (i)
 """),
+    ("MEND_WITHOUT_LOOKING", "A: frees what stands now in a slot that was corrupt", """\
+      if (cell.compare_exchange(seen, SlotWords{})) return true;  // (i)
+""", """\
+      const bool is_corrupt = identity_of(seen.tag) == 0 && !is_free(seen);
+      if (kMutant == Mutant::MEND_WITHOUT_LOOKING && is_corrupt &&
+          cell.compare_exchange(cell.words(), SlotWords{})) {
+        return true;
+      }
+      if (cell.compare_exchange(seen, SlotWords{})) return true;  // (i)
+"""),
     ("WAIT_FOR_OWNER", "P: leaves another's tentative of the key to its owner", """\
     Claim claim{survey.tentative, survey.tentative_words, false};
 """, """\

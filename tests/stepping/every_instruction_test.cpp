@@ -202,7 +202,7 @@ class Ordeal final : private Walk {
     const bool may_change = operation_.step.kind != Step::all_of;
     const auto& chosen = operation_.rivals;
     const bool is_chosen =
-        chosen.empty() ? !script.puts_apart
+        chosen.empty() ? !script.puts_apart && !script.repairs
                        : std::find(chosen.begin(), chosen.end(), script.name) != chosen.end();
     return is_chosen && (may_move || !script.moves_time) && (may_change || !script.changes) &&
            (only == nullptr || std::string_view(only) == script.name);

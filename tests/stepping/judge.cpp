@@ -11,6 +11,13 @@
 namespace rl::test {
 namespace {
 
+bool is_spoilt(const shm::Mapping& mapping) {
+  const shm::Table<shm::Slot> table = mapping.table();
+  for (std::uint64_t i = 0; i < table.slot_count(); ++i)
+    if (table.slot(i).words() == kCorrupt) return true;
+  return false;
+}
+
 /// Before which of the rivals' operations the victim's took effect; none if it never did. Of a call
 /// under a limit that bans, before which its parts did.
 using Places = std::vector<std::size_t>;
@@ -48,6 +55,8 @@ class Order {
       if (owing.size() >= slots_) evictors_.push_back({story_.victim.key, count});
     }
     for (const char key : model_.keys()) compare(key, stand_of(mapping, key, now_ns));
+    if (wrong_.empty() && is_spoilt(mapping) != model_.is_spoilt())
+      wrong_ = fmt::format("a corrupt slot was {}", model_.is_spoilt() ? "taken" : "left");
     explain_losses();
     return wrong_;
   }
@@ -283,6 +292,7 @@ std::string find_damage(const shm::Mapping& mapping) {
   for (std::uint64_t i = 0; i < table.slot_count() && damage.empty(); ++i) {
     const shm::SlotWords words = table.slot(i).words();
     const bool is_member = shm::is_member(words.tag);
+    if (words == kCorrupt) continue;  // whether it may be there is for an order to say
     if (!shm::is_free(words) && !shm::is_tentative(words.tag) && !is_member) {
       damage = fmt::format("S violated: slot {} is {:016x} {:016x}", i, words.tag, words.state);
     } else if (is_member && !can_stand_under(policies, shm::policy_of(words.tag))) {

@@ -106,6 +106,11 @@ Outcome Model::act_on_one(const Step& step) {
     case Step::load:
       load(key, step.amount);
       break;
+    case Step::spoil:
+      is_spoilt_ = true;
+      break;
+    case Step::mend:
+      return done(std::exchange(is_spoilt_, false));
     case Step::reap:
     case Step::read_events:
     case Step::die_inserting:

@@ -19,6 +19,8 @@ class Model {
   void go_on();
 
   [[nodiscard]] bool has_trial() const noexcept { return has_trial_; }
+  /// Whether a slot is corrupt, which nobody but a repair may touch.
+  [[nodiscard]] bool is_spoilt() const noexcept { return is_spoilt_; }
   /// The key's slot is taken from it. Requires one that does not stay.
   void evict(char key) { keys_[key] = {}; }
   [[nodiscard]] Stand stand_of(char key) const;
@@ -66,6 +68,7 @@ class Model {
 
   std::uint64_t now_ns_ = 0;
   bool has_trial_ = false;
+  bool is_spoilt_ = false;
   bool is_in_parts_ = false;
   enum class Next : std::uint8_t { nothing, count, ban } next_ = Next::nothing;
   char denied_ = 0;  ///< whose denial is to be counted, or to ban

@@ -368,6 +368,7 @@ const std::vector<RivalScript>& scripts() {
       {.name = "a key let through",
        .steps = {{Step::allow}, {Step::acquire}, {Step::disallow}, {Step::acquire}},
        .puts_apart = true},
+      {.name = "a repair", .steps = {{Step::mend}, {Step::acquire}}, .repairs = true},
   };
   return kScripts;
 }

@@ -30,6 +30,7 @@ struct RivalScript {
   bool moves_time = false;
   bool changes = false;     ///< the policy
   bool puts_apart = false;  ///< a key: the operation's beginning has published the entries
+  bool repairs = false;     ///< what the operation's beginning has spoilt
 };
 
 /// Operations on keys that all stand under their policy.

@@ -217,6 +217,20 @@ const std::vector<Operation>& operations_apart() {
        .bans = true,
        .rivals = kDenied},
 
+      // --- a slot that is corrupt: nobody takes it, and whoever mends it leaves what came instead ---
+      {.name = "insert beside a corrupt slot",
+       .before = {{Step::spoil}},
+       .step = {Step::acquire},
+       .rivals = {"the same key", "a reset", "a repair"}},
+      {.name = "reap beside a corrupt slot",
+       .before = {{Step::acquire}, {Step::spoil, 'l'}, {Step::advance}},
+       .step = {Step::reap},
+       .rivals = {"the same key", "a repair"}},
+      {.name = "mend a corrupt slot",
+       .before = {{Step::acquire, 'l', 2}, {Step::spoil}},
+       .step = {Step::mend},
+       .rivals = {"the same key", "a reset", "a repair"}},
+
       // --- a load ---
       {.name = "load a new key",
        .before = with_entries(),

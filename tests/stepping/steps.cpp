@@ -62,7 +62,8 @@ std::string to_string(const Step& step) {
       "settle",      "set_remaining", "batch",         "acquire_at",
       "acquire_for", "all_of",        "ban",           "unban",
       "allow",       "disallow",      "set_override",  "unset_override",
-      "begin_trial", "load",          "read_events"};
+      "begin_trial", "load",          "read_events",   "spoil",
+      "mend"};
   return fmt::format("{}({}, {})", kNames[step.kind], step.key, step.amount);
 }
 
@@ -277,6 +278,11 @@ Outcome Actor::act(const Step& step) {
       break;
     case Step::load:
       return load(key, step.amount);
+    case Step::spoil:
+      put_in_free(step.key, kCorrupt, false);
+      break;
+    case Step::mend:
+      return {mend(), Reason::ok, 0};
     case Step::read_events: {
       shm::EventReader reader(view_.mapping, shm::EventReader::Start::unread);
       for (std::uint32_t ring = 0; ring < shm::kEventRings; ++ring)
@@ -334,15 +340,30 @@ void Actor::change() {
 
 /// The nonce is one that no seat gives: the process that is played never had a seat.
 void Actor::die_inserting(char key, bool last) {
-  const shm::Table<shm::Slot>& table = view_.table;
   const shm::KeyHash hash = hash_of(view_.mapping, key);
-  const shm::CandidateList list = table.candidates(hash);
-  const shm::SlotWords claim{shm::make_tag(hash.identity, 0),
-                             0x8000'0000'0000'0000U | (last ? 2U : 1U)};
+  put_in_free(key, {shm::make_tag(hash.identity, 0), 0x8000'0000'0000'0000U | (last ? 2U : 1U)},
+              last);
+}
+
+/// In the first slot of the key's list that is free, or the last.
+void Actor::put_in_free(char key, shm::SlotWords words, bool last) {
+  const shm::Table<shm::Slot>& table = view_.table;
+  const shm::CandidateList list = table.candidates(hash_of(view_.mapping, key));
   for (int i = 0; i < list.kSize; ++i) {
     shm::Slot& slot = table.slot(list.slot_at(last ? list.kSize - 1 - i : i));
-    if (slot.compare_exchange({}, claim)) return;
+    if (slot.compare_exchange({}, words)) return;
   }
+}
+
+/// What `rlctl repair --yes` does to slots that are corrupt (tools/rlctl/doctor/damage.cpp).
+bool Actor::mend() {
+  bool has_mended = false;
+  for (std::uint64_t i = 0; i < view_.table.slot_count(); ++i) {
+    const shm::SlotWords words = view_.table.settled(view_.table.slot(i));
+    if (shm::identity_of(words.tag) != 0 || shm::is_free(words)) continue;
+    has_mended |= view_.table.free_if(i, [&](shm::SlotWords seen) { return seen == words; });
+  }
+  return has_mended;
 }
 
 }  // namespace rl::test

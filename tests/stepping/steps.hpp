@@ -45,6 +45,8 @@ struct Step {
     begin_trial,  ///< of that limit beside the one in force
     load,         ///< as from a dump: the key owes `amount` tokens, whatever it owes now
     read_events,  ///< all, and says so
+    spoil,        ///< makes the first free slot of the key's list a corrupt one
+    mend,         ///< frees every slot that is corrupt, as a repair; whether there was one
   } kind;
   char key = 'k';
   std::uint64_t amount = 1;
@@ -65,6 +67,9 @@ constexpr char on_trial(char key) {
 constexpr bool is_on_trial(char key) {
   return (key & '\x80') != 0;
 }
+
+/// What a spoilt slot holds: no identity, and yet not nothing. No other step leaves such words.
+inline constexpr shm::SlotWords kCorrupt{shm::make_tag(0, 7), 3};
 
 /// The amount of a ban that does not end.
 inline constexpr std::uint64_t kForEver = 0;
@@ -130,6 +135,8 @@ class Actor {
  private:
   void take_a_stripe();
   void die_inserting(char key, bool last);
+  void put_in_free(char key, shm::SlotWords words, bool last);
+  bool mend();
   void publish(char key);
   void change();
   Outcome load(std::string_view key, std::uint64_t tokens);

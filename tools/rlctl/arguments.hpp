@@ -7,6 +7,7 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "tools/rlctl/options.hpp"
 
@@ -15,10 +16,16 @@ namespace rl::ctl {
 /// What was given, as text; each verb reads the numbers that it needs.
 class Arguments {
  public:
-  void set(Arg arg, std::string text) { texts_[index(arg)] = std::move(text); }
-  [[nodiscard]] bool has(Arg arg) const noexcept { return texts_[index(arg)].has_value(); }
-  /// Returns the text, empty when it was not given.
+  using Values = std::vector<std::string>;
+
+  void set(Arg arg, std::string value) { set(arg, Values{std::move(value)}); }
+  /// For what takes many values, each as it stood on the command line.
+  void set(Arg arg, Values values);
+  [[nodiscard]] bool has(Arg arg) const noexcept { return given_[index(arg)].has_value(); }
+  /// Returns all that was given, with a space between values; empty when nothing was.
   [[nodiscard]] const std::string& text(Arg arg) const noexcept;
+  /// Returns the values one by one; none when none was given.
+  [[nodiscard]] const Values& values(Arg arg) const noexcept;
   /// Errors: Error (bad_option) for what is no number or above `most`.
   [[nodiscard]] std::uint64_t count(
       Arg arg, std::uint64_t otherwise,
@@ -26,7 +33,12 @@ class Arguments {
 
  private:
   static std::size_t index(Arg arg) noexcept { return static_cast<std::size_t>(arg); }
-  std::array<std::optional<std::string>, kArgCount> texts_;
+
+  struct Given {
+    Values values;
+    std::string text;
+  };
+  std::array<std::optional<Given>, kArgCount> given_;
 };
 
 }  // namespace rl::ctl

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <functional>
 #include <set>
+#include <utility>
 
 #include "bench/crews.hpp"
 #include "bench/histogram.hpp"
@@ -215,9 +216,9 @@ void add_noise(std::vector<std::string>& noise, const std::string& row, const be
 
 }  // namespace
 
-BenchReport run_bench(const BenchOptions& options) {
+BenchReport run_bench(const BenchOptions& options, bench::Machine machine) {
   BenchReport report;
-  report.machine = bench::read_machine();
+  report.machine = std::move(machine);
   bench::clean_up_on_signals();
   const bench::LastWill will;
   bench::with_bare_clock([&](auto clock) { measure(report, options, clock); });

@@ -52,10 +52,10 @@ struct BenchReport {
   std::vector<ProcessesRow> processes;
 };
 
-/// Measures, on segments of its own, which are removed when it ends and when it is killed. Errors:
-/// Error as Segment::create; std::runtime_error when processes cannot be started, or a row is not
-/// what it says it is.
-BenchReport run_bench(const BenchOptions& options);
+/// Measures on this machine, on segments of its own, which are removed when it ends and when it is
+/// killed. Errors: Error as Segment::create; std::runtime_error when processes cannot be started, or
+/// a row is not what it says it is.
+BenchReport run_bench(const BenchOptions& options, bench::Machine machine);
 
 /// Returns ours / floor of what counts down, by medians.
 inline double times_the_floor(const Scores& ours, const Scores& floor) {

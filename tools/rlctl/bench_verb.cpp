@@ -175,9 +175,9 @@ void put_objects(const BenchReport& report, const BenchOptions& options) {
 
 int bench(const Arguments& arguments) {
   const BenchOptions options = options_of(arguments);
+  const bench::Machine machine = bench::read_machine();
   const bool json = arguments.has(Arg::json);
   if (!json) {
-    const bench::Machine machine = bench::read_machine();
     put(fmt::format("librl " RL_VERSION
                     ", bench of about {} s: {} interleaved rounds, their medians\n",
                     options.seconds, BenchOptions::kRounds));
@@ -186,7 +186,7 @@ int bench(const Arguments& arguments) {
       put(paint(Paint::warn, fmt::format("WARNING  {}\n", warning)));
     finish_output();  // the rest takes a while
   }
-  const BenchReport report = run_bench(options);
+  const BenchReport report = run_bench(options, machine);
   if (json) {
     put_objects(report, options);
   } else {

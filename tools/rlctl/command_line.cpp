@@ -121,15 +121,11 @@ class Parser {
     return option;
   }
 
-  /// Names of folders may have spaces.
-  static std::string_view between(Arg arg) { return arg == Arg::folders ? "\n" : " "; }
-
   Arguments arguments_of(const Added& added) const {
     Arguments arguments;
     for (const auto& [arg, option] : added.options)
-      if (option->count() > 0)
-        arguments.set(arg, fmt::format("{}", fmt::join(option->results(), between(arg))));
-    if (json_->count() > 0) arguments.set(Arg::json, {});
+      if (option->count() > 0) arguments.set(arg, option->results());
+    if (json_->count() > 0) arguments.set(Arg::json, "");
     return arguments;
   }
 
@@ -236,10 +232,7 @@ Command parse(std::span<const Verb> verbs, int argc, const char* const* argv) {
   const int end = end_of_own(argc, argv);
   Command command = Parser(verbs).parse(end, argv);
   if (end < argc) {
-    std::string words;
-    for (int i = end + 1; i < argc; ++i) words.append(argv[i]).append(1, '\0');
-    if (!words.empty()) words.pop_back();
-    command.arguments.set(Arg::typed, std::move(words));
+    command.arguments.set(Arg::typed, Arguments::Values(argv + end + 1, argv + argc));
   }
   return command;
 }

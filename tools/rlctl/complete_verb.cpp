@@ -23,19 +23,6 @@ void put_candidate(const Candidate& candidate, bool json) {
   }
 }
 
-/// Words come from the command line with NUL between.
-std::vector<std::string> split(const std::string& text) {
-  std::vector<std::string> words{""};
-  for (const char c : text) {
-    if (c == '\0') {
-      words.emplace_back();
-    } else {
-      words.back() += c;
-    }
-  }
-  return words;
-}
-
 }  // namespace
 
 int complete(const Arguments& arguments) {
@@ -50,7 +37,8 @@ int complete(const Arguments& arguments) {
     line = read_line(arguments.text(Arg::line), arguments.text(Arg::breaks),
                      arguments.text(Arg::keeps));
   } else {
-    line.words = split(arguments.text(Arg::typed));
+    line.words = arguments.values(Arg::typed);
+    if (line.words.empty()) line.words.emplace_back();  // none is an empty one, being typed
   }
   Place place = place_of(verbs(), line.words);
   place.any_owner |= arguments.has(Arg::any_owner);

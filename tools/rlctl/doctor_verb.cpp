@@ -90,8 +90,7 @@ bool is_anywhere(const SegmentFacts& facts) {
 
 int doctor(const Arguments& arguments) {
   const HostFacts host = facts_of_host();
-  const HostSegments segments =
-      segments_of_host(folders_for(arguments), arguments.has(Arg::any_owner));
+  const HostSegments segments = files_of_host(folders_for(arguments));
   std::vector<std::string> names = names_in(segments);
   if (arguments.has(Arg::one_segment)) names = {arguments.text(Arg::one_segment)};
   if (names.empty() && !arguments.has(Arg::json)) put("no segment on this host\n");

@@ -98,6 +98,10 @@ const JournalInfo* change_told_by(const Event& event, const std::vector<JournalI
   return nearest;
 }
 
+bool is_of(const Event& event, std::string_view key) {
+  return event.key_truncated ? key.starts_with(event.key) : key == event.key;
+}
+
 std::string iso_time_ns(std::chrono::system_clock::time_point time) {
   return iso_time_to(9, time);
 }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <rl/rl.hpp>
@@ -19,6 +20,9 @@ std::string iso_time_ns(std::chrono::system_clock::time_point time);
 /// Returns the change by hand, or the ban, that an event tells of, which says who made it and why:
 /// of those in the journal the nearest in time. Null when there is none, or it is forgotten.
 const JournalInfo* change_told_by(const Event& event, const std::vector<JournalInfo>& journal);
+
+/// Whether an event is of this key, as far as it tells: of a long key it has only the beginning.
+bool is_of(const Event& event, std::string_view key);
 
 /// Returns an event as an object, exact; what does not apply is left out. Times that never come are
 /// null. `change` is what it tells of, if that is known.

@@ -4,6 +4,7 @@
 
 #include "tools/rlctl/common.hpp"
 #include "tools/rlctl/event_text.hpp"
+#include "tools/rlctl/lists.hpp"
 #include "tools/rlctl/live_output.hpp"
 #include "tools/rlctl/verbs.hpp"
 
@@ -36,21 +37,16 @@ class Wanted {
     if (!arguments.has(Arg::only_policy)) return;
     const std::string& name = arguments.text(Arg::only_policy);
     (void)segment.history(name);  // throws for one that there never was
-    for (std::size_t i = 0; i < Limits::kMax; ++i) policies_.insert(Limiters::policy(name, i));
+    policies_ = names_in_list(name);
   }
   [[nodiscard]] bool takes(const Event& event) const {
     if (kind_ && event.kind != *kind_) return false;
     if (from_ && event.when < *from_) return false;
     if (!policies_.empty() && !policies_.contains(event.policy)) return false;
-    return !arguments_.has(Arg::only_key) || is_key(event);
+    return !arguments_.has(Arg::only_key) || is_of(event, arguments_.text(Arg::only_key));
   }
 
  private:
-  /// Of a long key only the beginning is known.
-  [[nodiscard]] bool is_key(const Event& event) const {
-    const std::string& key = arguments_.text(Arg::only_key);
-    return event.key_truncated ? key.starts_with(event.key) : key == event.key;
-  }
   const Arguments& arguments_;
   std::optional<EventKind> kind_;
   std::optional<std::chrono::system_clock::time_point> from_;

@@ -60,12 +60,7 @@ void cell_of_word(std::string& text, const KeyRow& row) {
 }
 
 void cell_of_full_in(std::string& text, const KeyRow& row) {
-  const std::uint64_t ns = number_in(row.key, KeyField::full_in);
-  if (ns == kNeverNs || ns == 0) {
-    text += ns == 0 ? "now" : "never";
-  } else {
-    text += human_duration(ns);
-  }
+  text += full_in(row.key);
 }
 
 void cell_of_state(std::string& text, const KeyRow& row) {

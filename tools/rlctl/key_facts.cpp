@@ -12,6 +12,7 @@
 #include "src/permit_slots.hpp"
 #include "src/show.hpp"
 #include "src/trial.hpp"
+#include "tools/rlctl/event_text.hpp"
 #include "tools/rlctl/lists.hpp"
 
 namespace rl::ctl {
@@ -111,6 +112,19 @@ void take_back_of_the_dead(PolicyFacts& facts) {
   facts.next.retry_after = std::chrono::nanoseconds(0);
 }
 
+/// A look does not see whether a key that has no slot would get one (src/decide.hpp says what a
+/// call gets that gets none).
+void look_for_room(PolicyFacts& facts, const Binding& binding, const std::string& key) {
+  const Limit& limit = *facts.policy.limit;
+  if (!facts.next.allowed || facts.next.reason != Reason::ok) return;
+  facts.room = room_for(binding, key);
+  if (facts.room != Room::none || limit.shadow()) return;
+  const bool passes = limit.when_full() == WhenFull::allow;
+  facts.next = Decision{.allowed = passes, .reason = Reason::full};
+  facts.next.limit = limit.burst();
+  if (!passes) facts.next.retry_after = limit.interval();
+}
+
 /// Whether a change made a key stand so.
 bool makes(Change change, Standing standing) {
   return (change == Change::banned && standing == Standing::ban) ||
@@ -138,10 +152,9 @@ std::vector<Event> events_of(const Segment& segment, const std::string& key,
   std::vector<Event> events;
   Events reader(segment);
   (void)reader.poll([&](const Event& event) {
-    const bool is_key = event.key_truncated ? key.starts_with(event.key) : key == event.key;
     const bool is_policy = std::any_of(policies.begin(), policies.end(),
                                        [&](const PolicyInfo& p) { return p.name == event.policy; });
-    if (is_key && !event.key.empty() && is_policy) events.push_back(event);
+    if (!event.key.empty() && is_of(event, key) && is_policy) events.push_back(event);
   });
   return events;
 }
@@ -183,8 +196,12 @@ std::optional<PolicyFacts> KeyLooker::look_under(const PolicyInfo& policy, const
                     denials_of(binding, key),
                     trial_of(binding, policy, key),
                     permits_of(binding, key),
-                    {}};
-  if (of_permits) take_back_of_the_dead(facts);
+                    {},
+                    Room::there};
+  if (of_permits)
+    take_back_of_the_dead(facts);
+  else
+    look_for_room(facts, binding, key);
   if (facts.slot && facts.slot->standing != Standing::none)
     facts.change = change_behind(journal, policy.name, key, facts.slot->standing);
   return facts;

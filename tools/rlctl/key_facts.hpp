@@ -11,6 +11,8 @@
 
 #include <rl/rl.hpp>
 
+#include "tools/rlctl/list_room.hpp"
+
 namespace rl::ctl {
 
 /// A permit of the key that is out.
@@ -43,6 +45,7 @@ struct PolicyFacts {
   std::optional<OnTrial> trial;
   std::vector<PermitOut> permits;
   std::optional<JournalInfo> change;  ///< who put it where it stands
+  Room room = Room::there;            ///< for a first call; not looked at for permits
 
   /// Whether anything is kept of the key here.
   [[nodiscard]] bool has_any() const noexcept {

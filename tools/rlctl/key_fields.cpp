@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "src/nearest.hpp"
+#include "tools/rlctl/text.hpp"
 
 namespace rl::ctl {
 namespace {
@@ -127,6 +128,10 @@ std::uint64_t number_in(const KeyInfo& row, KeyField field) noexcept {
 
 std::string_view word_in(const KeyInfo& row, KeyField field) noexcept {
   return field_info(field).words[number_in(row, field)];
+}
+
+std::string full_in(const KeyInfo& row) {
+  return full_in(is_banned_for_ever(row) ? kNever : row.reset_after);
 }
 
 }  // namespace rl::ctl

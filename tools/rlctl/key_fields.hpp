@@ -64,6 +64,9 @@ std::uint64_t number_in(const KeyInfo& row, KeyField field) noexcept;
 /// Returns the word of a field that is one.
 std::string_view word_in(const KeyInfo& row, KeyField field) noexcept;
 
+/// Returns when the key is full again, or its ban is over: "now", how long that is, or "never".
+std::string full_in(const KeyInfo& row);
+
 inline bool is_banned_for_ever(const KeyInfo& row) noexcept {
   return row.standing == Standing::ban && row.until == Instant::max();
 }

@@ -1,10 +1,10 @@
 #include "tools/rlctl/key_filter.hpp"
 
 #include <fmt/format.h>
-#include <fnmatch.h>
 
 #include <rl/rl.hpp>
 
+#include "tools/rlctl/lists.hpp"
 #include "tools/rlctl/text.hpp"
 
 namespace rl::ctl {
@@ -43,7 +43,7 @@ KeyFilter::KeyFilter(const Arguments& arguments, std::optional<Where> where, Seg
   if (arguments.has(Arg::only_policy)) {
     const std::string& name = arguments.text(Arg::only_policy);
     (void)segment.limiter(name);  // throws for an unknown one
-    for (std::size_t i = 0; i < Limits::kMax; ++i) policies_.insert(Limiters::policy(name, i));
+    policies_ = names_in_list(name);
   }
   if (arguments.has(Arg::match)) {
     check_that_there_are_labels(segment, Arg::match);
@@ -56,8 +56,7 @@ bool KeyFilter::takes(const KeyInfo& row) {
   if (row.part == SlotPart::candidate && limits_[row].empty()) return false;
   if (!policies_.empty() && policies_.count(row.policy) == 0) return false;
   if (glob_) {
-    if (!row.key) return false;
-    if (::fnmatch(glob_->c_str(), escape(*row.key).c_str(), FNM_NOESCAPE) != 0) return false;
+    if (!row.key || !matches(*glob_, escape(*row.key))) return false;
   }
   return !where_ || (*where_)(row);
 }

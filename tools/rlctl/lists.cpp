@@ -10,8 +10,13 @@
 
 namespace rl::ctl {
 
-std::vector<PolicyInfo> policies_of(const Segment& segment, const std::string& name) {
-  const std::vector<PolicyInfo> all = segment.policies();
+std::set<std::string> names_in_list(const std::string& name) {
+  std::set<std::string> names;
+  for (std::size_t i = 0; i < Limits::kMax; ++i) names.insert(Limiters::policy(name, i));
+  return names;
+}
+
+std::vector<PolicyInfo> policies_of(const std::vector<PolicyInfo>& all, const std::string& name) {
   std::vector<PolicyInfo> parts;
   while (parts.size() < Limits::kMax) {
     const std::string part = Limiters::policy(name, parts.size());
@@ -26,16 +31,26 @@ std::vector<PolicyInfo> policies_of(const Segment& segment, const std::string& n
   return parts;
 }
 
+std::vector<PolicyInfo> policies_of(const Segment& segment, const std::string& name) {
+  return policies_of(segment.policies(), name);
+}
+
 std::vector<PolicyInfo> must_have(Segment& segment, const std::string& name) {
   (void)segment.limiter(name);
   return policies_of(segment, name);
 }
 
-bool is_part_of_list(const Segment& segment, const std::string& name) {
-  const std::vector<PolicyInfo> list = policies_of(segment, name.substr(0, name.rfind('#')));
+bool is_part_of_list(const std::vector<PolicyInfo>& all, const std::string& name) {
+  const std::size_t mark = name.rfind('#');
+  if (mark == name.npos) return false;
+  const std::vector<PolicyInfo> list = policies_of(all, name.substr(0, mark));
   return std::any_of(list.begin(), list.end(),
                      [&](const PolicyInfo& part) { return part.name == name; }) &&
          list.front().name != name;
+}
+
+bool is_part_of_list(const Segment& segment, const std::string& name) {
+  return is_part_of_list(segment.policies(), name);
 }
 
 std::string text_of(const std::vector<PolicyInfo>& policies) {

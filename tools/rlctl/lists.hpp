@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -14,12 +15,18 @@
 
 namespace rl::ctl {
 
-/// Returns the policies in force that a name stands for: its limit, or those of its list.
+/// Returns the names that the limits of a list have, if it has as many as it can.
+std::set<std::string> names_in_list(const std::string& name);
+
+/// Returns the policies that a name stands for, of `all` in force: its limit, or those of its list.
+std::vector<PolicyInfo> policies_of(const std::vector<PolicyInfo>& all, const std::string& name);
+/// The same of a segment.
 std::vector<PolicyInfo> policies_of(const Segment& segment, const std::string& name);
 /// The same. Errors: Error (unknown_policy) when there is none; corrupt for one that is damaged.
 std::vector<PolicyInfo> must_have(Segment& segment, const std::string& name);
 
 /// Whether a name is that of one limit of a list, but not of the first: that is the list's.
+bool is_part_of_list(const std::vector<PolicyInfo>& all, const std::string& name);
 bool is_part_of_list(const Segment& segment, const std::string& name);
 
 /// Returns their limits as text, with commas.

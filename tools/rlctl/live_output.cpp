@@ -3,12 +3,13 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+
+#include "tools/rlctl/signal_fd.hpp"
 
 namespace rl::ctl {
 namespace {
@@ -23,15 +24,8 @@ std::string_view first_of(std::string_view lines) {
 
 }  // namespace
 
-LiveOutput::LiveOutput() {
-  sigset_t ends;
-  ::sigemptyset(&ends);
-  ::sigaddset(&ends, SIGINT);
-  ::sigaddset(&ends, SIGTERM);
-  ::sigprocmask(SIG_BLOCK, &ends, nullptr);
+LiveOutput::LiveOutput() : signals_(signals_to_read({SIGINT, SIGTERM})) {
   (void)::signal(SIGPIPE, SIG_IGN);
-  signals_ = shm::Fd(::signalfd(-1, &ends, SFD_CLOEXEC));
-  if (!signals_) throw shm::os_error("making a signalfd", errno);
 }
 
 bool LiveOutput::write(std::string_view lines) {

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <string_view>
 
 namespace rl::ctl {
@@ -13,10 +14,21 @@ constexpr std::string_view kSentence =
     "see "
     "who writes to it, remove it and create it anew\n";
 
+std::atomic<const char*> unfinished{nullptr};
+static_assert(std::atomic<const char*>::is_always_lock_free);  // a handler of signals reads it
+
 }  // namespace
+
+void remove_as_memory_is_lost(const char* path) noexcept {
+  // release: whoever ends finds the text behind it (end_as_memory_is_lost).
+  unfinished.store(path, std::memory_order_release);
+}
 
 /// Whatever was interrupted does not go on.
 void end_as_memory_is_lost() noexcept {
+  // acquire: the text that was there when it was stored (remove_as_memory_is_lost).
+  const char* const path = unfinished.load(std::memory_order_acquire);
+  if (path != nullptr) (void)::unlink(path);
   (void)!::write(STDERR_FILENO, kSentence.data(), kSentence.size());
   ::_exit(2);
 }

@@ -9,6 +9,10 @@ namespace rl::ctl {
 /// code 2, and not a crash. What was not written by then is not.
 void say_when_memory_is_lost() noexcept;
 
+/// Has this file removed at such an end, as it will not be finished; null: none. One at a time. The text
+/// has to stay where it is until then.
+void remove_as_memory_is_lost(const char* path) noexcept;
+
 /// Says so at once, and ends. Only what a handler of signals may do.
 [[noreturn]] void end_as_memory_is_lost() noexcept;
 

@@ -1,7 +1,5 @@
 #include "tools/metrics/families.hpp"
 
-#include <sstream>
-
 #include "tools/rlctl/common.hpp"
 #include "tools/rlctl/new_file.hpp"
 #include "tools/rlctl/report.hpp"
@@ -9,12 +7,6 @@
 
 namespace rl::ctl {
 namespace {
-
-/// Names have no spaces.
-std::vector<std::string> names_of(const Arguments& arguments) {
-  std::istringstream words(arguments.text(Arg::segments));
-  return {std::istream_iterator<std::string>(words), {}};
-}
 
 metrics::Known known_of(const Arguments& arguments, const std::string& name) {
   const Segment segment =
@@ -53,7 +45,7 @@ void put_out(const Arguments& arguments, const std::string& text) {
 int metrics(const Arguments& arguments) {
   std::vector<metrics::Facts> all;
   int code = 0;
-  for (const std::string& name : names_of(arguments)) {
+  for (const std::string& name : arguments.values(Arg::segments)) {
     metrics::Facts& facts = all.emplace_back(metrics::Facts{name, {}});
     try {
       facts.known = known_of(arguments, name);

@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "tools/rlctl/lost_memory.hpp"
+
 namespace rl::ctl {
 namespace {
 
@@ -35,9 +37,11 @@ NewFile::NewFile(std::string path, mode_t mode)
   (void)::unlink(beside_.c_str());
   fd_ = shm::open_file(beside_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
   if (!fd_) fail("making", beside_);
+  remove_as_memory_is_lost(beside_.c_str());
 }
 
 NewFile::~NewFile() {
+  remove_as_memory_is_lost(nullptr);
   if (fd_ && !is_kept_) (void)::unlink(beside_.c_str());
 }
 

@@ -14,7 +14,8 @@ namespace rl::ctl {
 /// A file that nobody but its owner may read, unless `mode` says otherwise (the umask cuts it).
 /// Written beside its name under another; it gets the
 /// name, in the place of what had it, when all of it is on the disk. Without keep() nothing has
-/// changed at the end of its life.
+/// changed at the end of its life, also when that is memory that is lost (lost_memory.hpp). One at a
+/// time.
 ///
 /// Errors: Error (bad_option) for a name that is something else than a file, permission, no_space,
 /// system.

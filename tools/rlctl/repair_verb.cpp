@@ -1,6 +1,7 @@
 // `rlctl repair`: slots that hold what none can hold.
 #include <algorithm>
 
+#include "src/journal.hpp"
 #include "tools/rlctl/common.hpp"
 #include "tools/rlctl/doctor/damage.hpp"
 #include "tools/rlctl/report.hpp"
@@ -20,6 +21,25 @@ struct DamageRow {
 
 std::string words_of(const DamageRow& row) {
   return fmt::format("{:016x} {:016x}", row.damage.words.tag, row.damage.words.state);
+}
+
+/// Of more slots that one repair mends the journal has room for what else was changed.
+constexpr std::size_t kNotedMost = 16;
+
+/// Notes in the journal, and as events, what was mended.
+void note_mended(const View& view, const std::vector<DamageRow>& rows) {
+  std::size_t mended = 0;
+  for (const DamageRow& row : rows) {
+    if (row.mended != true || ++mended > kNotedMost) continue;
+    note_change(view, {.change = Change::repaired,
+                       .policy = row.policy,
+                       .key = row.key ? std::string_view(*row.key) : std::string_view(),
+                       .before = wrong_with(row.damage),
+                       .after = mended_to(row.damage)});
+  }
+  if (mended <= kNotedMost) return;
+  const std::string more = counted(mended - kNotedMost, "more slot", "more slots");
+  note_change(view, {.change = Change::repaired, .reason = more});
 }
 
 std::string_view outcome_of(const DamageRow& row) {
@@ -96,8 +116,10 @@ int repair(const Arguments& arguments) {
             path);
   std::vector<DamageRow> rows;
   for (const Damage& damage : damage_of(view)) rows.push_back(row_of(view, damage));
-  if (is_meant)
+  if (is_meant) {
     for (DamageRow& row : rows) row.mended = mend(view, row.damage);
+    note_mended(view, rows);
+  }
   if (arguments.has(Arg::json)) {
     for (const DamageRow& row : rows) put_json(json_of(row));
   } else {

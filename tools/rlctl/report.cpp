@@ -11,8 +11,6 @@
 namespace rl::ctl {
 namespace {
 
-using std::chrono::nanoseconds;
-
 std::string_view name_of(ClockSource clock) {
   switch (clock) {
     case ClockSource::tsc:
@@ -25,10 +23,6 @@ std::string_view name_of(ClockSource clock) {
       break;
   }
   return "auto";
-}
-
-std::string full_in(nanoseconds reset_after) {
-  return reset_after.count() <= 0 ? "now" : human_duration(reset_after);
 }
 
 std::string number(std::uint64_t n) {

@@ -2,7 +2,6 @@
 #include <pwd.h>
 
 #include <algorithm>
-#include <sstream>
 
 #include "tools/rlctl/common.hpp"
 #include "tools/rlctl/host/segment_files.hpp"
@@ -15,8 +14,7 @@ namespace {
 std::vector<std::string> folders_of(const Arguments& arguments) {
   if (!arguments.has(Arg::folders)) return usual_folders();
   std::vector<std::string> folders{std::string(kSharedMemory)};
-  std::istringstream lines(arguments.text(Arg::folders));
-  for (std::string folder; std::getline(lines, folder);) {
+  for (std::string folder : arguments.values(Arg::folders)) {
     while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
     if (std::find(folders.begin(), folders.end(), folder) == folders.end())
       folders.push_back(folder);

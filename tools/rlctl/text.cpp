@@ -2,6 +2,7 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <fnmatch.h>
 #include <wchar.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include <utility>
 
 #include <rl/error.hpp>
+#include <rl/time.hpp>
 
 namespace rl::ctl {
 namespace {
@@ -183,6 +185,10 @@ std::string shown_key(const std::optional<std::string>& key, bool truncated) {
   return (key ? escape(*key) : "(unknown)") + (truncated ? "..." : "");
 }
 
+bool matches(const std::string& glob, const std::string& text) {
+  return ::fnmatch(glob.c_str(), text.c_str(), FNM_NOESCAPE) == 0;
+}
+
 std::size_t width_of(std::string_view text) {
   std::size_t width = plain_beginning(text);
   text.remove_prefix(width);
@@ -224,6 +230,11 @@ std::string human_duration(std::chrono::nanoseconds ns) {
   return human_duration(ns.count() > 0 ? static_cast<std::uint64_t>(ns.count()) : 0);
 }
 
+std::string full_in(std::chrono::nanoseconds reset_after) {
+  if (reset_after == kNever) return "never";
+  return reset_after.count() <= 0 ? "now" : human_duration(reset_after);
+}
+
 std::string human_bytes(std::uint64_t bytes) {
   constexpr std::array<std::string_view, 5> kNames{"bytes", "KiB", "MiB", "GiB", "TiB"};
   std::uint64_t unit = 1;
@@ -234,6 +245,10 @@ std::string human_bytes(std::uint64_t bytes) {
   }
   const std::uint64_t tenths = bytes / unit * 10 + (bytes % unit * 10 + unit / 2) / unit;
   return fmt::format("{} {}", in_tenths(tenths), kNames[i]);
+}
+
+double share_of(std::uint64_t part, std::uint64_t whole) noexcept {
+  return whole != 0 ? static_cast<double>(part) / static_cast<double>(whole) : 0;
 }
 
 std::string iso_time(std::chrono::system_clock::time_point time) {

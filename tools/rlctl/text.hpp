@@ -29,6 +29,9 @@ std::optional<std::string> quoted_for_toml(std::string_view text);
 /// "(unknown)" for none.
 std::string shown_key(const std::optional<std::string>& key, bool truncated);
 
+/// Whether a text matches a pattern of the shell, in which a backslash is one.
+bool matches(const std::string& glob, const std::string& text);
+
 /// Returns how many columns of a terminal a text takes; what paint() puts around it takes none.
 std::size_t width_of(std::string_view text);
 
@@ -36,8 +39,12 @@ std::size_t width_of(std::string_view text);
 /// long is never too short.
 std::string human_duration(std::uint64_t ns);
 std::string human_duration(std::chrono::nanoseconds ns);
+/// Returns how long it takes until all is as if nothing had been: "now", "1.5 s", or "never".
+std::string full_in(std::chrono::nanoseconds reset_after);
 /// Returns "8.1 MiB", rounded to the nearest.
 std::string human_bytes(std::uint64_t bytes);
+/// Returns a part of a whole, 0 to 1; 0 of nothing.
+double share_of(std::uint64_t part, std::uint64_t whole) noexcept;
 /// Returns ISO 8601 in UTC, to the second.
 std::string iso_time(std::chrono::system_clock::time_point time);
 

@@ -1,7 +1,6 @@
 #include "tools/rlctl/where.hpp"
 
 #include <fmt/format.h>
-#include <fnmatch.h>
 
 #include <algorithm>
 #include <string>
@@ -49,7 +48,7 @@ bool holds(const Comparison& c, const KeyInfo& row) {
   std::string spare;
   const std::string_view is = shown(c.field == KeyField::key ? *row.key : row.policy, spare);
   if (c.compare != Compare::glob) return (is == c.text) == (c.compare == Compare::equal);
-  return ::fnmatch(c.text.c_str(), std::string(is).c_str(), FNM_NOESCAPE) == 0;
+  return matches(c.text, std::string(is));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "tools/rlctl/common.hpp"
+#include "tools/rlctl/report.hpp"
 #include "tools/rlctl/text.hpp"
 
 namespace rl::ctl {
@@ -94,17 +95,29 @@ std::string_view to_string(Holds holds) noexcept {
       return "apart";
     case Holds::off:
       return "off";
+    case Holds::untold:
+      return "untold";
     case Holds::limited:
       return "limited";
+    case Holds::full:
+      return "full";
     case Holds::banned:
       return "banned";
   }
   return "unknown";
 }
 
+std::string names_of_unreadable(const KeyFacts& facts) {
+  return fmt::format("{} {}", facts.unreadable.size() == 1 ? "policy" : "policies",
+                     fmt::join(facts.unreadable, ", "));
+}
+
 Holds holds_under(const PolicyFacts& facts) noexcept {
-  if (!facts.next.allowed)
-    return facts.next.reason == Reason::banned ? Holds::banned : Holds::limited;
+  if (!facts.next.allowed) {
+    return facts.next.reason == Reason::banned ? Holds::banned
+           : facts.next.reason == Reason::full ? Holds::full
+                                               : Holds::limited;
+  }
   if (facts.next.reason == Reason::off) return Holds::off;
   if (facts.next.reason == Reason::shadow || standing_of(facts) == Standing::allow)
     return Holds::apart;
@@ -118,6 +131,9 @@ std::string sentence_of(const PolicyFacts& facts, Instant now) {
     case Holds::banned:
       if (standing_of(facts) != Standing::ban) return fmt::format("is denied by {}: banned", name);
       return fmt::format("is denied by {}: {}", name, ban_of(facts, now));
+    case Holds::full:
+      return fmt::format("is denied by {}: its list is full (when_full={})", name,
+                         name_of(facts.policy.limit->when_full()));
     case Holds::limited:
       return fmt::format("is limited by {}{}: {}{}", name, of_override(facts), what_is_left(facts),
                          comes_back(facts.next, "passes"));
@@ -128,6 +144,7 @@ std::string sentence_of(const PolicyFacts& facts, Instant now) {
                          what_is_left(facts), human_duration(facts.next.reset_after));
     case Holds::off:
       return fmt::format("passes under {}: limits are off", name);
+    case Holds::untold:  // of one policy it is told
     case Holds::nothing:
     case Holds::unknown:
       break;
@@ -158,6 +175,15 @@ Answer answer_from(const KeyFacts& facts) {
     answer.sentence = fmt::format("{} {}", key, sentence_of(*answer.by, facts.now));
   }
   answer.sentence += who_else_denies(facts, answer.by);
+  // Who is denied is denied whatever another policy says.
+  if (!facts.unreadable.empty() && passes(answer.holds) && answer.holds != Holds::off) {
+    answer.holds = Holds::untold;
+    answer.sentence = facts.policies.empty()
+                          ? fmt::format("{}: nobody can tell, as {} cannot be read", key,
+                                        escape(names_of_unreadable(facts)))
+                          : fmt::format("{}; but {} cannot be read, and may deny it",
+                                        answer.sentence, escape(names_of_unreadable(facts)));
+  }
   return answer;
 }
 

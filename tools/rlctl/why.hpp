@@ -19,7 +19,9 @@ enum class Holds : std::uint8_t {
   in_use,   ///< it passes, and owes something
   apart,    ///< it passes, as it stands apart: on an allow-list, or under a limit that only watches
   off,      ///< it passes, as limits are off
+  untold,   ///< it passes under all that can be read, and a policy cannot be
   limited,  ///< denied until a time
+  full,     ///< denied, as no slot is to be had to count it in
   banned,
 };
 /// Returns the word for programs.
@@ -27,8 +29,11 @@ std::string_view to_string(Holds holds) noexcept;
 
 /// Whether a call of cost 1 passes now.
 constexpr bool passes(Holds holds) noexcept {
-  return holds < Holds::limited;
+  return holds < Holds::untold;
 }
+
+/// Names the policies that cannot be read: "policy api", unescaped; requires one.
+std::string names_of_unreadable(const KeyFacts& facts);
 
 /// Returns what holds under one policy.
 Holds holds_under(const PolicyFacts& facts) noexcept;

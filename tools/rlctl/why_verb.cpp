@@ -78,8 +78,9 @@ std::string limit_of(const PolicyFacts& facts) {
 
 Cells cells_of(const PolicyFacts& facts, Instant now) {
   const Decision& next = facts.next;
-  const bool is_counted = next.limit != 0;
-  const std::string passes = next.allowed ? "now"
+  const bool is_counted = next.limit != 0 && next.reason != Reason::full;
+  const std::string passes = next.allowed                  ? "now"
+                             : next.reason == Reason::full ? "when there is room"
                              : next.retry_after == kNever
                                  ? "never"
                                  : "in " + human_duration(next.retry_after);
@@ -87,9 +88,7 @@ Cells cells_of(const PolicyFacts& facts, Instant now) {
           stands(facts, now),
           passes,
           is_counted ? fmt::format("{} of {}", next.remaining, next.limit) : "",
-          next.reset_after == kNever      ? "never"
-          : next.reset_after.count() <= 0 ? "now"
-                                          : human_duration(next.reset_after),
+          full_in(next.reset_after),
           facts.slot ? fmt::format("{}", facts.slot->allowed_count) : "",
           facts.slot ? fmt::format("{}", facts.slot->denied_count) : "",
           limit_of(facts)};
@@ -111,13 +110,13 @@ void put_policies(const KeyFacts& facts) {
   std::vector<Cells> rows;
   std::size_t untouched = 0;
   for (const PolicyFacts& policy : facts.policies) {
-    if (policy.has_any())
+    if (policy.has_any() || policy.room != Room::there)
       rows.push_back(cells_of(policy, facts.now));
     else
       ++untouched;
   }
   for (const Cells& cells : rows) table.measure(cells);
-  if (!rows.empty()) put(paint(Paint::strong, table.header()));
+  if (!rows.empty()) put("\n" + paint(Paint::strong, table.header()));
   for (const Cells& cells : rows) put(table.line(cells));
   if (untouched != 0 && !rows.empty()) {
     put(fmt::format("Under {} nothing is kept of it, and it passes.\n",
@@ -125,9 +124,31 @@ void put_policies(const KeyFacts& facts) {
   }
 }
 
+/// What becomes of a call that finds its list full; nothing where it is not.
+std::string text_of_room(const PolicyFacts& facts) {
+  constexpr std::string_view kTaken =
+      "all 16 slots that it could have are taken by keys that owe something or stand apart";
+  switch (facts.room) {
+    case Room::there:
+      break;
+    case Room::evicting:
+      return fmt::format("{}; its next call takes that of the one that owes least", kTaken);
+    case Room::none:
+      return fmt::format("{}; a call without one {}", kTaken,
+                         !facts.next.allowed            ? "is denied"
+                         : facts.policy.limit->shadow() ? "passes, as this only watches"
+                                                        : "passes, uncounted");
+  }
+  return "";
+}
+
 /// What there is beside the row of a policy, a line each.
 void put_more(const PolicyFacts& facts) {
   const std::string name = escape(facts.policy.name);
+  if (facts.room != Room::there) {
+    put(fmt::format("{}: {} (when_full={}; see `rlctl doctor`)\n", name, text_of_room(facts),
+                    name_of(facts.policy.limit->when_full())));
+  }
   if (facts.change) {
     put(fmt::format("{}: {} at {} by uid {}, process {}{}\n", name, to_string(facts.change->change),
                     iso_time(facts.change->when), facts.change->uid, facts.change->pid,
@@ -161,14 +182,16 @@ void put_more(const PolicyFacts& facts) {
 void put_events(const KeyFacts& facts) {
   const std::size_t shown = std::min(facts.events.size(), kEventsShown);
   if (shown == 0) return;
-  put(fmt::format("\nIts last {} told ({}):\n",
+  const auto first = facts.events.end() - static_cast<std::ptrdiff_t>(shown);
+  const bool is_cut = std::any_of(first, facts.events.end(),
+                                  [](const Event& event) { return event.key_truncated; });
+  put(fmt::format("\n{} last {} told ({}):\n", is_cut ? "The" : "Its",
                   shown == 1 ? "event" : fmt::format("{} events", shown), kWhichEvents));
+  if (is_cut) put("(Where the key ends in ... they may be of any key that begins like it.)\n");
   Table table = table_for(static_cast<const Event*>(nullptr));
   std::vector<Cells> rows;
-  for (std::size_t i = facts.events.size() - shown; i < facts.events.size(); ++i) {
-    const Event& event = facts.events[i];
-    rows.push_back(ctl::cells_of(event, change_told_by(event, facts.journal)));
-  }
+  for (auto event = first; event != facts.events.end(); ++event)
+    rows.push_back(ctl::cells_of(*event, change_told_by(*event, facts.journal)));
   for (const Cells& cells : rows) table.measure(cells);
   put(paint(Paint::strong, table.header()));
   for (const Cells& cells : rows) put(table.line(cells));
@@ -200,8 +223,7 @@ void put_text(const Asked& asked, const Answer& answer) {
   if (facts.off_since && answer.holds != Holds::off)
     put(fmt::format("Limits are off since {}: every call passes.\n", iso_time(*facts.off_since)));
   for (const std::string& name : facts.unreadable)
-    put(fmt::format("Policy {} is damaged and says nothing; see `rlctl info`.\n", escape(name)));
-  if (facts.is_known()) put("\n");
+    put(fmt::format("Policy {} is damaged and says nothing; see `rlctl doctor`.\n", escape(name)));
   put_policies(facts);
   for (const PolicyFacts& policy : facts.policies) put_more(policy);
   put_events(facts);
@@ -267,6 +289,10 @@ Json json_of(const PolicyFacts& facts, Instant now) {
               {"retry_after_ns", json_or_null(next.retry_after)},
               {"reset_after_ns", json_or_null(next.reset_after)}};
   if (facts.policy.limit && facts.policy.limit->shadow()) object["shadow"] = true;
+  if (facts.room != Room::there) {
+    object["list_full"] = true;
+    object["when_full"] = name_of(facts.policy.limit->when_full());
+  }
   add_standing(object, facts, now);
   add_parts(object, facts);
   return object;
@@ -277,7 +303,7 @@ Json json_of(const Asked& asked, const Answer& answer) {
   Json object{{"key", escape(facts.key)},
               {"asked", escape(asked.typed)},
               {"verdict", to_string(answer.holds)},
-              {"passes", passes(answer.holds)},
+              {"passes", answer.holds == Holds::untold ? Json() : Json(passes(answer.holds))},
               {"sentence", answer.sentence},
               {"policy", answer.by != nullptr ? Json(escape(answer.by->policy.name)) : Json()}};
   if (facts.off_since) object["off_since"] = iso_time(*facts.off_since);
@@ -311,6 +337,13 @@ int why(const Arguments& arguments) {
     put_json(json_of(asked, answer));
   } else {
     put_text(asked, answer);
+  }
+  if (answer.holds == Holds::untold) {
+    throw Error(Errc::corrupt,
+                fmt::format("{} of {} cannot be read, so nobody can tell whether {} passes; see "
+                            "`rlctl doctor`",
+                            names_of_unreadable(asked.facts), arguments.text(Arg::segment),
+                            asked.facts.key));
   }
   return passes(answer.holds) ? 0 : 1;
 }

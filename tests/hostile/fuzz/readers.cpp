@@ -30,7 +30,7 @@ using rl::ctl::Arguments;
 
 void run(int (*verb)(const Arguments&), Arguments arguments, std::size_t lines_max) {
   for (const bool json : {false, true}) {
-    if (json) arguments.set(Arg::json, {});
+    if (json) arguments.set(Arg::json, "");
     written.clear();
     const auto error = rl::hostile::attempt([&] { (void)verb(arguments); });
     if (!error) rl::hostile::check_output(written, json, lines_max);

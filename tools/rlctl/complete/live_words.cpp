@@ -10,8 +10,10 @@
 
 #include <rl/rl.hpp>
 
-#include "shm/mapping.hpp"
-#include "tools/rlctl/complete/apart.hpp"
+#include "tools/rlctl/apart.hpp"
+#include "tools/rlctl/host/folder.hpp"
+#include "tools/rlctl/host/segment_files.hpp"
+#include "tools/rlctl/lists.hpp"
 #include "tools/rlctl/text.hpp"
 #include "tools/rlctl/verb_table.hpp"
 
@@ -20,6 +22,7 @@ namespace {
 
 constexpr std::size_t kKeysMost = 1'000;
 constexpr std::chrono::milliseconds kTimeMost{200};
+
 /// What rlctl would show otherwise than it is typed is left out: nobody could tell what it is.
 bool can_be_typed(const Place& place, std::string_view word) {
   return !word.empty() && word.starts_with(place.typed) && escape(word) == word &&
@@ -34,30 +37,22 @@ void tell_of(const Tell& tell, std::string_view word, std::string_view help) {
 }
 
 void find_segments(const Place& place, const Tell& tell) {
-  // The name of a file is what path_of() makes of a segment's, with the name at its end.
-  const std::filesystem::path sample = shm::path_of("x");
-  const std::string first = sample.filename().string();
-  const std::string_view start = std::string_view(first).substr(0, first.size() - 1);
-  std::error_code error;
-  std::filesystem::directory_iterator file(sample.parent_path(), error);
-  for (; !error && file != std::filesystem::directory_iterator(); file.increment(error)) {
-    const std::string name = file->path().filename().string();
+  for_each_name(std::string(kSharedMemory), [&](std::string_view file) {
+    const std::string path = fmt::format("{}/{}", kSharedMemory, file);
+    const std::string name = name_for(path);
     std::error_code ignored;
-    if (name.starts_with(start) && can_be_typed(place, name.substr(start.size())) &&
-        file->is_regular_file(ignored))
-      tell_of(tell, name.substr(start.size()), "");
-  }
+    if (name != path && can_be_typed(place, name) &&
+        std::filesystem::is_regular_file(path, ignored))
+      tell_of(tell, name, "");
+  });
 }
 
 /// A list of limits goes by the name of its first: the others are NAME#2 and so on.
 void find_policies(const Place& place, const Segment& segment, const Tell& tell) {
   const std::vector<PolicyInfo> all = segment.policies();
-  std::set<std::string_view> names;
-  for (const PolicyInfo& policy : all) names.insert(policy.name);
+  const bool parts_too = place.typed.find('#') != place.typed.npos;
   for (const PolicyInfo& policy : all) {
-    const std::size_t mark = policy.name.rfind('#');
-    const bool is_part = mark != policy.name.npos && names.contains(policy.name.substr(0, mark));
-    if (can_be_typed(place, policy.name) && (!is_part || place.typed.find('#') != place.typed.npos))
+    if (can_be_typed(place, policy.name) && (parts_too || !is_part_of_list(all, policy.name)))
       tell_of(tell, policy.name, policy.limit ? policy.limit->to_string() : "");
   }
 }
@@ -68,9 +63,7 @@ struct Enough {};
 class KeyFinder {
  public:
   KeyFinder(const Place& place, const Tell& tell) : place_(place), tell_(tell) {
-    if (place.policy.empty()) return;
-    for (std::size_t i = 0; i < Limits::kMax; ++i)
-      policies_.insert(Limiters::policy(place.policy, i));
+    if (!place.policy.empty()) policies_ = names_in_list(place.policy);
   }
   void look_at(const KeyInfo& row) {
     if (!row.key || row.key_truncated || !can_be_typed(place_, *row.key) || !is_wanted(row)) return;
@@ -114,9 +107,9 @@ std::vector<Candidate> live_words(const Place& place) {
   if (place.wanted != Completes::segments && place.wanted != Completes::policies &&
       place.wanted != Completes::keys)
     return {};
-  const std::string told = told_apart(kTimeMost, [&](const Tell& tell) { find(place, tell); });
+  const ToldApart told = told_apart(kTimeMost, [&](const Tell& tell) { find(place, tell); });
   std::vector<Candidate> words;
-  for (std::string_view rest = told;;) {  // ends: each round takes a pair away
+  for (std::string_view rest = told.text;;) {  // ends: each round takes a pair away
     const std::size_t middle = rest.find('\0');
     const std::size_t end = middle == rest.npos ? middle : rest.find('\0', middle + 1);
     if (end == rest.npos) break;  // what was cut off counts no more

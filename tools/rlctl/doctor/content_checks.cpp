@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "tools/rlctl/doctor/checks.hpp"
+#include "tools/rlctl/lists.hpp"
 #include "tools/rlctl/text.hpp"
 
 namespace rl::ctl {
@@ -11,9 +12,6 @@ namespace {
 
 using selftest::SlotFault;
 
-double share_of(std::uint64_t part, std::uint64_t all) {
-  return all != 0 ? static_cast<double>(part) / static_cast<double>(all) : 0;
-}
 std::string percent(double share) {
   return fmt::format("{:.1f} %", 100 * share);
 }
@@ -237,26 +235,14 @@ struct Asked {
 
 Asked asked_of(const std::vector<PolicyInfo>& policies, const std::string& name) {
   Asked asked;
-  for (std::size_t i = 0; i < Limits::kMax; ++i) {
-    const auto part = std::find_if(policies.begin(), policies.end(), [&](const PolicyInfo& policy) {
-      return policy.name == Limiters::policy(name, i);
-    });
-    if (part == policies.end() || !part->limit) break;
-    const std::string_view comma = i == 0 ? "" : ", ";
-    asked.in_force.append(comma).append(part->limit->to_string());
-    asked.by_code.append(comma).append(part->asked.value_or(*part->limit).to_string());
-    asked.differs |= part->asked.has_value();
+  for (const PolicyInfo& part : policies_of(policies, name)) {
+    if (!part.limit) break;
+    const std::string_view comma = asked.in_force.empty() ? "" : ", ";
+    asked.in_force.append(comma).append(part.limit->to_string());
+    asked.by_code.append(comma).append(part.asked.value_or(*part.limit).to_string());
+    asked.differs |= part.asked.has_value();
   }
   return asked;
-}
-
-/// Of a list that is the second limit, or a later one.
-bool is_later_part(const std::vector<PolicyInfo>& policies, const std::string& name) {
-  return std::any_of(policies.begin(), policies.end(), [&](const PolicyInfo& policy) {
-    for (std::size_t i = 1; i < Limits::kMax; ++i)
-      if (Limiters::policy(policy.name, i) == name) return true;
-    return false;
-  });
 }
 
 }  // namespace
@@ -268,7 +254,7 @@ Findings check_policies(const HostFacts&, const SegmentFacts& segment) {
   for (const PolicyInfo& policy : policies) {
     const std::string policy_name = escape(policy.name);
     const Asked asked = asked_of(policies, policy.name);
-    if (asked.differs && !is_later_part(policies, policy.name)) {
+    if (asked.differs && !is_part_of_list(policies, policy.name)) {
       findings.push_back({Harm::warning,
                           fmt::format("code asks for {} as {}, and {} is in force", asked.by_code,
                                       policy_name, asked.in_force),

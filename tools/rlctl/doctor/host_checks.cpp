@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "tools/rlctl/doctor/checks.hpp"
+#include "tools/rlctl/host/mapped_files.hpp"
 #include "tools/rlctl/text.hpp"
 
 namespace rl::ctl {
@@ -22,10 +23,6 @@ std::vector<pid_t> pids_of(const std::vector<Holder>& holders, auto&& are_meant)
   for (const Holder& holder : holders)
     if (are_meant(holder)) pids.push_back(holder.pid);
   return pids;
-}
-
-std::string processes(const std::vector<pid_t>& pids) {
-  return fmt::format("process{} {}", pids.size() == 1 ? "" : "es", fmt::join(pids, ", "));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "tools/rlctl/doctor/checks.hpp"
+#include "tools/rlctl/host/mapped_files.hpp"
 #include "tools/rlctl/text.hpp"
 
 namespace rl::ctl {
@@ -30,10 +31,9 @@ Findings check_time_namespace(const HostFacts& host, const SegmentFacts& segment
     if (is_known && holder.time_namespace != host.time_namespace) strangers.push_back(holder.pid);
   }
   if (strangers.empty()) return {};
-  const bool is_one = strangers.size() == 1;
   return {{Harm::bad,
-           fmt::format("process{} {} {} no part in the segment's clock, and can decide nothing",
-                       is_one ? "" : "es", fmt::join(strangers, ", "), is_one ? "has" : "have"),
+           fmt::format("{} {} no part in the segment's clock, and can decide nothing",
+                       processes(strangers), strangers.size() == 1 ? "has" : "have"),
            "they were forked into another time namespace, whose clock may be offset",
            fmt::format("kill {}   # and start them without `unshare --time`",
                        fmt::join(strangers, " ")),

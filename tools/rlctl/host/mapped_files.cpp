@@ -1,8 +1,8 @@
 #include "tools/rlctl/host/mapped_files.hpp"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -12,8 +12,9 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <memory>
 #include <sstream>
+
+#include "tools/rlctl/host/folder.hpp"
 
 namespace rl::ctl {
 namespace {
@@ -41,15 +42,6 @@ std::optional<dev_t> device_in(std::string_view text) {
   const auto minor = number_in<unsigned>(text.substr(colon + 1), 16);
   if (!major || !minor) return std::nullopt;
   return makedev(*major, *minor);
-}
-
-/// Calls visit(name) for every name in a folder; false when it cannot be read.
-template <class Visit>
-bool for_each_name(const std::string& folder, Visit&& visit) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(folder.c_str()), ::closedir);
-  if (!dir) return false;
-  while (const dirent* const entry = ::readdir(dir.get())) visit(std::string_view(entry->d_name));
-  return true;
 }
 
 bool lies_in(const std::string& path, const std::vector<std::string>& folders) {
@@ -177,6 +169,10 @@ std::vector<const Mapper*> mappers_of(const Mappers& mappers, FileId id) {
     if (maps) those.push_back(&mapper);
   }
   return those;
+}
+
+std::string processes(const std::vector<pid_t>& pids) {
+  return fmt::format("process{} {}", pids.size() == 1 ? "" : "es", fmt::join(pids, ", "));
 }
 
 shm::Fd open_mapped(pid_t pid, FileId id) {

@@ -53,6 +53,9 @@ Mappers mappers_of(const std::vector<std::string>& folders);
 /// Returns the processes that map a file.
 std::vector<const Mapper*> mappers_of(const Mappers& mappers, FileId id);
 
+/// Returns "process 7", or "processes 7, 9".
+std::string processes(const std::vector<pid_t>& pids);
+
 /// Opens a file that a process maps for reading, though it may have no name; an empty Fd where that
 /// is not allowed.
 shm::Fd open_mapped(pid_t pid, FileId id);

@@ -1,26 +1,31 @@
 #include "tools/rlctl/host/segment_files.hpp"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <memory>
+#include <cstring>
 #include <set>
+#include <type_traits>
 
 #include "src/core.hpp"
 #include "src/show.hpp"
+#include "tools/rlctl/apart.hpp"
 #include "tools/rlctl/doctor/table_survey.hpp"
+#include "tools/rlctl/host/folder.hpp"
+#include "tools/rlctl/text.hpp"
 
 namespace rl::ctl {
 namespace {
 
 /// Of more slots than these some are looked at: a few milliseconds.
 constexpr std::uint64_t kSlotsLookedAt = 65'536;
+
+/// More than that takes, also on a machine that is busy.
+constexpr std::chrono::seconds kLookMost{10};
 
 constexpr std::string_view kPrefix = "rl.";
 
@@ -35,11 +40,6 @@ FileState state_for(Errc code) noexcept {
     default:
       return FileState::unopened;
   }
-}
-
-std::string name_for(const std::string& path) {
-  const std::string prefix = fmt::format("{}/{}", kSharedMemory, kPrefix);
-  return path.starts_with(prefix) ? path.substr(prefix.size()) : path;
 }
 
 /// Reads the beginning of a file, if it is a segment's; it is not checked for damage.
@@ -58,8 +58,8 @@ void note_file(SegmentFile& file, const struct stat& st) {
   file.bytes = static_cast<std::uint64_t>(st.st_size);
 }
 
-/// Looks into a segment that has a name.
-void look_into(SegmentFile& file, bool any_owner) {
+/// Maps a segment, and notes what it holds.
+void look_inside(SegmentFile& file, bool any_owner) {
   try {
     const View view(shm::Mapping::attach(file.path, shm::Access::read_only, any_owner), file.path);
     const shm::HeaderConstants& constants = view.mapping.constants();
@@ -80,6 +80,42 @@ void look_into(SegmentFile& file, bool any_owner) {
   }
 }
 
+/// Looks inside from a process of its own, which may end with a file that is cut short.
+void look_apart(SegmentFile& file, bool any_owner) {
+  const ToldApart told = told_apart(kLookMost, [&](const Tell& tell) {
+    look_inside(file, any_owner);
+    const SegmentLook& look = file;
+    static_assert(std::is_trivially_copyable_v<SegmentLook>);
+    tell({reinterpret_cast<const char*>(&look), sizeof look});
+    tell(file.why);
+  });
+  if (told.end == ApartEnd::memory_lost) {
+    file.state = FileState::cut_short;
+    file.why =
+        "its file was cut short while it was looked into; see who writes to it, remove it and "
+        "create it anew";
+  } else if (told.text.size() < sizeof(SegmentLook)) {
+    file.state = FileState::unopened;
+    file.why = told.end == ApartEnd::done ? "it could not be looked into"
+                                          : fmt::format("it could not be looked into within {}",
+                                                        human_duration(kLookMost));
+  } else {
+    SegmentLook look;
+    std::memcpy(&look, told.text.data(), sizeof look);
+    static_cast<SegmentLook&>(file) = look;
+    file.why = told.text.substr(sizeof look);
+  }
+}
+
+/// Looks into a segment that has a name, if whose it is can be trusted.
+void look_into(SegmentFile& file, bool any_owner) {
+  const bool is_strange = file.uid != ::geteuid() && file.uid != 0;
+  if (!is_strange || any_owner) return look_apart(file, any_owner);
+  file.state = FileState::foreign;
+  file.why = fmt::format(
+      "owned by user {}, who is neither this user nor root; --any-owner looks into it", file.uid);
+}
+
 /// Whether a name in a folder is to be told: it is called as segments are, or begins as one.
 bool is_meant(const std::string& path, std::string_view name, const struct stat& st) {
   if (name.starts_with(kPrefix)) return true;
@@ -88,31 +124,19 @@ bool is_meant(const std::string& path, std::string_view name, const struct stat&
   return fd && header_of(fd.get()).has_value();
 }
 
-void look_into_folder(const std::string& folder, bool any_owner, HostSegments& host) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(folder.c_str()), ::closedir);
-  if (!dir) {
-    host.unread.push_back(fmt::format("{}: reading it: {}", folder, shm::errno_text(errno)));
-    return;
-  }
-  while (const dirent* const entry = ::readdir(dir.get())) {
-    const std::string path = fmt::format("{}/{}", folder == "/" ? "" : folder, entry->d_name);
+void list_folder(const std::string& folder, HostSegments& host) {
+  const bool is_read = for_each_name(folder, [&](std::string_view name) {
+    const std::string path = fmt::format("{}/{}", folder == "/" ? "" : folder, name);
     struct stat st {};
-    if (::lstat(path.c_str(), &st) != 0 || !is_meant(path, entry->d_name, st)) continue;
+    if (::lstat(path.c_str(), &st) != 0 || !is_meant(path, name, st)) return;
     SegmentFile file;
     file.path = path;
     file.name = name_for(path);
     note_file(file, st);
-    const bool is_strange = st.st_uid != ::geteuid() && st.st_uid != 0;
-    if (is_strange && !any_owner) {
-      file.state = FileState::foreign;
-      file.why = fmt::format(
-          "owned by user {}, who is neither this user nor root; --any-owner looks into it",
-          st.st_uid);
-    } else {
-      look_into(file, any_owner);
-    }
     host.files.push_back(std::move(file));
-  }
+  });
+  if (!is_read)
+    host.unread.push_back(fmt::format("{}: reading it: {}", folder, shm::errno_text(errno)));
 }
 
 /// What a file says of itself that nobody can open by a name.
@@ -140,8 +164,7 @@ std::optional<Nameless> read_nameless(int fd) {
 }
 
 std::string explain(const SegmentFile& file, bool is_retired, bool is_replaced) {
-  const std::string who =
-      fmt::format("process{} {}", file.pids.size() == 1 ? "" : "es", fmt::join(file.pids, ", "));
+  const std::string who = processes(file.pids);
   const std::string_view each = file.pids.size() == 1 ? "its" : "their";
   if (is_replaced)
     return fmt::format("another segment has its name; {} counts apart until {} next call", who,
@@ -227,10 +250,17 @@ std::string_view to_string(FileState state) noexcept {
       return "other version";
     case FileState::damaged:
       return "damaged";
+    case FileState::cut_short:
+      return "cut short";
     case FileState::unopened:
       return "cannot be opened";
   }
   return "fine";
+}
+
+std::string name_for(const std::string& path) {
+  const std::string prefix = fmt::format("{}/{}", kSharedMemory, kPrefix);
+  return path.starts_with(prefix) ? path.substr(prefix.size()) : path;
 }
 
 std::vector<std::string> usual_folders() {
@@ -241,14 +271,23 @@ std::vector<std::string> usual_folders() {
   return folders;
 }
 
-HostSegments segments_of_host(const std::vector<std::string>& folders, bool any_owner) {
+HostSegments files_of_host(const std::vector<std::string>& folders) {
   HostSegments host;
   // Before the names: what is renamed, removed or replaced meanwhile has one or the other.
   host.mappers = mappers_of(folders);
-  for (const std::string& folder : folders) look_into_folder(folder, any_owner, host);
+  for (const std::string& folder : folders) list_folder(folder, host);
   add_mappers(host);
   std::stable_sort(host.files.begin(), host.files.end(),
                    [](const SegmentFile& a, const SegmentFile& b) { return a.path < b.path; });
+  return host;
+}
+
+HostSegments segments_of_host(const std::vector<std::string>& folders, bool any_owner) {
+  HostSegments host = files_of_host(folders);
+  for (SegmentFile& file : host.files) {
+    const bool has_name = file.state == FileState::fine;  // as nobody has looked into it
+    if (has_name) look_into(file, any_owner);
+  }
   return host;
 }
 

@@ -23,12 +23,23 @@ enum class FileState : std::uint8_t {
   foreign,        ///< of another user, who is not root; or no segment at all
   other_version,  ///< another layout
   damaged,
-  unopened,  ///< whatever else keeps it from being opened
+  cut_short,  ///< while it was looked into
+  unopened,   ///< whatever else keeps it from being opened
 };
 std::string_view to_string(FileState state) noexcept;
 
-/// What is known of one segment; absent is what cannot be known without opening it.
-struct SegmentFile {
+/// What looking into a segment tells; absent is what cannot be known without opening it.
+struct SegmentLook {
+  FileState state = FileState::fine;
+  std::optional<std::uint64_t> keys;
+  std::optional<std::chrono::system_clock::time_point> created;
+  std::optional<double> fill;  ///< 0 to 1: the slots that no new key may take
+  bool is_fill_sampled = false;
+  std::optional<std::uint32_t> attached;
+};
+
+/// What is known of one segment.
+struct SegmentFile : SegmentLook {
   std::string name;  ///< what rlctl takes: "web", or the path
   std::string path;
   FileId id;
@@ -36,13 +47,7 @@ struct SegmentFile {
   gid_t gid = 0;
   unsigned mode = 0;
   std::uint64_t bytes = 0;
-  FileState state = FileState::fine;
-  std::string why;  ///< a sentence, where it is not fine
-  std::optional<std::uint64_t> keys;
-  std::optional<std::chrono::system_clock::time_point> created;
-  std::optional<double> fill;  ///< 0 to 1: the slots that no new key may take
-  bool is_fill_sampled = false;
-  std::optional<std::uint32_t> attached;
+  std::string why;          ///< a sentence, where it is not fine
   std::vector<pid_t> pids;  ///< that map it, as far as this user may look
 };
 
@@ -54,12 +59,19 @@ struct HostSegments {
 
 inline constexpr std::string_view kSharedMemory = "/dev/shm";  ///< where names such as "web" lie
 
+/// Returns what rlctl takes for a file: "web" for what /dev/shm has as rl.web, else the path.
+std::string name_for(const std::string& path);
+
 /// Returns where segments usually are: there, and /run/librl if there is one.
 std::vector<std::string> usual_folders();
 
-/// Looks into folders for files such as rl.web, and for whatever begins as a segment does; then at
-/// what processes have mapped from there. One bad file spoils nothing. Of a large
-/// table some slots are looked at.
+/// Lists the files of folders that are called such as rl.web, and whatever begins as a segment does;
+/// then what processes have mapped from there. No segment is opened: those that have a name are fine
+/// here, and absent is what only they tell.
+HostSegments files_of_host(const std::vector<std::string>& folders);
+
+/// Lists them, and looks into each that has a name. One bad file spoils nothing, nor does one that is
+/// cut short meanwhile. Of a large table some slots are looked at.
 HostSegments segments_of_host(const std::vector<std::string>& folders, bool any_owner);
 
 }  // namespace rl::ctl

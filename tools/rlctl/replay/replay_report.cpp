@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <tuple>
 #include <utility>
 
+#include "src/show.hpp"
 #include "tools/rlctl/common.hpp"
 #include "tools/rlctl/report.hpp"
 
@@ -40,16 +40,6 @@ std::uint64_t keys_denied(const Outcome& outcome) {
   const auto& denied = outcome.denied_of_key;
   return static_cast<std::uint64_t>(
       std::count_if(denied.begin(), denied.end(), [](std::uint32_t n) { return n != 0; }));
-}
-
-std::string time_of(std::uint64_t unix_ns) {
-  return iso_time(std::chrono::system_clock::time_point(
-      std::chrono::duration_cast<std::chrono::system_clock::duration>(
-          std::chrono::nanoseconds(static_cast<std::int64_t>(unix_ns)))));
-}
-
-double share_of(std::uint64_t part, std::uint64_t whole) {
-  return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
 }
 
 std::string limit_with(const ReplayReport& report, std::uint64_t count) {
@@ -119,7 +109,8 @@ void put_facts(const ReplayReport& report) {
   const LeftOut& out = report.log.left_out;
   std::vector<std::pair<std::string, std::string>> facts{
       {"log", fmt::format("{}, {}", escape(report.log.name), name_of(report.log.format))},
-      {"span", fmt::format("{} to {}, {}", time_of(trace.first_ns()), time_of(trace.last_ns()),
+      {"span", fmt::format("{} to {}, {}", iso_time(to_wall_time(trace.first_ns())),
+                           iso_time(to_wall_time(trace.last_ns())),
                            human_duration(trace.last_ns() - trace.first_ns()))},
       {"key", report.key.to_string()}};
   if (trace.has_whole_seconds())
@@ -208,8 +199,8 @@ void put_json(const ReplayReport& report) {
               {"key_by", report.key.to_string()},
               {"log", escape(report.log.name)},
               {"format", name_of(report.log.format)},
-              {"first", time_of(trace.first_ns())},
-              {"last", time_of(trace.last_ns())},
+              {"first", iso_time(to_wall_time(trace.first_ns()))},
+              {"last", iso_time(to_wall_time(trace.last_ns()))},
               {"unparsed", report.log.left_out.unparsed()},
               {"without_key", report.log.left_out.of(LineRead::no_key)},
               {"without_address", report.log.without_address},

@@ -54,9 +54,8 @@ Line people_line(const Look& look) {
 Line minute_line(std::string_view word, std::optional<double> rate, const LastMinute& minute,
                  Paint paint, std::size_t columns) {
   Line line(fmt::format("{:<8}{:>7}/s ", word, rate_text(rate)), paint);
-  std::vector<double> rates = minute.rates();
   const std::size_t width = columns > 20 ? std::min(columns - 20, LastMinute::kSeconds) : 0;
-  if (rates.size() > width) rates.erase(rates.begin(), rates.end() - static_cast<long>(width));
+  const std::vector<double> rates = minute.rates(width);
   const std::string gap(width - rates.size(), ' ');
   line.add(gap + sparkline(rates), paint);
   return line;

@@ -18,10 +18,9 @@ void add_pair(Page& page, std::string_view name, std::string value,
 
 std::string rate_line(std::optional<double> rate, std::uint64_t count, const LastMinute& minute,
                       std::size_t columns) {
-  std::vector<double> rates = minute.rates();
   const std::size_t width = columns > 50 ? columns - 50 : 0;
-  if (rates.size() > width) rates.erase(rates.begin(), rates.end() - static_cast<long>(width));
-  return fmt::format("{:>7}/s  {:>12} in all  {}", rate_text(rate), count, sparkline(rates));
+  return fmt::format("{:>7}/s  {:>12} in all  {}", rate_text(rate), count,
+                     sparkline(minute.rates(width)));
 }
 
 std::string standing_text(const Model& model) {
@@ -70,7 +69,7 @@ void add_key(const Model& model, const Size& size, Page& page) {
   const auto rate = [&](std::uint64_t KeyCounts::*which) {
     return model.one_is_there() ? look.rate(row.measure.since, which) : std::nullopt;
   };
-  const std::string name = key.key ? shown_key(key.key, key.key_truncated) : "(unknown)";
+  const std::string name = shown_key(key.key, key.key_truncated);
   page.push_back(
       Line(showable(fmt::format("{} {}", escape(key.policy), name)), Paint::strong, true));
   add_pair(page, "state", standing_text(model), paint_of(key));

@@ -41,9 +41,9 @@ void LastMinute::add(double from_s, double to_s, double count) {
   come_to(static_cast<std::int64_t>(std::floor(to_s)));
 }
 
-std::vector<double> LastMinute::rates() const {
+std::vector<double> LastMinute::rates(std::size_t most) const {
   std::vector<double> rates;
-  const auto seconds = static_cast<std::int64_t>(kSeconds);
+  const auto seconds = static_cast<std::int64_t>(std::min(most, kSeconds));
   for (std::int64_t second = std::max(first_, now_ - seconds); second < now_; ++second)
     rates.push_back(static_cast<double>(counts_[place_of(second)]));
   return rates;

@@ -19,9 +19,9 @@ class LastMinute {
   /// not before that of the last call.
   void add(double from_s, double to_s, double count);
 
-  /// Returns the rates of the last whole seconds, the oldest first: sixty, or as many as have been
-  /// seen.
-  [[nodiscard]] std::vector<double> rates() const;
+  /// Returns the rates of the last whole seconds, the oldest first: `most`, or as many as have been
+  /// seen, and sixty at most.
+  [[nodiscard]] std::vector<double> rates(std::size_t most = kSeconds) const;
 
  private:
   /// The second that goes on is beside those that are whole.

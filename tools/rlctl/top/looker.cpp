@@ -7,6 +7,7 @@
 #include <map>
 
 #include "src/describe.hpp"
+#include "tools/rlctl/key_filter.hpp"
 #include "tools/rlctl/text.hpp"
 
 namespace rl::ctl::live {
@@ -25,17 +26,10 @@ KeyCounts added(const KeyCounts& now, const KeyCounts& before) {
   return {added(now.allowed, before.allowed), added(now.denied, before.denied)};
 }
 
-/// The texts of the limits in force, by the names of their policies.
-using Limits = std::map<std::string, std::string>;
-
-Row row_of(const View& view, const Limits& limits, const Measure& measure) {
+Row row_of(const View& view, LimitTexts& limits, const Measure& measure) {
   Row row{measure, describe_slot(view, measure.slot).value_or(KeyInfo{}), {}};
   row.measure.name = shown_name(row.key);
-  if (row.key.own_limit) {
-    row.limit = row.key.own_limit->to_string();
-  } else if (const auto at = limits.find(row.key.policy); at != limits.end()) {
-    row.limit = at->second;
-  }
+  row.limit = limits[row.key];
   return row;
 }
 
@@ -69,9 +63,7 @@ struct Looker::Opened {
   }
 
   void walk_over(const Wish& wish, Look& look) {
-    Limits limits;
-    for (const PolicyInfo& policy : segment.policies())
-      if (policy.limit) limits[policy.name] = policy.limit->to_string();
+    LimitTexts limits(segment);
     Walked walked = walk.walk(wish);
     look.policy = wish.policy;
     look.keys = walked.keys;

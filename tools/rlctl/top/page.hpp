@@ -62,8 +62,6 @@ std::string rate_text(std::optional<double> per_s);
 /// Returns what a terminal can show: without UTF-8, other bytes as \xNN.
 std::string showable(std::string_view escaped);
 
-/// Returns when the key is full again, or its ban is over: "now", "in" how long, "never".
-std::string full_in(const KeyInfo& key);
 std::optional<Paint> paint_of(const KeyInfo& key);
 
 }  // namespace rl::ctl::live

@@ -81,11 +81,6 @@ std::string showable(std::string_view escaped) {
   return text;
 }
 
-std::string full_in(const KeyInfo& key) {
-  if (is_banned_for_ever(key)) return "never";
-  return key.reset_after.count() <= 0 ? "now" : human_duration(key.reset_after);
-}
-
 std::optional<Paint> paint_of(const KeyInfo& key) {
   if (key.standing == Standing::ban) return Paint::bad;
   if (key.standing != Standing::none) return Paint::good;

@@ -1,8 +1,8 @@
 #include "tools/rlctl/top/rows.hpp"
 
-#include <fnmatch.h>
-
 #include <utility>
+
+#include "tools/rlctl/text.hpp"
 
 namespace rl::ctl::live {
 namespace {
@@ -64,7 +64,7 @@ Pattern Pattern::glob(std::string text) {
 
 bool Pattern::takes(const std::string& name) const {
   if (text_.empty()) return true;
-  if (is_glob_) return ::fnmatch(text_.c_str(), name.c_str(), FNM_NOESCAPE) == 0;
+  if (is_glob_) return matches(text_, name);
   return name.find(text_) != name.npos;
 }
 

@@ -7,13 +7,13 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cmath>
 
 #include "shm/os.hpp"
 #include "tools/rlctl/common.hpp"
 #include "tools/rlctl/live_output.hpp"
 #include "tools/rlctl/output.hpp"
+#include "tools/rlctl/signal_fd.hpp"
 #include "tools/rlctl/text.hpp"
 #include "tools/rlctl/top/looker.hpp"
 #include "tools/rlctl/top/plain.hpp"
@@ -101,14 +101,6 @@ class Rhythm {
 /// The signals that a screen has to know of come one by one, between two drawings.
 class ScreenSignals {
  public:
-  ScreenSignals() {
-    ::sigemptyset(&mask_);
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT, SIGWINCH})
-      ::sigaddset(&mask_, signal);
-    ::sigprocmask(SIG_BLOCK, &mask_, nullptr);
-    fd_ = shm::Fd(::signalfd(-1, &mask_, SFD_CLOEXEC | SFD_NONBLOCK));
-    if (!fd_) throw shm::os_error("making a signalfd", errno);
-  }
   [[nodiscard]] int fd() const noexcept { return fd_.get(); }
   /// Returns a signal that has come; 0: none.
   [[nodiscard]] int next() const {
@@ -128,8 +120,7 @@ class ScreenSignals {
   }
 
  private:
-  sigset_t mask_{};
-  shm::Fd fd_;
+  shm::Fd fd_ = signals_to_read({SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT, SIGWINCH});
 };
 
 /// The loop on a terminal.

@@ -1,4 +1,4 @@
-#include "tools/rlctl/complete/apart.hpp"
+#include "tools/rlctl/apart.hpp"
 
 #include <poll.h>
 #include <signal.h>
@@ -13,6 +13,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr int kMemoryLost = 2;  // the exit code; 0 else
+
 void write_whole(int fd, std::string_view text) {
   while (!text.empty()) {  // ends: each round writes, or gives up
     const ssize_t written = ::write(fd, text.data(), text.size());
@@ -23,6 +25,7 @@ void write_whole(int fd, std::string_view text) {
 }
 
 [[noreturn]] void work_and_exit(int fd, const std::function<void(const Tell&)>& work) {
+  ::signal(SIGBUS, [](int) { ::_exit(kMemoryLost); });  // whoever asked says so, or goes on without
   try {
     work([fd](std::string_view text) { write_whole(fd, text); });
   } catch (...) {
@@ -31,39 +34,47 @@ void write_whole(int fd, std::string_view text) {
   ::_exit(0);
 }
 
-std::string read_until(int fd, Clock::time_point end) {
-  std::string text;
+/// Returns whether all was read.
+bool read_until(int fd, Clock::time_point end, std::string& text) {
   std::array<char, 16'384> some;
   for (;;) {  // ends: with what is written, or at `end`
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now());
     pollfd ready{fd, POLLIN, 0};
-    if (left.count() <= 0 || ::poll(&ready, 1, static_cast<int>(left.count())) == 0) return text;
+    if (left.count() <= 0 || ::poll(&ready, 1, static_cast<int>(left.count())) == 0) return false;
     const ssize_t got = ::read(fd, some.data(), some.size());
     if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return text;
+    if (got <= 0) return got == 0;
     text.append(some.data(), static_cast<std::size_t>(got));
   }
 }
 
+ApartEnd end_of(pid_t child) {
+  int status = 0;
+  pid_t ended;
+  do {  // ends: it was killed, or has closed its end of the pipe, as it does by ending
+    ended = ::waitpid(child, &status, 0);
+  } while (ended < 0 && errno == EINTR);
+  if (ended != child || !WIFEXITED(status)) return ApartEnd::stopped;
+  return WEXITSTATUS(status) == kMemoryLost ? ApartEnd::memory_lost : ApartEnd::done;
+}
+
 }  // namespace
 
-std::string told_apart(std::chrono::milliseconds most,
-                       const std::function<void(const Tell&)>& work) {
+ToldApart told_apart(std::chrono::milliseconds most, const std::function<void(const Tell&)>& work) {
   const Clock::time_point end = Clock::now() + most;
+  ToldApart told;
   std::array<int, 2> ends{};
-  if (::pipe(ends.data()) != 0) return {};
+  if (::pipe(ends.data()) != 0) return told;
+  ::signal(SIGCHLD, SIG_DFL);  // where it is ignored nobody learns how a child ended
   const pid_t child = ::fork();
   if (child == 0) {
     ::close(ends[0]);
     work_and_exit(ends[1], work);
   }
   ::close(ends[1]);
-  std::string told;
   if (child > 0) {
-    told = read_until(ends[0], end);
-    ::kill(child, SIGKILL);
-    while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {  // ends: it was killed
-    }
+    if (!read_until(ends[0], end, told.text)) ::kill(child, SIGKILL);
+    told.end = end_of(child);
   }
   ::close(ends[0]);
   return told;
