@@ -41,7 +41,10 @@
 ///
 /// # Finding and inserting
 ///
-/// Find: the first MEMBER with our identity. Most keys are in their home line: one cache line.
+/// Find: the first MEMBER with our identity. Most keys are in their home line: one cache line. (The
+/// first look of a decision, look_at_home and look_beyond_home, is for the very tag, in any order of
+/// the lines: where there is at most one such slot, the first is the only one. What it misses, as a
+/// key that is under another policy, or moves meanwhile, is found by the whole protocol.)
 ///
 /// Insert, when there is none:
 ///   1. Scan the list. A member: use it. A tentative of our key, anybody's: the candidate c.

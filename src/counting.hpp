@@ -58,6 +58,7 @@ inline bool is_told(const View& view, std::uint64_t number) noexcept {
   return is_first && view.first_denials.may_be_told();
 }
 
+/// The same for a slot that is known by its index.
 inline bool count(View& view, std::uint64_t slot_index, std::uint64_t identity,
                   std::uint16_t policy, const Limit& limit, bool allowed) noexcept {
   return count(view, view.table.counts(slot_index), identity, policy, limit, allowed);
