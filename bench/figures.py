@@ -5,7 +5,8 @@ usage: bench/figures.py [--results FOLDER] [--pages FOLDER]
 
 Reads the JSON of FOLDER (bench/results) and writes, between the lines <!-- bench:NAME --> and
 <!-- /bench --> of README.md and bench/README.md, what NAME stands for: the tables of a program, or
-one of the names of SPECIAL below. What has no results stays as it is. Charts go beside the JSON.
+one of the names of SPECIAL below. After NAME may stand "rows", for only these, or how the title of a
+table begins, for that one. What has no results stays as it is. Charts go beside the JSON.
 --pages says where the pages lie, for a trial on copies.
 """
 
@@ -21,7 +22,7 @@ import charts  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PAGES = ["README.md", "bench/README.md"]
-BLOCK = re.compile(r"(<!-- bench:([a-z_]+) -->\n)(.*?)(<!-- /bench -->)", re.S)
+BLOCK = re.compile(r"(<!-- bench:([a-z_]+)(?: ([^\n]*?))? -->\n)(.*?)(<!-- /bench -->)", re.S)
 HOT, MANY, TWO = "one hot key", "1,000,000 keys", "2 processes, one key"
 CHARTS = {"hot_key": HOT, "million_keys": MANY, "two_processes": TWO}
 
@@ -113,7 +114,7 @@ def disturbance(result):
 
 
 def program(result):
-    parts = [race(result), *grids(result), *[f"{cell(note)}.\n" for note in result["notes"]],
+    parts = [race(result), *grids(result), *[f"{cell(note.rstrip('.'))}.\n" for note in result["notes"]],
              disturbance(result)]
     return "\n".join(part for part in parts if part)
 
@@ -227,19 +228,26 @@ def pictures(results):
 SPECIAL = {"cost": cost, "machine": machine, "pictures": pictures, "peers_summary": peers_summary}
 
 
-def block(name, results):
+def block(name, part, results):
     """Returns what stands between the marks, or None if there is nothing to put there."""
     if name in SPECIAL:
         return SPECIAL[name](results) if results else None
-    return program(results[name]) if name in results else None
+    if name not in results:
+        return None
+    if part == "rows":
+        return race(results[name]) or None
+    if part:
+        chosen = [grid for grid in results[name]["grids"] if grid["title"].startswith(part)]
+        return "\n".join(grids({"grids": chosen})) or None
+    return program(results[name])
 
 
 def filled(text, results, known):
     def one(match):
         if match[2] not in known:
             raise ValueError(f"<!-- bench:{match[2]} -->: nothing measures that")
-        inside = block(match[2], results)
-        return match[0] if inside is None else f"{match[1]}\n{inside}\n{match[4]}"
+        inside = block(match[2], match[3], results)
+        return match[0] if inside is None else f"{match[1]}\n{inside}\n{match[5]}"
 
     return BLOCK.sub(one, text)
 
