@@ -115,8 +115,7 @@ class SipHash128 {
 /// The hash of keys, names and labels.
 using Hasher = SipHash128<1, 3>;
 
-/// Names the hash, that of parts, and what of it places a key, in the layout's fingerprint: another
-/// hash is another layout.
-inline constexpr std::uint64_t kHashId = 0x0103'0080'0002;
+/// Names the hash, and that of parts, in the layout's fingerprint: another hash is another layout.
+inline constexpr std::uint64_t kHashId = 0x0103'0080'0001;
 
 }  // namespace rl::shm

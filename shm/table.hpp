@@ -42,9 +42,9 @@
 /// # Finding and inserting
 ///
 /// Find: the first MEMBER with our identity. Most keys are in their home line: one cache line. (The
-/// first look of a decision, look_at_home and look_beyond_home, is for the very tag, in any order of
-/// the lines: where there is at most one such slot, the first is the only one. What it misses, as a
-/// key that is under another policy, or moves meanwhile, is found by the whole protocol.)
+/// first look of a decision, look_at_home and look_beyond_home, is for the very tag, and in B before A':
+/// of at most one slot it does not matter which line comes first. What it misses, as a key that is
+/// under another policy, or moves meanwhile, is found by the whole protocol.)
 ///
 /// Insert, when there is none:
 ///   1. Scan the list. A member: use it. A tentative of our key, anybody's: the candidate c.
@@ -111,12 +111,9 @@ struct KeyHash {
   std::uint64_t place;
   std::uint32_t sides;  ///< two bits: which line of each pair comes first
 
-  /// The place is of the half that the hash has first, so that the line is on its way while the other
-  /// half is made. Of each half of the place a table uses the highest bits (28 of 32 at kKeysMax):
-  /// the lowest choose the sides.
   static constexpr KeyHash from(Hash128 hash) noexcept {
-    const std::uint64_t identity = hash.high >> 16;
-    return {identity != 0 ? identity : 1, hash.low, static_cast<std::uint32_t>(hash.low & 3)};
+    const std::uint64_t identity = hash.low >> 16;
+    return {identity != 0 ? identity : 1, hash.high, static_cast<std::uint32_t>(hash.low & 3)};
   }
 };
 
@@ -312,10 +309,11 @@ class Table {
     return seen;
   }
 
-  /// Returns where a key without a slot would get one now, or kNowhere where none is free. A hint.
+  /// Returns where a key would get a slot now, or kNowhere where it has one or none is free. A hint.
   [[nodiscard]] std::uint64_t room_for(const KeyHash& key) const noexcept {
     const CandidateList list = candidates(key);
-    const int position = best_position(scan(list, key.identity).free);
+    const Survey survey = scan(list, key.identity);
+    const int position = survey.member < 0 ? best_position(survey.free) : kLost;
     return position >= 0 ? list.slot_at(position) : kNowhere;
   }
 
@@ -470,10 +468,13 @@ class Table {
   /// cannot be predicted, and a wrong guess costs more than the look.
   [[nodiscard, gnu::always_inline]] static Seen look_in_line(Cell* line,
                                                              std::uint64_t tag) noexcept {
-    const std::uint64_t at = std::uint64_t{line[1].tag() == tag} +
-                             2 * std::uint64_t{line[2].tag() == tag} +
-                             3 * std::uint64_t{line[3].tag() == tag};
-    Cell& cell = line[at % CandidateList::kPerLine];  // two only by bytes gone wrong
+    const bool not_0 = line[0].tag() != tag;
+    const bool not_1 = line[1].tag() != tag;
+    const bool not_2 = line[2].tag() != tag;
+    // The first that has it, as find has it: neither 0 nor 1 is 2 or 3, and odd are 1 and 3.
+    const unsigned at =
+        static_cast<unsigned>(not_0 & not_1) << 1 | static_cast<unsigned>(not_0 & (!not_1 | not_2));
+    Cell& cell = line[at];
     return {&cell, cell.words()};
   }
 

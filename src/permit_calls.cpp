@@ -10,15 +10,16 @@ namespace rl {
 void Permit::belong_to(const std::shared_ptr<LimiterCore>& core) noexcept {
   core_ = core;
   process_ = shm::process_token();
+  lease_end_ = Instant::max();
 }
 
 Permit::Permit(const std::shared_ptr<LimiterCore>& core, const Decision& decision) noexcept
-    : decision_(decision), lease_end_(Instant::max()) {
+    : decision_(decision) {
   if (decision_.allowed) belong_to(core);
 }
 
 Permit::Permit(const std::shared_ptr<LimiterCore>& core, PermitTaker& taker) noexcept
-    : decision_(taker.take()), lease_end_(Instant::max()) {
+    : decision_(taker.take()) {
   if (decision_.allowed) belong_to(core);
   if (!taker.has_taken()) return;
   place_ = {&taker.view(), taker.slot_index(), taker.tag(), taker.state()};

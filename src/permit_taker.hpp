@@ -108,7 +108,7 @@ class PermitTaker {
   std::uint64_t tag_ = 0;
   std::uint64_t lease_end_ns_ = 0;
   Verdict verdict_{};
-  std::uint64_t hint_slot_ = 0;  ///< kNowhere when the table had no room for a hint
+  std::uint64_t hint_slot_ = shm::Table<shm::Slot>::kNowhere;  ///< nowhere: no room for a hint
   bool has_taken_ = false;
 };
 

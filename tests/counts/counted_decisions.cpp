@@ -250,7 +250,8 @@ void cold_rows() {
   const std::uint16_t policy = segment->policies().front().id;
   const auto is_at_home = [&](std::string_view key) {
     const shm::KeyHash hash = shm::KeyHash::from(hasher(key.data(), key.size()));
-    return table.find_at_home(hash, shm::make_tag(hash.identity, policy)) != table.kNowhere;
+    const std::uint64_t tag = shm::make_tag(hash.identity, policy);
+    return table.look_at_home(hash, tag).words.tag == tag;
   };
   // What is the process's own, and its code, is warm all the same.
   const Keys hot;
