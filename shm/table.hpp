@@ -42,9 +42,8 @@
 /// # Finding and inserting
 ///
 /// Find: the first MEMBER with our identity. Most keys are in their home line: one cache line. (The
-/// first look of a decision, look_at_home and look_beyond_home, is for the very tag, and in B before A':
-/// of at most one slot it does not matter which line comes first. What it misses, as a key that is
-/// under another policy, or moves meanwhile, is found by the whole protocol.)
+/// first look of a decision, look_at_home and look_beyond_home, is for the very tag. What it misses, as
+/// a key that is under another policy, or moves meanwhile, is found by the whole protocol.)
 ///
 /// Insert, when there is none:
 ///   1. Scan the list. A member: use it. A tentative of our key, anybody's: the candidate c.
@@ -97,6 +96,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "shm/hash.hpp"
 #include "shm/layout.hpp"
@@ -126,6 +126,10 @@ struct CandidateList {
 
   static constexpr int kSize = 16;
   static constexpr int kPerLine = 4;
+  /// Where the lines begin, in the order in which a member is looked for: A, B, A', B', as most that
+  /// are not at home are in B. All look in this order, so that of two slots that bytes gone wrong gave
+  /// to a key the same one is used by everybody.
+  static constexpr int kLookOrder[] = {0, 8, 4, 12};
 
   /// Returns the table's index of the slot at `position`.
   [[nodiscard]] constexpr std::uint64_t slot_at(int position) const noexcept {
@@ -262,10 +266,10 @@ class Table {
   /// Returned where a key has no slot.
   static constexpr std::uint64_t kNowhere = ~std::uint64_t{0};
 
-  /// Returns the index of the key's member, the first on its list, or kNowhere.
+  /// Returns the index of the key's member, the first in the order of looking, or kNowhere.
   [[nodiscard]] std::uint64_t find(const KeyHash& key) const noexcept {
     const CandidateList list = candidates(key);
-    for (int position = 0; position < CandidateList::kSize; position += CandidateList::kPerLine) {
+    for (const int position : CandidateList::kLookOrder) {
       const std::uint64_t first = list.slot_at(position);
       const Cell* const line = &slot(first);
       const auto is_ours = [&](std::uint64_t i) noexcept {
@@ -295,15 +299,14 @@ class Table {
     return look_in_line(&slot(home), tag);
   }
 
-  /// The same in the other lines of its list: first in B, where most are that are not at home.
+  /// The same in the other lines of its list.
   [[nodiscard]] Seen look_beyond_home(const KeyHash& key, std::uint64_t tag) const noexcept {
     const CandidateList list = candidates(key);
-    Cell* const others[] = {&slot(list.slot_at(8)), &slot(list.slot_at(4)),
-                            &slot(list.slot_at(12))};
-    for (Cell* const line : others) __builtin_prefetch(line);  // they come side by side
+    const auto beyond = std::span(CandidateList::kLookOrder).subspan(1);
+    for (const int first : beyond) __builtin_prefetch(&slot(list.slot_at(first)));  // side by side
     Seen seen{};
-    for (Cell* const line : others) {
-      seen = look_in_line(line, tag);
+    for (const int first : beyond) {
+      seen = look_in_line(&slot(list.slot_at(first)), tag);
       if (seen.words.tag == tag) break;
     }
     return seen;

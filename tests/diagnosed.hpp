@@ -92,16 +92,17 @@ class Spoiler {
     FAIL("no slot is free");
     return count;
   }
-  /// Gives a key of a policy a second slot, behind the one that it has, with its label; false where
-  /// its list has no free one.
+  /// Gives a key of a policy a second slot, with its label, where it is looked for after the one that
+  /// it has; false where none is free.
   bool plant_second(std::string_view policy, const std::string& key) {
     const auto hash = shm::KeyHash::from(hasher_for(view_.mapping, policy)(key.data(), key.size()));
     const std::uint64_t first = view_.table.find(hash);
     REQUIRE(first != view_.table.kNowhere);
     const shm::CandidateList list = view_.table.candidates(hash);
     bool is_behind = false;
-    for (int position = 0; position < shm::CandidateList::kSize; ++position) {
-      const std::uint64_t index = list.slot_at(position);
+    for (int i = 0; i < shm::CandidateList::kSize; ++i) {
+      const std::uint64_t index =
+          list.slot_at(shm::CandidateList::kLookOrder[i / 4] + i % shm::CandidateList::kPerLine);
       shm::Slot& slot = view_.mapping.table().slot(index);
       if (is_behind && slot.compare_exchange({}, view_.mapping.table().slot(first).words())) {
         view_.labels.write(index, hash, key);

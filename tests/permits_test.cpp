@@ -112,6 +112,7 @@ TEST_CASE("P_a_denial_says_when_the_first_lease_ends_and_that_is_true") {
       if (denied) break;  // the first lease has ended meanwhile
       const nanoseconds wait = denied.decision().retry_after;
       REQUIRE(wait > 0ns);
+      CHECK(denied.lease_end() == Instant{});
       if (random() % 2 == 0) continue;
       f.scratch->advance_clock(wait - 1ns);
       CHECK_FALSE(f.take());

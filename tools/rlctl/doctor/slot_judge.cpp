@@ -59,22 +59,13 @@ void SlotJudge::judge_key(shm::SlotWords words, JudgedSlot& judged) noexcept {
   }
 }
 
-/// A key is found in one of its slots, so another is in nobody's use: of two with one tag, where a
-/// decision looks first, else in the first of all. The words are looked at again, as a key may have
-/// lost this slot, and come back in the other, in between.
+/// A key is found in the first of its slots, so one behind that is in nobody's use. The words are
+/// looked at again, as a key may have lost this slot, and come back in the other, in between.
 bool SlotJudge::is_second(std::uint64_t index, shm::SlotWords words,
                           const shm::KeyHash& hash) const noexcept {
-  const auto& table = view_.table;
-  const auto found = [&] {
-    const std::uint64_t first = table.find(hash);
-    if (first == table.kNowhere || table.slot(first).tag() != words.tag) return first;
-    auto seen = table.look_at_home(hash, words.tag);
-    if (seen.words.tag != words.tag) seen = table.look_beyond_home(hash, words.tag);
-    return seen.words.tag == words.tag ? table.index_of(*seen.cell) : first;
-  };
-  const std::uint64_t where = found();
-  return where != table.kNowhere && where != index && table.settled(table.slot(index)) == words &&
-         found() == where;
+  const std::uint64_t first = view_.table.find(hash);
+  return first != view_.table.kNowhere && first != index &&
+         view_.table.settled(view_.table.slot(index)) == words && view_.table.find(hash) == first;
 }
 
 }  // namespace rl::ctl
