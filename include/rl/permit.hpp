@@ -92,9 +92,9 @@ class RL_EXPORT Permit {
   };
 
   /// Stands for none, where the call is let through.
-  Permit(const std::shared_ptr<LimiterCore>& core, const Decision& decision) noexcept;
-  Permit(const std::shared_ptr<LimiterCore>& core, PermitTaker& taker) noexcept;
-  void belong_to(const std::shared_ptr<LimiterCore>& core) noexcept;
+  RL_INSIDE Permit(const std::shared_ptr<LimiterCore>& core, const Decision& decision) noexcept;
+  RL_INSIDE Permit(const std::shared_ptr<LimiterCore>& core, PermitTaker& taker) noexcept;
+  RL_INSIDE void belong_to(const std::shared_ptr<LimiterCore>& core) noexcept;
   [[nodiscard]] bool is_ours() const noexcept;
   [[nodiscard]] bool stands_for_none() const noexcept { return place_.view == nullptr; }
   [[nodiscard]] static bool all_pass(const Place& place) noexcept;
