@@ -210,8 +210,9 @@ def cost(results):
             f"{median_of(decisions, 'one hot key, denied', 'librl')} ns, where such a loop without the "
             f"compare-and-swap takes {beside('one hot key, denied', 'floor without CAS')}. One of a million keys at "
             f"random: {median_of(decisions, many, 'librl')} ns, and the loop {beside(many, 'floor')}. Two "
-            f"processes on one key make {crowd} times the decisions of two on that mutex. `tools/bench` measured it "
-            f"(medians of {len(named(decisions, hot, 'librl').get('samples', []))} interleaved rounds) on "
+            f"processes on one key make {crowd} times the decisions of two on that mutex. The programs of "
+            f"bench/ measured it (medians of {len(named(decisions, hot, 'librl').get('samples', []))} "
+            "interleaved rounds; `tools/bench` runs them) on "
             f"{cell(machine_line(results))}; the tables, and what they mean, are in "
             "[bench/README.md](bench/README.md).")
     return textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False) + "\n"
