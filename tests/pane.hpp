@@ -58,6 +58,9 @@ class Pane {
   }
   void type(const std::string& text) const { (void)tmux({"send-keys", "-l", text}); }
   void press(const std::string& key) const { (void)tmux({"send-keys", key}); }
+  /// Has the shell say what the last program ended with, on a line of its own: what is typed before
+  /// the prompt is there is shown before it.
+  void ask_for_code() const { type("printf '\\ncode %s\\n' $?\n"); }
   [[nodiscard]] std::string screen() const { return tmux({"capture-pane", "-p"}).out; }
   [[nodiscard]] std::string line(std::size_t number) const {
     std::istringstream lines(screen());

@@ -126,7 +126,7 @@ TEST_CASE("whatever_ends_it_gives_the_terminal_back_as_it_was") {
     ::kill(pid, signal);
     CHECK(pane.is_as_before());
     CHECK(poll_until([&] { return pane.child() == 0; }));
-    pane.type("echo code $?\n");
+    pane.ask_for_code();
     CHECK(pane.shows(signal == SIGBUS ? "\ncode 2\n" : "\ncode 0\n"));
     CHECK(holds(pane.screen(), "memory is gone") == (signal == SIGBUS));
     pane.type("clear; echo before\n");
@@ -197,7 +197,7 @@ TEST_CASE("a_segment_that_is_truncated_meanwhile_is_an_error_that_can_be_read") 
   REQUIRE(::truncate(made.path().c_str(), 4'096) == 0);
   CHECK(pane.is_as_before());
   CHECK(pane.shows("was truncated"));
-  pane.type("echo code $?\n");
+  pane.ask_for_code();
   CHECK(pane.shows("\ncode 2\n"));
 }
 
