@@ -96,7 +96,7 @@ void add_rows(Report& report, Clock clock) {
 
   constexpr std::array<std::uint64_t, 2> kPercents{50, 99};
   std::array<std::array<std::vector<double>, kSweepings.size()>, kPercents.size()> samples;
-  for (unsigned round = 0; round < (is_quick ? 3 : report.options().rounds); ++round) {
+  for (unsigned round = 0; round < report.options().turns(); ++round) {
     for (std::size_t how = 0; how < kSweepings.size(); ++how) {
       const Sweeper sweeper(reaper, kSweepings[how]);
       const Histogram times = decide(limiter, keys, clock, length);

@@ -20,6 +20,9 @@ struct Options {
   std::string json_path;
   bool markdown = false;
   bool quick = false;  ///< whether it runs, not how fast
+
+  /// Returns how often each contender runs.
+  [[nodiscard]] unsigned turns() const noexcept { return quick ? 3 : rounds; }
 };
 
 /// Adds the common options to a program's own.

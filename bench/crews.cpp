@@ -20,6 +20,10 @@ void pin_to(unsigned cpu) {
 
 }  // namespace
 
+std::string row_of(unsigned processes, const std::string& what) {
+  return std::to_string(processes) + (processes == 1 ? " process, " : " processes, ") + what;
+}
+
 Crew crew_of(Limiter& limiter) {
   return {"librl", [&limiter](Lane& lane, KeyRange range) {
             RandomKeys keys(range.count, range.first);

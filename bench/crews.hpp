@@ -68,6 +68,9 @@ struct Crew {
   std::function<void(Lane& lane, KeyRange keys)> body;
 };
 
+/// Returns "1 process, one key", or "2 processes, one key".
+std::string row_of(unsigned processes, const std::string& what);
+
 /// Returns who asks a limiter. It is used by the crew.
 Crew crew_of(Limiter& limiter);
 

@@ -83,10 +83,8 @@ void race(Report& report, const std::string& row, double keys,
           const std::vector<Program>& programs) {
   std::vector<Result> results;
   for (const Program& program : programs) results.push_back({row, program.name, {}});
-  const unsigned rounds = report.options().quick ? 3 : report.options().rounds;
-  for (unsigned round = 0; round < rounds; ++round)
-    for (std::size_t i = 0; i < programs.size(); ++i)
-      results[i].samples.push_back(run_once(programs[i].command) / keys);
+  take_turns(results, report.options().turns(),
+             [&](std::size_t i, unsigned) { return run_once(programs[i].command) / keys; });
   report.add(results);
 }
 

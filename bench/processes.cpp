@@ -29,9 +29,8 @@ std::vector<Result> compare(const std::string& row, const std::vector<Crew>& cre
                             const ProcessOptions& options) {
   std::vector<Result> results;
   for (const Crew& crew : crews) results.push_back({row, crew.name, {}});
-  const unsigned rounds = report.options().quick ? 3 : report.options().rounds;
   const unsigned cpus = options.pin ? report.machine().cores : 0;
-  take_turns(results, rounds, [&](std::size_t i, unsigned) {
+  take_turns(results, report.options().turns(), [&](std::size_t i, unsigned) {
     return run_crew(crews[i], processes, disjoint, options.seconds, cpus);
   });
   return results;
@@ -64,14 +63,13 @@ struct Arena {
 void add_gain(Report& report, const std::vector<Crew>& crews, const ProcessOptions& options) {
   const std::string row = "2 processes / 1, keys of their own";
   const unsigned cpus = options.pin ? report.machine().cores : 0;
-  const unsigned rounds = report.options().quick ? 3 : report.options().rounds;
   std::vector<Result> gains;
   std::vector<Result> runs;
   for (const Crew& crew : crews) {
     gains.push_back({row, crew.name, {}});
     runs.insert(runs.end(), {{row, "alone", {}}, {row, "together", {}}});
   }
-  take_turns(runs, rounds, [&](std::size_t i, unsigned) {
+  take_turns(runs, report.options().turns(), [&](std::size_t i, unsigned) {
     return run_crew(crews[i / 2], i % 2 == 0 ? 1 : 2, true, options.seconds, cpus);
   });
   for (std::size_t i = 0; i < gains.size(); ++i)
@@ -87,9 +85,8 @@ void all_rows(Report& report, const ProcessOptions& options, Clock clock) {
                                     arena.mutex_map()};
   const auto run = [&](const std::string& what, const std::vector<Crew>& crews, unsigned processes,
                        bool disjoint, const std::vector<Goal>& goals) {
-    const std::string row =
-        fmt::format("{} process{}, {}", processes, processes == 1 ? "" : "es", what);
-    report.add(compare(row, crews, processes, disjoint, report, options), goals);
+    report.add(compare(row_of(processes, what), crews, processes, disjoint, report, options),
+               goals);
   };
   run("one key", shared, 1, false, {});
   run("keys of its own", own, 1, true, {});

@@ -134,8 +134,7 @@ void add_retries(Report& report, const std::vector<unsigned>& counts, double sec
   std::vector<Losses> all;
   for (const unsigned processes : counts) {
     const SharedArray<Losses> losses(processes);
-    const unsigned rounds = report.options().quick ? 3 : report.options().rounds;
-    for (unsigned round = 0; round < rounds; ++round)
+    for (unsigned round = 0; round < report.options().turns(); ++round)
       (void)run_crew(crew_of(segment->path(), losses), processes, false, seconds, cpus);
     const Losses& sum = all.emplace_back(sum_of(losses));
     const auto total =
@@ -148,8 +147,7 @@ void add_retries(Report& report, const std::vector<unsigned>& counts, double sec
   }
   report.add(grid);
   for (std::size_t i = 0; i < counts.size(); ++i) {
-    const std::string row =
-        fmt::format("{} process{}, one key", counts[i], counts[i] == 1 ? "" : "es");
+    const std::string row = row_of(counts[i], "one key");
     report.hold(row, "CAS retries, p99.99", static_cast<double>(at(all[i], 0.9999)), at_most(8));
     report.hold(row, "calls not admitted", static_cast<double>(all[i].denied), at_most(0));
   }

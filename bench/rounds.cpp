@@ -47,8 +47,7 @@ std::vector<Result> compare(const std::string& row, const std::vector<Contender>
     ns = time_once(contender, 0, std::max(1'000L, static_cast<long>(turn_ns / 10 / ns)));
     steps.push_back(std::max(1'000L, static_cast<long>(turn_ns / ns)));
   }
-  const unsigned rounds = options.quick ? 3 : options.rounds;
-  take_turns(results, rounds, [&](std::size_t i, unsigned round) {
+  take_turns(results, options.turns(), [&](std::size_t i, unsigned round) {
     return time_once(contenders[i], round, steps[i]);
   });
   return results;

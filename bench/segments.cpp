@@ -87,9 +87,9 @@ void create_row(Report& report, std::uint64_t keys) {
   const std::uint64_t bytes = geometry_of({.keys = keys}).total_bytes;
   const std::string row = fmt::format("create, {} keys", keys);
   std::vector<Result> results{{row, "Segment::create", {}}, {row, "posix_fallocate", {}}};
-  take_turns(
-      results, report.options().quick ? 3 : report.options().rounds,
-      [&](std::size_t i, unsigned) { return i == 0 ? create_us(keys) : allocate_us(bytes); });
+  take_turns(results, report.options().turns(), [&](std::size_t i, unsigned) {
+    return i == 0 ? create_us(keys) : allocate_us(bytes);
+  });
   report.add(results, {{"posix_fallocate", at_most(1.3)}});
 }
 
@@ -116,10 +116,9 @@ void attach_row(Report& report, std::uint64_t keys) {
   const std::string row = fmt::format("attach, {} keys", keys);
   std::vector<Result> results{
       {row, "Segment::open", {}}, {row, "and the first decision", {}}, {row, "1000 keys", {}}};
-  take_turns(results, report.options().quick ? 3 : report.options().rounds,
-             [&](std::size_t i, unsigned) {
-               return attach_us(i == 2 ? small->name() : large->name(), i == 1);
-             });
+  take_turns(results, report.options().turns(), [&](std::size_t i, unsigned) {
+    return attach_us(i == 2 ? small->name() : large->name(), i == 1);
+  });
   report.add(results);
   report.hold(row, "Segment::open, us", results[0].median(), at_most(1'000));
 }

@@ -145,7 +145,7 @@ void add_row(Report& report) {
   Stage stage(Step{segment->limiter("generous", kGenerous)}, std::max(1U, report.machine().cores));
   const std::string row = Step::kName;
   std::vector<Result> results{{row, "inside of a call", {}}, {row, "outside of one", {}}};
-  for (unsigned round = 0; round < (is_quick ? 3 : report.options().rounds); ++round) {
+  for (unsigned round = 0; round < report.options().turns(); ++round) {
     double sums[2]{};
     for (unsigned i = 0; i < 2 * stops; ++i) sums[i % 2] += stage.run(i % 2 == 0, length);
     for (std::size_t i = 0; i < 2; ++i) results[i].samples.push_back(sums[i] / stops);

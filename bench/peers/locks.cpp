@@ -26,24 +26,30 @@ struct RobustDecisions {
   bool operator()() { return bucket.try_acquire(clock.now(), 1, kSecondNs); }
 };
 
+/// All that is asked for one hot key.
+struct Hot {
+  Scratch segment{SegmentOptions{}};
+  Limiter limiter = segment->limiter("generous", kGenerous);
+  const FloorArray array{table_bytes(SegmentOptions{}.keys)};
+  MutexMap one{64};
+  StripedMap striped{64};
+  const RobustBucket bucket{};
+};
+
 template <class Clock>
 void hot_row(Report& report, Clock clock) {
-  Scratch segment(SegmentOptions{});
-  Limiter limiter = segment->limiter("generous", kGenerous);
-  const FloorArray array(table_bytes(SegmentOptions{}.keys));
-  MutexMap one(64);
-  StripedMap striped(64);
-  const RobustBucket bucket;
+  Hot all;
   const HotKey hot;
   using Striped = MapDecisions<StripedMap, HotKey, Clock>;
-  report.add(compare(
-      "one hot key",
-      {contender("librl", Decisions<HotKey>{limiter, hot, true}),
-       contender("floor", FloorSwaps<HotKey, Clock>{array, hot, clock}),
-       contender(MutexMap::kName, MutexMapDecisions<HotKey, Clock>{one, hot, clock, 1, kSecondNs}),
-       contender(StripedMap::kName, Striped{striped, hot, clock, 1, kSecondNs}),
-       contender(RobustBucket::kName, RobustDecisions<Clock>{bucket, clock})},
-      report.options()));
+  report.add(
+      compare("one hot key",
+              {contender("librl", Decisions<HotKey>{all.limiter, hot, true}),
+               contender("floor", FloorSwaps<HotKey, Clock>{all.array, hot, clock}),
+               contender(MutexMap::kName,
+                         MutexMapDecisions<HotKey, Clock>{all.one, hot, clock, 1, kSecondNs}),
+               contender(StripedMap::kName, Striped{all.striped, hot, clock, 1, kSecondNs}),
+               contender(RobustBucket::kName, RobustDecisions<Clock>{all.bucket, clock})},
+              report.options()));
 }
 
 /// All keys live, in as much room as they were promised.
@@ -76,24 +82,18 @@ void random_row(Report& report, Clock clock, const std::string& row, std::uint32
 /// decisions of a process, whoever makes it wait: a lock's holder that is not on a CPU, too.
 template <class Clock>
 void crew_row(Report& report, Clock clock, unsigned processes) {
-  Scratch segment(SegmentOptions{});
-  Limiter limiter = segment->limiter("generous", kGenerous);
-  const FloorArray array(table_bytes(SegmentOptions{}.keys));
-  MutexMap one(64);
-  StripedMap striped(64);
-  const RobustBucket bucket;
+  Hot all;
   const Crew robust = {RobustBucket::kName, [&](Lane& lane, KeyRange) {
-                         RobustDecisions<Clock> step{bucket, clock};
+                         RobustDecisions<Clock> step{all.bucket, clock};
                          lane.run(step);
                        }};
-  const std::vector<Crew> crews = {crew_of(limiter), crew_of_floor(array, clock),
-                                   crew_of_map(one, clock), crew_of_map(striped, clock), robust};
+  const std::vector<Crew> crews = {crew_of(all.limiter), crew_of_floor(all.array, clock),
+                                   crew_of_map(all.one, clock), crew_of_map(all.striped, clock),
+                                   robust};
   std::vector<Result> results;
-  for (const Crew& crew : crews)
-    results.push_back({fmt::format("{} processes, one key", processes), crew.name, {}});
-  const unsigned rounds = report.options().quick ? 3 : report.options().rounds;
+  for (const Crew& crew : crews) results.push_back({row_of(processes, "one key"), crew.name, {}});
   const double seconds = report.options().quick ? 0.01 : 0.2;
-  take_turns(results, rounds, [&](std::size_t i, unsigned) {
+  take_turns(results, report.options().turns(), [&](std::size_t i, unsigned) {
     // Where nobody got to the end of his first 32 steps, it took that long at least.
     const double millions =
         std::max(run_crew(crews[i], processes, false, seconds, 0), 32e-6 / seconds);
