@@ -295,7 +295,7 @@ LIBRL_API int librl_reset(librl_limiter_t* limiter, const void* key, size_t key_
 /* --- counters --------------------------------------------------------------------------------- */
 
 /** What a key counts. */
-typedef struct librl_count {
+typedef struct librl_count_s {
   uint32_t size;         /**< sizeof(librl_count_t) */
   uint32_t reserved;     /**< 0 */
   uint64_t count;        /**< after the call */
