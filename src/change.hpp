@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include <rl/error.hpp>
+#include <rl/limits.hpp>
 
 #include "src/core.hpp"
 
@@ -25,6 +26,9 @@ void check_writable(const Place& place);
 
 /// Errors: Error (bad_limit) for a limit of more permits than the segment has room for.
 void check_room_for_permits(const Place& place, const Limit& limit);
+
+/// Errors: Error (bad_limit) for a list that has a concurrency limit: a list takes calls.
+void check_limits(const Limits& limits);
 
 /// Returns the policy in force under a name: 0 when there is none, or it was removed.
 std::uint16_t policy_in_force(const View& view, std::string_view name) noexcept;

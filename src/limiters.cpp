@@ -28,8 +28,7 @@ Error gives_no_calls(const Text& limits) {
 
 /// Before anything is made or changed; the last has the longest name.
 void check_list(std::string_view policy, const Limits& limits) {
-  if (limits.size() > 1 && std::any_of(limits.begin(), limits.end(), is_of_permits))
-    throw gives_no_calls(limits);
+  check_limits(limits);
   shm::PolicyTable::check_name(Limiters::policy(policy, limits.size() - 1));
 }
 
@@ -66,6 +65,11 @@ void check_entries(const Place& place, std::string_view policy, const Limits& li
 }
 
 }  // namespace
+
+void check_limits(const Limits& limits) {
+  if (limits.size() > 1 && std::any_of(limits.begin(), limits.end(), is_of_permits))
+    throw gives_no_calls(limits);
+}
 
 Limiters Segment::limiters(std::string_view policy, const Limits& limits) {
   check_list(policy, limits);
