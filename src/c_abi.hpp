@@ -23,16 +23,18 @@ struct librl_segment {
 };
 
 struct librl_limiter_s {
-  rl::Limiter one;  ///< the only limit, or the first of a list
-  std::optional<rl::Limiters>
-      all;  ///< what librl_limiter() was given; of librl_limiter_at() nothing
-  std::vector<rl::Limiter> parts = {};  ///< of a list, each; of one limit, none
+  rl::Limiter one;                     ///< the only limit, or the first of a list
+  std::size_t count = 1;               ///< how many limits there are
+  std::vector<rl::Limiter> list = {};  ///< each of a list; of one limit, none
+  std::optional<rl::Limiters> asked =
+      {};  ///< what librl_limiter() was given; of librl_limiter_at(): nothing
 
-  [[nodiscard]] bool is_list() const noexcept { return !parts.empty(); }
-  [[nodiscard]] std::size_t count() const noexcept { return is_list() ? parts.size() : 1; }
-  [[nodiscard]] rl::Limiter& part(std::size_t i) noexcept { return is_list() ? parts[i] : one; }
-  [[nodiscard]] const rl::Limiter& part(std::size_t i) const noexcept {
-    return is_list() ? parts[i] : one;
+  [[nodiscard]] bool is_list() const noexcept { return count != 1; }
+  [[nodiscard]] rl::Limiter& operator[](std::size_t i) noexcept {
+    return is_list() ? list[i] : one;
+  }
+  [[nodiscard]] const rl::Limiter& operator[](std::size_t i) const noexcept {
+    return is_list() ? list[i] : one;
   }
 };
 
@@ -78,32 +80,43 @@ inline bool can_take(const librl_decision_t* decision) noexcept {
   return decision == nullptr || decision->size >= offsetof(librl_decision_t, reason);
 }
 
-/// What is told beside a rl::Decision.
+/// What is told beside an rl::Decision.
 struct Beside {
   std::int64_t at_ns = 0;
   std::size_t which = 0;
 };
 
-/// Field by field: the library has written them so just now, and the CPU hands on what it has not
-/// stored yet to a load that is no wider than the store was.
+/// Has a field loaded by itself. The library has stored it just now, and a CPU hands on what is not in
+/// the cache yet only to a load that is no wider than the store was: two fields at once would wait.
+template <class T>
+[[gnu::always_inline]] inline T alone(T field) noexcept {
+  asm("" : "+r"(field));
+  return field;
+}
+
 [[gnu::always_inline]] inline void fill(librl_decision_t& to, const Decision& told,
                                         Beside beside) noexcept {
   to.allowed = told.allowed ? 1 : 0;
   to.reason = static_cast<std::int32_t>(told.reason);
   to.policy = told.policy;
-  to.limit = told.limit;
-  to.remaining = told.remaining;
-  to.retry_after_ns = told.retry_after.count();
-  to.reset_after_ns = told.reset_after.count();
-  to.wait_ns = told.wait.count();
+  to.limit = alone(told.limit);
+  to.remaining = alone(told.remaining);
+  to.retry_after_ns = alone(told.retry_after.count());
+  to.reset_after_ns = alone(told.reset_after.count());
+  to.wait_ns = alone(told.wait.count());
   to.at_ns = beside.at_ns;
   to.which = beside.which;
-  to.cost = told.cost;
-  to.charged = told.charged;
+  to.cost = alone(told.cost);
+  to.charged = alone(told.charged);
 }
 
 /// Writes as much as a structure of another size has, its size, too.
 void fill_part(void* to, std::uint32_t size, const Decision& told, Beside beside) noexcept;
+
+/// Whether that is what nearly every call gives: nothing, or a structure of our size.
+inline bool is_usual(const librl_decision_t* decision) noexcept {
+  return decision == nullptr || decision->size == sizeof *decision;
+}
 
 /// Requires can_take(to).
 [[gnu::always_inline]] inline void tell(librl_decision_t* to, const Decision& told,

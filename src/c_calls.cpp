@@ -5,8 +5,8 @@ namespace rl::c {
 namespace {
 
 /// Decides by one limit: `call(limiter, key)` returns a decision, or what has one.
-template <class Limiter, class Call>
-[[gnu::always_inline]] inline int decide(Limiter* limiter, const void* key, std::size_t size,
+template <class Handle, class Call>
+[[gnu::always_inline]] inline int decide(Handle* limiter, const void* key, std::size_t size,
                                          librl_decision_t* decision, Call&& call) noexcept {
   if (!is_one(limiter) || !can_take(decision)) [[unlikely]]
     return refuse(decision);
@@ -16,13 +16,24 @@ template <class Limiter, class Call>
 }
 
 /// Decides by the limits of a list.
-template <class Limiter, class Call>
-[[gnu::noinline]] int decide_list(Limiter& list, const void* key, std::size_t size,
-                                  librl_decision_t* decision, Call&& call) noexcept {
+template <class Handle, class Call>
+int decide_list(Handle& list, const void* key, std::size_t size, librl_decision_t* decision,
+                Call&& call) noexcept {
   if (!can_take(decision)) return refuse(decision);
-  const AllOf told = call(*list.all, key_of(key, size));
+  const AllOf told = call(*list.asked, key_of(key, size));
   tell(decision, told.decision, {.which = told.which});
   return answer(told.decision);
+}
+
+/// librl_acquire() of a list, or with a decision of another size than ours, or what makes no sense.
+[[gnu::noinline]] int acquire_otherwise(librl_limiter_t* limiter, const void* key, std::size_t size,
+                                        std::uint64_t cost, librl_decision_t* decision) noexcept {
+  if (limiter != nullptr && limiter->is_list()) {
+    return decide_list(*limiter, key, size, decision,
+                       [&](Limiters& all, std::string_view k) { return all.try_acquire(k, cost); });
+  }
+  return decide(limiter, key, size, decision,
+                [&](Limiter& one, std::string_view k) { return one.try_acquire(k, cost); });
 }
 
 /// Does what is no decision: `call(limiter, key)` returns whether it is done.
@@ -56,13 +67,11 @@ using std::string_view;
 
 int librl_acquire(librl_limiter_t* limiter, const void* key, size_t key_size, uint64_t cost,
                   librl_decision_t* decision) {
-  if (limiter != nullptr && limiter->is_list()) [[unlikely]] {
-    return rl::c::decide_list(*limiter, key, key_size, decision, [&](Limiters& all, string_view k) {
-      return all.try_acquire(k, cost);
-    });
-  }
-  return decide(limiter, key, key_size, decision,
-                [&](Limiter& one, string_view k) { return one.try_acquire(k, cost); });
+  if (!rl::c::is_one(limiter) || !rl::c::is_usual(decision)) [[unlikely]]
+    return rl::c::acquire_otherwise(limiter, key, key_size, cost, decision);
+  const rl::Decision told = limiter->one.try_acquire(rl::c::key_of(key, key_size), cost);
+  if (decision != nullptr) rl::c::fill(*decision, told, {});
+  return rl::c::answer(told);
 }
 
 int librl_acquire_at(librl_limiter_t* limiter, int64_t now_ns, const void* key, size_t key_size,
@@ -142,6 +151,6 @@ int librl_set_remaining(librl_limiter_t* limiter, const void* key, size_t key_si
 int librl_reset(librl_limiter_t* limiter, const void* key, size_t key_size) {
   const string_view name = rl::c::key_of(key, key_size);
   if (limiter == nullptr || name.empty()) return LIBRL_EINVALID;
-  const bool had_any = limiter->is_list() ? limiter->all->reset(name) : limiter->one.reset(name);
+  const bool had_any = limiter->is_list() ? limiter->asked->reset(name) : limiter->one.reset(name);
   return had_any ? 1 : 0;
 }

@@ -5,18 +5,18 @@
 namespace rl::c {
 namespace {
 
-librl_limiter_s handle_of(Limiters all) {
-  librl_limiter_s handle{all[0], std::nullopt};
-  if (all.size() > 1) {
-    handle.parts.reserve(all.size());
-    for (std::size_t i = 0; i < all.size(); ++i) handle.parts.push_back(all[i]);
+librl_limiter_s handle_of(Limiters asked) {
+  librl_limiter_s handle{asked[0], asked.size()};
+  if (handle.is_list()) {
+    handle.list.reserve(asked.size());
+    for (std::size_t i = 0; i < asked.size(); ++i) handle.list.push_back(asked[i]);
   }
-  handle.all = std::move(all);
+  handle.asked = std::move(asked);
   return handle;
 }
 
 std::string text_of(const librl_limiter_s& limiter) {
-  return limiter.is_list() ? limiter.all->limits().to_string() : limiter.one.limit().to_string();
+  return limiter.is_list() ? limiter.asked->limits().to_string() : limiter.one.limit().to_string();
 }
 
 }  // namespace
@@ -44,7 +44,7 @@ void librl_limiter_free(librl_limiter_t* limiter) {
 }
 
 size_t librl_limiter_count(const librl_limiter_t* limiter) {
-  return limiter != nullptr ? limiter->count() : 0;
+  return limiter != nullptr ? limiter->count : 0;
 }
 
 int librl_limiter_at(const librl_limiter_t* limiter, size_t index, librl_limiter_t** one) {
@@ -52,11 +52,9 @@ int librl_limiter_at(const librl_limiter_t* limiter, size_t index, librl_limiter
     return fail(LIBRL_EINVALID,
                 "librl_limiter_at: no place for the handle; give the address of one");
   *one = nullptr;
-  if (limiter == nullptr || index >= limiter->count())
+  if (limiter == nullptr || index >= limiter->count)
     return fail(LIBRL_EINVALID, "librl_limiter_at: no limiter, or no limit at that index");
-  return rl::c::make_handle(one, [&] {
-    return librl_limiter_s{limiter->part(index), std::nullopt};
-  });
+  return rl::c::make_handle(one, [&] { return librl_limiter_s{(*limiter)[index]}; });
 }
 
 int librl_limit_text(const librl_limiter_t* limiter, char* buffer, size_t size) {
@@ -71,7 +69,7 @@ int librl_limit_text(const librl_limiter_t* limiter, char* buffer, size_t size) 
 
 int librl_differs(const librl_limiter_t* limiter) {
   if (limiter == nullptr) return fail(LIBRL_EINVALID, "librl_differs: no limiter");
-  const bool differs = limiter->all ? limiter->all->differs() : limiter->one.differs();
+  const bool differs = limiter->asked ? limiter->asked->differs() : limiter->one.differs();
   return differs ? 1 : 0;
 }
 

@@ -34,10 +34,10 @@ std::size_t index_of(const librl_limiter_t& limiter, std::uint64_t which) noexce
 template <class Write>
 int field(const char* policy, const librl_limiter_t* limiter, std::size_t index, char* buffer,
           std::size_t size, Write&& write) noexcept {
-  if (limiter == nullptr || index >= limiter->count() || !is_name(policy)) return LIBRL_EINVALID;
+  if (limiter == nullptr || index >= limiter->count || !is_name(policy)) return LIBRL_EINVALID;
   return guarded([&] {
     char value[http::kFieldMax];
-    return copied(write(limiter->part(index).limit(), std::span<char>(value)), buffer, size);
+    return copied(write((*limiter)[index].limit(), std::span<char>(value)), buffer, size);
   });
 }
 

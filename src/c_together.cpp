@@ -48,7 +48,7 @@ std::size_t limits_of(std::span<const librl_ask_t> asks) noexcept {
   std::size_t limits = 0;
   for (const librl_ask_t& ask : asks) {
     if (ask.limiter == nullptr) return 0;
-    limits += ask.limiter->count();
+    limits += ask.limiter->count;
   }
   return limits;
 }
@@ -73,7 +73,7 @@ int64_t librl_acquire_many(librl_limiter_t* limiter, const librl_key_t* keys, si
   Answers answers(allowed, decisions);
   if (limiter->is_list()) {
     for (const librl_key_t& key : std::span(keys, count)) {
-      const rl::AllOf told = limiter->all->try_acquire(key_of(key.data, key.size), cost);
+      const rl::AllOf told = limiter->asked->try_acquire(key_of(key.data, key.size), cost);
       answers.add(told.decision, told.which);
     }
     return answers.result();
@@ -97,8 +97,8 @@ int librl_acquire_all(const librl_ask_t* asks, size_t count, librl_decision_t* d
   }
   rl::AskedTogether together;
   for (const librl_ask_t& ask : all_asks) {
-    for (std::size_t i = 0; i < ask.limiter->count(); ++i)
-      together.add(ask.limiter->part(i), key_of(ask.key, ask.key_size), ask.cost);
+    for (std::size_t i = 0; i < ask.limiter->count; ++i)
+      together.add((*ask.limiter)[i], key_of(ask.key, ask.key_size), ask.cost);
   }
   const rl::AllOf all = together.decide();
   std::size_t which = 0;
@@ -106,12 +106,12 @@ int librl_acquire_all(const librl_ask_t* asks, size_t count, librl_decision_t* d
     const librl_limiter_t& limiter = *asks[i].limiter;
     if (first <= all.which) which = i;
     if (limiter.is_list()) {
-      const rl::AllOf told = told_to_list(all, first, limiter.count());
+      const rl::AllOf told = told_to_list(all, first, limiter.count);
       row.tell(i, told.decision, {.which = told.which});
     } else {
       row.tell(i, all.each[first]);
     }
-    first += limiter.count();
+    first += limiter.count;
   }
   tell(decision, all.decision, {.which = which});
   return answer(all.decision);
