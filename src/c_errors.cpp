@@ -2,7 +2,6 @@
 #include <pthread.h>
 
 #include <atomic>
-#include <cstdlib>
 #include <new>
 
 #include <rl/error.hpp>
@@ -78,7 +77,7 @@ int code_of(Errc code) noexcept {
 }
 
 /// A thread's last error. The sentence is allocated: the room for variables of threads is short in a
-/// program that loads the library late.
+/// program that loads the library when it runs.
 struct Last {
   int code = 0;
   char* sentence =
@@ -97,7 +96,7 @@ std::atomic<pthread_key_t> end_key{kNoKey};
 
 void free_sentence(void* sentence) noexcept {
   last = {};
-  std::free(sentence);
+  delete[] static_cast<char*>(sentence);
 }
 
 /// Says whether the thread's end is told of a sentence, which may be null.
@@ -114,8 +113,6 @@ bool is_freed_at_end(const char* sentence) noexcept {
   return ::pthread_setspecific(key, sentence) == 0;
 }
 
-void log_to_c(Severity severity, std::string_view line, void* context) noexcept;
-
 /// Who reads the log; the context goes with rl::set_log.
 std::atomic<librl_log_fn> log_fn{nullptr};
 
@@ -131,14 +128,14 @@ void log_to_c(Severity severity, std::string_view line, void* context) noexcept 
 }  // namespace
 
 int fail(int code, std::string_view sentence) noexcept {
-  std::free(std::exchange(last.sentence, nullptr));
+  delete[] std::exchange(last.sentence, nullptr);
   last.code = code;
-  auto* const kept = static_cast<char*>(std::malloc(sentence.size() + 1));
+  auto* const kept = new (std::nothrow) char[sentence.size() + 1];
   if (kept != nullptr) kept[sentence.copy(kept, sentence.size())] = '\0';
   if (is_freed_at_end(kept)) {
     last.sentence = kept;
   } else {
-    std::free(kept);
+    delete[] kept;
   }
   return code;
 }
