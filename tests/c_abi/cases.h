@@ -5,6 +5,7 @@
  */
 
 /* setting_up.c */
+CASE(numbers_are_for_ever)
 CASE(a_code_has_words_and_another_number_has_none)
 CASE(a_reason_has_the_word_of_rlctl)
 CASE(the_version_is_that_of_the_header)
@@ -21,6 +22,7 @@ CASE(a_manual_clock_goes_forward_only)
 CASE(all_keys_are_forgotten_and_counted)
 CASE(a_limiter_goes_on_when_its_segment_is_closed)
 CASE(the_first_limit_of_a_name_stands)
+CASE(a_list_stands_where_one_limit_is_asked_for)
 CASE(a_list_has_a_limiter_of_each_limit)
 CASE(a_limit_is_told_as_far_as_the_buffer_reaches)
 CASE(limits_are_checked_without_a_segment)
