@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "bench/common.hpp"
+#include "bench/from_c.hpp"
 #include "bench/inserts.hpp"
 #include "bench/loops.hpp"
 #include "bench/map_steps.hpp"
@@ -81,6 +82,24 @@ void callers_time_rows(Report& report, Clock clock) {
   report.add({{name, "librl, what it saves", differences(row[2], row[0])},
               {name, "bare clock", differences(row[3], row[1])}},
              {{"bare clock", {0.90, 1.10}}});
+}
+
+/// What C adds: a call through librl.so, and a decision that is copied into the program's structure.
+void c_rows(Report& report) {
+  Scratch segment(SegmentOptions{});
+  Limiter generous = segment->limiter("generous", kGenerous);
+  const LibraryForC library;
+  const LimiterForC in_c(library, segment->path(), "generous");
+  const HotKey hot;
+  const std::vector<Result> row =
+      compare("one hot key, C ABI",
+              {contender("librl, from C", DecisionsFromC<HotKey>{in_c.get(), in_c.acquire(), hot}),
+               contender("librl", Decisions<HotKey>{generous, hot, true})},
+              report.options());
+  report.add(row);
+  const Result added{"the C ABI, in that loop", "what it adds", differences(row[0], row[1])};
+  report.add({added});
+  report.hold(added.row, added.contender, added.median(), at_most(3));
 }
 
 /// A row for each other algorithm, with a limit that is never reached.
@@ -250,6 +269,7 @@ template <class Clock>
 void all_rows(Report& report, Clock clock, bool deep) {
   hot_rows(report, clock);
   callers_time_rows(report, clock);
+  c_rows(report);
   algorithm_rows(report, clock);
   standing_rows(report, clock);
   permit_rows(report, clock);

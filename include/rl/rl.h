@@ -18,15 +18,18 @@
  * Return values: a function that decides returns 1 (allowed), 0 (denied) or a negative code; what
  * sets up returns 0 or a negative code. A code is from LIBRL_E...; librl_strerror() has words for
  * it, librl_last_error() the sentence with what failed, with what, and what to do. No C++ exception
- * leaves the library: memory that is not to be had is LIBRL_ENOMEM.
+ * leaves the library: memory that is not to be had is LIBRL_ENOMEM. A null pointer where something is
+ * needed is LIBRL_EINVALID, and never the end of the program. errno says nothing after a call.
  *
  * Units: durations in nanoseconds; counts are calls of cost 1; sizes in bytes. Keys are any bytes
- * with a size and need no zero at the end; names and limits are strings that have one.
+ * with a size and need no zero at the end; one of more than PTRDIFF_MAX bytes (-1 that became a size)
+ * is none. Names and limits are strings that have a zero at the end.
  *
  * Growth: a structure begins with its size, which the INIT macro of its name sets. The library
  * reads and writes that much of it and no more, so a program goes on with a newer library as it was
  * compiled; what an older one does not know is left as the program had it (and refused as
- * LIBRL_EINVALID in what is passed in, unless it is zero).
+ * LIBRL_EINVALID in what is passed in, unless it is zero). A size that is none is LIBRL_EINVALID, and
+ * nothing is charged then.
  *
  * Threads and processes: a segment and a limiter may be used by any number of threads at once, and
  * in a forked child as before; a permit by one thread at a time, and it is its process's alone.
@@ -171,15 +174,17 @@ typedef struct librl_options {
 LIBRL_API const char* librl_version(void);
 /** Returns a few words for a code; never NULL. The text is for ever. */
 LIBRL_API const char* librl_strerror(int code);
-/** Returns the sentence of this thread's last call that returned a negative code and sets up; "" when
- * there was none. It is there until the thread's next such call. */
+/** Returns the sentence of this thread's last call from "segments" or "limiters" below that
+ * returned a negative code; "" when there was none. It is there until the thread's next such call.
+ * Decisions, permits, keys and fields say all that they know by their code. */
 LIBRL_API const char* librl_last_error(void);
 /** Returns the word of a reason, as rlctl prints it; "?" for a number that is none. */
 LIBRL_API const char* librl_reason(int reason);
 
 /** Receives what the library must say and cannot return; `is_warning` is 0 or 1. */
 typedef void (*librl_log_fn)(int is_warning, const char* line, size_t size, void* context);
-/** Sends log lines to `fn`; NULL restores stderr. Call it before other threads decide. */
+/** Sends log lines to `fn`; NULL restores stderr. Call it before other threads decide. A line has no
+ * zero at its end, and is there until `fn` returns; an exception that leaves it ends there. */
 LIBRL_API void librl_set_log(librl_log_fn fn, void* context);
 
 /* --- segments --------------------------------------------------------------------------------- */
@@ -192,11 +197,11 @@ LIBRL_API int librl_open(const char* name, const librl_options_t* options,
 LIBRL_API void librl_close(librl_segment_t* segment);
 /** Removes the name of a segment. Returns 1, 0 if there was none, or a code. */
 LIBRL_API int librl_remove(const char* name);
-/** Returns where the segment is; it lives as long as the handle. */
+/** Returns where the segment is, "" of none; it lives as long as the handle. */
 LIBRL_API const char* librl_path(const librl_segment_t* segment);
-/** Returns the segment's time, in ns since it was made. */
+/** Returns the segment's time, in ns since it was made, or LIBRL_EINVALID. */
 LIBRL_API int64_t librl_now(const librl_segment_t* segment);
-/** Moves a manual clock. */
+/** Moves a manual clock forward. Errors: LIBRL_EBAD_OPTION on any other clock, or below 0. */
 LIBRL_API int librl_advance_clock(librl_segment_t* segment, int64_t by_ns);
 /** Forgets what all keys have consumed; `*forgotten` (may be NULL) is how many. */
 LIBRL_API int librl_reset_all(librl_segment_t* segment, uint64_t* forgotten);
@@ -210,8 +215,8 @@ LIBRL_API int librl_is_without_segment(const librl_segment_t* segment);
  * it has one, that stands: see librl_differs(). With NULL the policy must exist. Returns 0 or a code,
  * with `*limiter` NULL.
  *
- * Of a list, librl_acquire, _peek, _acquire_many and _reset ask all; every other call asks for a limit
- * of its own: librl_limiter_at(). */
+ * Of a list, librl_acquire, _peek, _acquire_many, _acquire_all and _reset ask all, and what they charge
+ * is not given back. For every other call, give it one of the limits: librl_limiter_at(). */
 LIBRL_API int librl_limiter(librl_segment_t* segment, const char* policy, const char* limits,
                             librl_limiter_t** limiter);
 /** Frees the handle. NULL is fine. */
@@ -246,8 +251,8 @@ typedef struct librl_key {
   size_t size;
 } librl_key_t;
 /** Decides many keys in their order, `allowed[i]` (1 or 0) for `keys[i]`, and `decisions[i]` where
- * `decisions` is not NULL: all of them the size of the first. Returns how many were allowed, or a
- * code, when nothing was decided. */
+ * `decisions` is not NULL: all of them have the size of the first, which is written into the others.
+ * Returns how many were allowed, or LIBRL_EINVALID when none of the calls made sense. */
 LIBRL_API int64_t librl_acquire_many(librl_limiter_t* limiter, const librl_key_t* keys,
                                      size_t count, uint64_t cost, uint8_t* allowed,
                                      librl_decision_t* decisions);
@@ -261,7 +266,8 @@ typedef struct librl_ask {
 } librl_ask_t;
 #define LIBRL_ASKS_MAX 16
 /** Charges all or none of up to 16 limits, a list counting as many as it has. `decision->which` is the
- * ask that decided; `each`, if not NULL, has `count` decisions. See rl::all_of. */
+ * ask that decided; `each`, if not NULL, has `count` decisions, all of the size of the first. Of a
+ * list it has what the list was told, `which` being the limit that decided. See rl::all_of. */
 LIBRL_API int librl_acquire_all(const librl_ask_t* asks, size_t count, librl_decision_t* decision,
                                 librl_decision_t* each);
 
@@ -314,8 +320,8 @@ LIBRL_API int librl_count(librl_limiter_t* limiter, const void* key, size_t key_
 
 /* --- permits ---------------------------------------------------------------------------------- */
 
-/** Takes a permit. Returns 1, with `*permit` set (also where nothing limits), 0, with `*permit` NULL,
- * or a code. */
+/** Takes a permit. Returns 1, with `*permit` set (also where nothing limits), or 0 or a code, with
+ * `*permit` NULL. */
 LIBRL_API int librl_permit_acquire(librl_limiter_t* limiter, const void* key, size_t key_size,
                                    librl_permit_t** permit, librl_decision_t* decision);
 /** Gives the permit back and frees it; NULL is fine. Returns 1 when it was still held, else 0. In a
@@ -327,7 +333,7 @@ LIBRL_API int librl_permit_renew(librl_permit_t* permit);
 LIBRL_API int librl_permit_holds(const librl_permit_t* permit);
 /** Returns a number higher than any that an earlier holder was given, or 0. */
 LIBRL_API uint64_t librl_permit_fence(librl_permit_t* permit);
-/** Returns when the lease is over, on the segment's clock. */
+/** Returns when the lease is over, on the segment's clock; INT64_MAX where nothing limits. */
 LIBRL_API int64_t librl_permit_lease_end(const librl_permit_t* permit);
 /** Says what librl_permit_acquire() would answer, and takes none. */
 LIBRL_API int librl_permit_peek(const librl_limiter_t* limiter, const void* key, size_t key_size,
