@@ -80,8 +80,7 @@ void Limiter::try_acquire_batch(Keys keys, std::span<Decision> decisions,
     const Binding& binding = core_->binding();  // anew: the segment may have been followed
     // relaxed: says what the view is for; the view itself came with the binding.
     const bool decides = binding.view->decides.load(std::memory_order_relaxed);
-    if (cost == 0 || !decides || binding.view->is_off() || is_asked_for_permits(binding))
-        [[unlikely]] {
+    if (cost == 0 || !decides || binding.view->is_off() || !takes_calls(binding)) [[unlikely]] {
       for (std::size_t i = 0; i < some.size(); ++i)
         decisions[first + i] = refused(*binding.view, some[i], cost);
       continue;

@@ -25,7 +25,7 @@ void check_can_become(const Place& place, std::string_view name, const Limit& fr
   throw Error(
       Errc::bad_limit,
       fmt::format("{}: policy \"{}\" is {}, and cannot become {} while programs ask for it: "
-                  "calls and permits are asked for in different ways; give the new limit a "
+                  "calls, permits and counts are asked for in different ways; give the new limit a "
                   "name of its own",
                   place.path, name, from.to_string(), to.to_string()));
 }

@@ -27,7 +27,7 @@ void check_writable(const Place& place);
 /// Errors: Error (bad_limit) for a limit of more permits than the segment has room for.
 void check_room_for_permits(const Place& place, const Limit& limit);
 
-/// Errors: Error (bad_limit) for a list that has a concurrency limit: a list takes calls.
+/// Errors: Error (bad_limit) for a list that has a concurrency limit or a counter: a list takes calls.
 void check_limits(const Limits& limits);
 
 /// Returns the policy in force under a name: 0 when there is none, or it was removed.

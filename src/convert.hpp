@@ -21,6 +21,8 @@
 ///     window    another                     n                      ceil(n x L' / L)
 ///     permits   permits                     as they are, also with reset; hints are cleared
 ///     permits   another, or back            idle: such a change is refused where it is made
+///     counter   counter                     as it is; idle with reset
+///     counter   another, or back            idle: refused likewise
 ///
 /// A bucket is a token bucket or a leaky one. d is what the TAT lies ahead of the change, n the
 /// tokens_owed then, also those beyond what passes at once. They are charged to an idle key of the
@@ -145,6 +147,8 @@ template <class From, class To>
 constexpr std::uint64_t state_converted(const From& from, std::uint64_t state, const To& to,
                                         Spent spent, std::uint64_t at_ns) noexcept {
   const std::uint64_t at = std::min(at_ns, kTimeMax);
+  if constexpr (std::same_as<From, Counter> || std::same_as<To, Counter>)
+    return std::same_as<From, To> && spent != Spent::reset ? state : idle_state(to, at);
   const std::uint64_t within = cut(from, state, at);
   if (spent == Spent::reset || is_idle(from, within, at)) return idle_state(to, at);
   return debt_converted(from, within, to, spent, at);

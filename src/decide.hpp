@@ -150,16 +150,28 @@ inline bool is_asked_for_permits(const Binding& binding) noexcept {
   return true;
 }
 
-/// Both, for a call that is in no hurry.
+/// Nor does a counter take calls.
+inline bool is_asked_to_count(const Binding& binding) noexcept {
+  if (!std::holds_alternative<Counter>(binding.policy.parameters)) return false;
+  if (!binding.stands_alone()) binding.note_outdated();
+  return true;
+}
+
+/// Whether a policy decides on calls: neither of the two.
+inline bool takes_calls(const Binding& binding) noexcept {
+  return !is_asked_for_permits(binding) && !is_asked_to_count(binding);
+}
+
+/// All that a call needs that is in no hurry.
 inline bool can_ask(const Binding& binding, std::string_view key, std::uint64_t cost) noexcept {
-  return can_ask(*binding.view, key, cost) && !is_asked_for_permits(binding);
+  return can_ask(*binding.view, key, cost) && takes_calls(binding);
 }
 
 /// Whether what a key owes can be changed, also while limits are off.
 inline bool can_change(const Binding& binding, std::string_view key) noexcept {
   // relaxed: says what the view is for; the view itself came with the binding.
   return !key.empty() && binding.view->decides.load(std::memory_order_relaxed) &&
-         !is_asked_for_permits(binding);
+         takes_calls(binding);
 }
 
 /// What is said to a call that cannot ask.

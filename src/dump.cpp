@@ -84,8 +84,8 @@ class Dumping {
   [[nodiscard]] std::optional<Limit> trial_beside(std::uint16_t id, const Policy& live) const {
     const auto trial = read_policy(view_.policies, candidate_of(view_, id));
     const bool is_one = trial && trial->kind == shm::PolicyKind::candidate &&
-                        !gives_permits(trial->limit.algorithm()) &&
-                        !gives_permits(live.limit.algorithm());
+                        takes_calls(trial->limit.algorithm()) &&
+                        takes_calls(live.limit.algorithm());
     return is_one ? std::optional(trial->limit) : std::nullopt;
   }
 
@@ -154,7 +154,7 @@ class Dumping {
     const auto* const conduct = std::get_if<Conduct>(&at.policy->parameters);
     const Dumped* const as = dumped_as(at.id);
     const bool can_be_read = conduct != nullptr && conduct->denials != 0 && as != nullptr &&
-                             !std::holds_alternative<Concurrency>(as->policy.parameters);
+                             takes_calls(as->policy.limit.algorithm());
     if (!can_be_read) {
       // Of a limit that was removed nothing is remembered. All else is bytes gone wrong.
       report_.unreadable += conduct == nullptr || conduct->denials == 0 ? 1U : 0U;
@@ -175,7 +175,7 @@ class Dumping {
     const shm::PolicyKind kind = at.policy->kind;
     const BanWord word = BanWord::of(at.state);
     const Dumped* const as = dumped_as(at.id);
-    if (as == nullptr || std::holds_alternative<Concurrency>(as->policy.parameters)) {
+    if (as == nullptr || !takes_calls(as->policy.limit.algorithm())) {
       ++report_.unreadable;
       return {};
     }

@@ -67,8 +67,8 @@ DumpedPolicy policy_in(const Members& line) {
     throw line.bad("interval_ns", fmt::format("is not {}, as the limit's", interval_ns));
   if (line.has("trial")) policy.trial = limit_in(line, "trial");
   if (policy.trial &&
-      (gives_permits(policy.trial->algorithm()) || gives_permits(policy.limit.algorithm())))
-    throw line.bad("trial", "is of permits, which have none");
+      !(takes_calls(policy.trial->algorithm()) && takes_calls(policy.limit.algorithm())))
+    throw line.bad("trial", "is of permits or a count, which have none");
   return policy;
 }
 
@@ -84,6 +84,8 @@ Owed owed_in_line(const Members& line, Algorithm algorithm) {
       return {.count = line.number("count", kTimesMax),
               .before = line.number("before", kTimesMax),
               .into_ns = line.number("into_ns", kTimesMax)};
+    case Algorithm::counter:
+      return {.ns = line.number("left_ns", kTimesMax), .count = line.number("count", kTimesMax)};
     case Algorithm::concurrency:
       break;
   }
@@ -140,8 +142,8 @@ DumpedStanding standing_in(const Members& line, std::uint16_t policy, std::uint6
     throw line.bad("standing", "is of a later version of librl");
   if (standing.standing == Standing::override_) {
     standing.limit = limit_in(line);
-    if (gives_permits(standing.limit->algorithm()))
-      throw line.bad("limit", "gives permits, which no key has of its own");
+    if (!takes_calls(standing.limit->algorithm()))
+      throw line.bad("limit", "gives permits or only counts, and is no key's own");
   }
   if (standing.standing == Standing::ban) {
     if (line.has("left_ns")) standing.left_ns = line.number("left_ns", kTimesMax);
@@ -259,8 +261,8 @@ class Reader {
     const bool is_conduct = line.has("conduct") && format_ >= 2;
     if (!is_conduct && !line.has("standing")) {
       contents_.keys.push_back(key_in(line, id, at->second, slots));
-    } else if (gives_permits(at->second)) {
-      throw line.bad("policy", "gives permits, of which no key stands apart");
+    } else if (!takes_calls(at->second)) {
+      throw line.bad("policy", "gives permits or only counts, and no key of it stands apart");
     } else if (is_conduct) {
       contents_.conducts.push_back(conduct_in(line, id, slots));
     } else {

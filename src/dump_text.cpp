@@ -54,6 +54,9 @@ void put_owed(std::string& to, const Owed& owed, Algorithm algorithm) {
     case Algorithm::fixed_window:
       fmt::format_to(end_of(to), ",\"count\":{},\"into_ns\":{}", owed.count, owed.into_ns);
       break;
+    case Algorithm::counter:
+      fmt::format_to(end_of(to), ",\"count\":{},\"left_ns\":{}", owed.count, owed.ns);
+      break;
     case Algorithm::concurrency:
       break;
   }

@@ -95,7 +95,7 @@ std::string_view retry_after(const Decision& decision, std::span<char> buffer) n
 
 std::string_view ratelimit_policy(std::string_view policy, const Limit& limit,
                                   std::span<char> buffer) noexcept {
-  if (gives_permits(limit.algorithm())) return {};
+  if (!takes_calls(limit.algorithm())) return {};
   const nanoseconds fill = counts_by_windows(limit.algorithm())
                                ? limit.period()
                                : limit.interval() * static_cast<std::int64_t>(limit.burst());
@@ -109,7 +109,7 @@ std::string_view ratelimit_policy(std::string_view policy, const Limit& limit,
 std::string_view ratelimit(std::string_view policy, const Limit& limit, const Decision& decision,
                            std::span<char> buffer) noexcept {
   if (!says_how_the_key_stands(decision) || decision.limit != limit.burst()) return {};
-  if (gives_permits(limit.algorithm())) return {};
+  if (!takes_calls(limit.algorithm())) return {};
   // With m tokens missing the bucket owes more than (m - 1) x T, and r grows when it owes just
   // that.
   const uint64_t left = std::min(decision.remaining, limit.burst());

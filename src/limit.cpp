@@ -133,7 +133,8 @@ Limit Limit::make(Algorithm algorithm, uint64_t count, std::chrono::nanoseconds 
       limit.burst_ = count;
       break;
     case Algorithm::concurrency:
-      break;  // has no period, and is made elsewhere
+    case Algorithm::counter:
+      break;  // have no period, and are made elsewhere
   }
   return limit;
 }
@@ -157,6 +158,14 @@ Limit Limit::concurrency(uint64_t n, std::chrono::nanoseconds lease) {
   limit.count_ = n;
   limit.burst_ = n;
   limit.lease_ns_ = static_cast<uint64_t>(lease.count());
+  limit.when_full_ = WhenFull::deny;
+  return limit;
+}
+Limit Limit::counter() {
+  Limit limit;
+  limit.algorithm_ = Algorithm::counter;
+  limit.count_ = Counter::kCountMax;
+  limit.burst_ = Counter::kCountMax;
   limit.when_full_ = WhenFull::deny;
   return limit;
 }
@@ -186,13 +195,19 @@ Limit Limit::when_full(WhenFull rule) const {
     throw bad_limit(
         fmt::format("{}: a permit that finds no room is denied; leave when_full out", to_string()));
   }
+  if (algorithm_ == Algorithm::counter && rule == WhenFull::allow) {
+    throw bad_limit(fmt::format(
+        "{}: what finds no room is not counted, and nothing passes or not; leave when_full out, or "
+        "give when_full=evict",
+        to_string()));
+  }
   Limit limit = *this;
   limit.when_full_ = rule;
   return limit;
 }
 
 Limit Limit::floor(uint64_t percent) const {
-  if (algorithm_ == Algorithm::concurrency)
+  if (!takes_calls(algorithm_))
     throw bad_limit(fmt::format("{}: only a limit of calls has a floor", to_string()));
   if (percent < 1 || percent > kFloorMax) {
     throw bad_limit(
@@ -205,13 +220,16 @@ Limit Limit::floor(uint64_t percent) const {
   return limit;
 }
 Limit Limit::shadow(bool watches) const {
+  if (watches && algorithm_ == Algorithm::counter)
+    throw bad_limit(
+        fmt::format("{}: it denies nothing, and so watches; leave shadow out", to_string()));
   Limit limit = *this;
   limit.shadow_ = watches;
   return limit;
 }
 Limit Limit::ban_after(uint64_t n, std::chrono::nanoseconds within,
                        std::chrono::nanoseconds length) const {
-  if (algorithm_ == Algorithm::concurrency)
+  if (!takes_calls(algorithm_))
     throw bad_limit(fmt::format("{}: only a limit of calls bans keys", to_string()));
   if (n < 1 || n > kBanAfterMax) {
     throw bad_limit(

@@ -46,7 +46,7 @@ class Parser {
   /// Up to a comma or the end.
   Limit limit() {
     const Algorithm algorithm = this->algorithm();
-    const Quota quota = algorithm == Algorithm::concurrency ? Quota{count(), {}} : this->quota();
+    const Quota quota = quota_of(algorithm);
     Options options;
     for (;;) {
       if (!is_at_end() && rest_.front() != ' ') throw stopped("a space goes before each option");
@@ -61,6 +61,10 @@ class Parser {
     uint64_t count;
     nanoseconds period;
   };
+  Quota quota_of(Algorithm algorithm) {
+    if (takes_calls(algorithm)) return quota();
+    return {gives_permits(algorithm) ? count() : 0, {}};
+  }
   struct Options {
     std::optional<uint64_t> burst;
     std::optional<uint64_t> queue;
@@ -77,13 +81,14 @@ class Parser {
     Algorithm algorithm;
   };
   /// The first of each is how it is called in errors.
-  static constexpr std::array<Name, 7> kNames{{{"token_bucket", Algorithm::token_bucket},
+  static constexpr std::array<Name, 8> kNames{{{"token_bucket", Algorithm::token_bucket},
                                                {"leaky", Algorithm::leaky},
                                                {"fixed_window", Algorithm::fixed_window},
                                                {"window", Algorithm::fixed_window},
                                                {"sliding_window", Algorithm::sliding_window},
                                                {"sliding", Algorithm::sliding_window},
-                                               {"concurrency", Algorithm::concurrency}}};
+                                               {"concurrency", Algorithm::concurrency},
+                                               {"counter", Algorithm::counter}}};
 
   Limit made(Algorithm algorithm, const Quota& quota, const Options& options) const {
     if (options.ban_after.has_value() != options.ban.has_value()) {
@@ -112,6 +117,8 @@ class Parser {
         return Limit::sliding_window(quota.count, quota.period);
       case Algorithm::concurrency:
         return Limit::concurrency(quota.count, options.lease.value_or(kUsualLease));
+      case Algorithm::counter:
+        return Limit::counter();
     }
     return Limit::per(quota.count, quota.period);
   }
@@ -137,6 +144,8 @@ class Parser {
         return fmt::format("queue=N, delay=N, {}", kOfCalls);
       case Algorithm::concurrency:
         return "lease=D and shadow";
+      case Algorithm::counter:
+        return "when_full=evict|deny";
       default:
         return std::string(kOfCalls);
     }
@@ -148,12 +157,12 @@ class Parser {
     for (const Name& name : kNames) {
       if (word != name.text) continue;
       take(word.size());
-      need_space(name);
+      if (name.algorithm != Algorithm::counter) need_space(name);
       return name.algorithm;
     }
     throw stopped(
-        "a limit begins with its count, or with token_bucket, leaky, window, sliding or "
-        "concurrency");
+        "a limit begins with its count, or with token_bucket, leaky, window, sliding, "
+        "concurrency or counter");
   }
   Quota quota() {
     const uint64_t n = count();
@@ -188,8 +197,9 @@ class Parser {
 
   void option(Algorithm algorithm, Options& options) {
     if (own_option(algorithm, options)) return;
-    if (algorithm != Algorithm::concurrency && option_of_calls(options)) return;
-    if (accept("shadow")) return once(options.shadow, "shadow", true);
+    if (takes_calls(algorithm) && option_of_calls(options)) return;
+    if (algorithm != Algorithm::counter && accept("shadow"))
+      return once(options.shadow, "shadow", true);
     throw stopped(
         fmt::format("the options of a {} are {}", name_of(algorithm), options_of(algorithm)));
   }
@@ -202,15 +212,15 @@ class Parser {
       once(options.delay, "delay=", number("delay="));
     } else if (algorithm == Algorithm::concurrency && accept("lease=")) {
       once(options.lease, "lease=", duration("lease="));
+    } else if (algorithm != Algorithm::concurrency && accept("when_full=")) {
+      once(options.when_full, "when_full=", rule());
     } else {
       return false;
     }
     return true;
   }
   bool option_of_calls(Options& options) {
-    if (accept("when_full=")) {
-      once(options.when_full, "when_full=", rule());
-    } else if (accept("floor=")) {
+    if (accept("floor=")) {
       once(options.floor, "floor=", number("floor="));
     } else if (accept("ban_after=")) {
       once(options.ban_after, "ban_after=", quota());

@@ -55,6 +55,8 @@ std::string Limit::to_string() const {
     if (lease() != kUsualLease) text += " lease=" + duration_text(lease_ns_);
     return shadow_ ? text + " shadow" : text;
   }
+  if (algorithm_ == Algorithm::counter)
+    return when_full_ == WhenFull::evict ? "counter when_full=evict" : "counter";
   std::string text = quota_text(count_, period_ns_);
   switch (algorithm_) {
     case Algorithm::token_bucket:
@@ -72,6 +74,7 @@ std::string Limit::to_string() const {
       text = "sliding " + text;
       break;
     case Algorithm::concurrency:
+    case Algorithm::counter:
       break;
   }
   for (const Rule& rule : kRules) {
@@ -85,6 +88,11 @@ std::string Limit::to_string() const {
                         duration_text(ns_of(ban_)));
   }
   return text;
+}
+
+std::string_view why_no_calls(Algorithm algorithm) noexcept {
+  return gives_permits(algorithm) ? "a concurrency limit gives permits and takes no calls"
+                                  : "a counter only counts and takes no calls";
 }
 
 Limits::Limits(std::vector<Limit> limits) : limits_(std::move(limits)) {

@@ -43,6 +43,9 @@ inline constexpr std::array<Rule, 3> kRules{
 /// Returns the Error (bad_limit) that says why.
 Error bad_limit(const std::string& why);
 
+/// Says why a limit is none of calls. Requires one of which takes_calls is false.
+std::string_view why_no_calls(Algorithm algorithm) noexcept;
+
 /// Writes a count, a time of whole milliseconds and a quota as the grammar reads them: "2k", "90s",
 /// "100/s", "3/250ms".
 std::string count_text(std::uint64_t count);

@@ -27,7 +27,7 @@ template <class Algorithm, class Time>
 template <class Time>
 [[gnu::noinline]] Decision decide_otherwise(const Binding& binding, Time time, std::string_view key,
                                             std::uint64_t cost) noexcept {
-  if (is_asked_for_permits(binding)) return {.reason = Reason::invalid};
+  if (!takes_calls(binding)) return {.reason = Reason::invalid};
   return std::visit(
       [&](const auto& algorithm) { return decide_by(algorithm, binding, time, key, cost); },
       binding.policy.parameters);
@@ -56,7 +56,7 @@ Decision look(const Binding& binding, std::string_view key, const Operation& ope
   View& view = *binding.view;
   if (key.empty() || operation.cost == 0 || view.forsaken.load(std::memory_order_relaxed))
     return refused(view, key, operation.cost);
-  if (is_asked_for_permits(binding)) return {.reason = Reason::invalid};
+  if (!takes_calls(binding)) return {.reason = Reason::invalid};
   if (view.is_off()) return {.allowed = true, .reason = Reason::off, .cost = operation.cost};
   const shm::SlotWords words = view.table.read(hash_of(binding, key));
   CallRules<OwnTime, Operation> rules(binding, OwnTime{&view.clock}, operation);

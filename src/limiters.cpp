@@ -9,21 +9,20 @@
 #include "src/all_of.hpp"
 #include "src/change.hpp"
 #include "src/entries.hpp"
+#include "src/limit_text.hpp"
 
 namespace rl {
 namespace {
 
-bool is_of_permits(const Limit& limit) noexcept {
-  return gives_permits(limit.algorithm());
+bool is_of_calls(const Limit& limit) noexcept {
+  return takes_calls(limit.algorithm());
 }
 
 /// A list has to be one that a call can be asked of.
 template <class Text>
-Error gives_no_calls(const Text& limits) {
-  return {Errc::bad_limit,
-          fmt::format("\"{}\": a concurrency limit gives permits and takes no calls; give it a "
-                      "policy of its own",
-                      limits.to_string())};
+Error takes_no_calls(const Text& limits, Algorithm algorithm) {
+  return {Errc::bad_limit, fmt::format("\"{}\": {}; give it a policy of its own",
+                                       limits.to_string(), why_no_calls(algorithm))};
 }
 
 /// Before anything is made or changed; the last has the longest name.
@@ -40,7 +39,7 @@ bool was_removed(const View& view, std::string_view policy) noexcept {
 /// Whether there is a limit of this name that can be a part of a list.
 bool is_part(const Place& place, const std::string& policy) {
   const std::uint16_t id = policy_in_force(place.view, policy);
-  return id != 0 && !is_of_permits(must_read(place, policy, id).limit);
+  return id != 0 && is_of_calls(must_read(place, policy, id).limit);
 }
 
 /// Returns how long a list is, of which so many limits are named.
@@ -67,8 +66,8 @@ void check_entries(const Place& place, std::string_view policy, const Limits& li
 }  // namespace
 
 void check_limits(const Limits& limits) {
-  if (limits.size() > 1 && std::any_of(limits.begin(), limits.end(), is_of_permits))
-    throw gives_no_calls(limits);
+  const auto other = std::find_if_not(limits.begin(), limits.end(), is_of_calls);
+  if (limits.size() > 1 && other != limits.end()) throw takes_no_calls(limits, other->algorithm());
 }
 
 Limiters Segment::limiters(std::string_view policy, const Limits& limits) {
@@ -78,7 +77,7 @@ Limiters Segment::limiters(std::string_view policy, const Limits& limits) {
   const bool was_there = policy_in_force(view, policy) != 0;
   if (limits.size() > 1 && was_there) {
     const Limit first = limiter(policy).limit();
-    if (is_of_permits(first)) throw gives_no_calls(first);
+    if (!is_of_calls(first)) throw takes_no_calls(first, first.algorithm());
   }
   std::vector<Limiter> all;
   for (std::size_t i = 0; i < limits.size(); ++i) {
@@ -111,8 +110,8 @@ void Segment::set_policy(std::string_view policy, const Limits& limits, Spent sp
   const Place place{core_->view(), path()};
   for (std::size_t i = 0; i < limits.size(); ++i)
     check_can_become(place, Limiters::policy(policy, i), limits[i]);
-  // Of permits it is no list, and what is named like a part is none.
-  std::size_t size = is_of_permits(limits[0]) ? 1 : size_of_list(place, policy, limits.size());
+  // Of permits and of counts it is no list, and what is named like a part is none.
+  std::size_t size = !is_of_calls(limits[0]) ? 1 : size_of_list(place, policy, limits.size());
   check_entries(place, policy, limits, size, spent);
   for (std::size_t i = 0; i < limits.size(); ++i)
     set_policy(Limiters::policy(policy, i), limits[i], spent);

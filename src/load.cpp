@@ -138,8 +138,8 @@ class Loading {
     if (can_become(policy.limit, here)) return;
     throw Error(
         Errc::bad_limit,
-        fmt::format("{}: policy \"{}\" is {} here and {} in the dump, and calls and permits "
-                    "are not the same; load into a segment without it (--create)",
+        fmt::format("{}: policy \"{}\" is {} here and {} in the dump, and calls, permits "
+                    "and counts are not the same; load into a segment without it (--create)",
                     path_, policy.name, here.to_string(), policy.limit.to_string()));
   }
 

@@ -102,6 +102,30 @@ struct SetRemaining {
   }
 };
 
+/// Adds to a count: count. What is left of all that can be counted says what it is. Allowed also where
+/// there is no limit, and nothing is added; not of what is no counter, by bytes gone wrong.
+struct Add {
+  std::uint64_t cost;
+  std::uint64_t expiry_ns;
+  bool each;  ///< begins the expiry anew
+
+  [[nodiscard]] constexpr Verdict act(const Parameters& parameters, std::uint64_t state,
+                                      std::uint64_t now_ns) const noexcept {
+    const auto* const counter = std::get_if<Counter>(&parameters);
+    const bool adds = counter != nullptr;
+    return look(parameters, adds ? add(*counter, state, now_ns, cost, expiry_ns, each) : state,
+                now_ns);
+  }
+  [[nodiscard]] constexpr Verdict look(const Parameters& parameters, std::uint64_t state,
+                                       std::uint64_t now_ns) const noexcept {
+    Verdict verdict = peek(parameters, state, now_ns, 1);
+    verdict.allowed = std::holds_alternative<Counter>(parameters) ||
+                      std::holds_alternative<Unlimited>(parameters);
+    verdict.never = false;
+    return verdict;
+  }
+};
+
 /// Owes what a dump says that the key owed under `from`, whatever it owes now. Not allowed where
 /// neither is anything.
 struct SetOwed {

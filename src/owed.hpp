@@ -9,6 +9,7 @@
 ///     fixed window           count: it counts in the window of now
 ///     sliding window         count, and before: of the window before; into_ns of this one had passed
 ///     concurrency            nothing: who held a permit is gone
+///     counter                count, and ns: until it expires
 ///     no limit               nothing
 ///
 /// Nothing is ever owed less than it was. The windows of two clocks do not begin together: where the
@@ -64,6 +65,10 @@ constexpr Owed owed_in(const SlidingWindow& window, std::uint64_t state,
 constexpr Owed owed_in(const Concurrency&, std::uint64_t, std::uint64_t) noexcept {
   return {};
 }
+constexpr Owed owed_in(const Counter& counter, std::uint64_t state, std::uint64_t now_ns) noexcept {
+  const CounterUse use = use_of(counter, state, now_ns);
+  return {.ns = use.left_ns, .count = use.count};
+}
 constexpr Owed owed_in(const Unlimited&, std::uint64_t, std::uint64_t) noexcept {
   return {};
 }
@@ -108,6 +113,12 @@ constexpr std::uint64_t state_owing(const SlidingWindow& window, const Owed& owe
 constexpr std::uint64_t state_owing(const Concurrency& permits, const Owed&,
                                     std::uint64_t now_ns) noexcept {
   return idle_state(permits, now_ns);
+}
+constexpr std::uint64_t state_owing(const Counter& counter, const Owed& owed,
+                                    std::uint64_t now_ns) noexcept {
+  const std::uint64_t idle = idle_state(counter, now_ns);
+  const bool is_any = owed.ns != 0 && owed.count != 0;
+  return is_any ? add(counter, idle, now_ns, owed.count, owed.ns, true) : idle;
 }
 constexpr std::uint64_t state_owing(const Unlimited& none, const Owed&,
                                     std::uint64_t now_ns) noexcept {

@@ -8,6 +8,7 @@
 #include "src/ban.hpp"
 #include "src/concurrency.hpp"
 #include "src/conduct.hpp"
+#include "src/counter.hpp"
 #include "src/fixed_window.hpp"
 #include "src/leaky.hpp"
 #include "src/sliding_window.hpp"
@@ -17,7 +18,7 @@
 namespace rl {
 
 using Parameters = std::variant<TokenBucket, LeakyBucket, FixedWindow, SlidingWindow, Concurrency,
-                                Unlimited, Ban, Conduct>;
+                                Counter, Unlimited, Ban, Conduct>;
 
 constexpr Verdict acquire(const Parameters& parameters, std::uint64_t state, std::uint64_t now_ns,
                           std::uint64_t cost) noexcept {

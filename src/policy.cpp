@@ -20,6 +20,7 @@ constexpr std::uint64_t ns_of(std::chrono::nanoseconds duration) noexcept {
 std::uint64_t horizon_of(const Limit& limit) noexcept {
   constexpr std::uint64_t kDebtNs = 3'600'000'000'000;
   if (gives_permits(limit.algorithm())) return ns_of(limit.lease());
+  if (limit.algorithm() == Algorithm::counter) return kTimeMax;  // each call says how far
   if (counts_by_windows(limit.algorithm())) return 2 * ns_of(limit.period());
   const std::uint64_t tolerance_ns = ns_of(limit.interval()) * limit.burst();
   return std::min(tolerance_ns + std::max(tolerance_ns, kDebtNs), TokenBucket::kToleranceMax);
@@ -38,6 +39,8 @@ Parameters without_floor(const Limit& limit, std::uint64_t phase_ns) noexcept {
       return SlidingWindow::of(ns_of(limit.period()), limit.count(), phase_ns);
     case Algorithm::concurrency:
       return Concurrency{limit.count(), ns_of(limit.lease())};
+    case Algorithm::counter:
+      return Counter{};
   }
   return TokenBucket::of(ns_of(limit.interval()), limit.burst()).with_horizon(horizon_of(limit));
 }
@@ -95,6 +98,8 @@ Limit quota_from(const shm::PolicyConstants& c) {
       return Limit::sliding_window(c.count, period);
     case Algorithm::concurrency:
       return Limit::concurrency(c.count, time_from(c.lease_ns));
+    case Algorithm::counter:
+      return Limit::counter();
   }
   return Limit::per(c.count, period).burst(c.burst);
 }
@@ -151,14 +156,14 @@ std::uint64_t state_in_copy(const shm::PolicyConstants& policy, std::uint64_t st
 }
 
 std::optional<Policy> policy_from(const shm::PolicyConstants& c) noexcept try {
-  if (c.algorithm < 1 || c.algorithm > static_cast<std::uint32_t>(Algorithm::concurrency))
+  if (c.algorithm < 1 || c.algorithm > static_cast<std::uint32_t>(Algorithm::counter))
     return std::nullopt;
   if (c.when_full > static_cast<std::uint32_t>(WhenFull::deny)) return std::nullopt;
   if ((c.flags & ~shm::kPolicyShadow) != 0) return std::nullopt;  // of a newer library
   if (c.kind > shm::PolicyKind::removed || c.parent > shm::kPoliciesMax) return std::nullopt;
   if (c.spent > static_cast<std::uint16_t>(Spent::reset)) return std::nullopt;
   const Limit limit = limit_from(c);
-  const bool as_written = ns_of(limit.period()) == c.period_ns &&
+  const bool as_written = limit.count() == c.count && ns_of(limit.period()) == c.period_ns &&
                           ns_of(limit.interval()) == c.interval_ns && limit.burst() == c.burst &&
                           ns_of(limit.lease()) == c.lease_ns;
   if (!as_written) return std::nullopt;

@@ -59,10 +59,11 @@ struct PolicyTimes {
 /// Writes a limit into an entry's constants (all but the name): one in force for all keys.
 shm::PolicyConstants constants_of(const Limit& limit, const PolicyTimes& times) noexcept;
 
-/// Says whether a limit can become another while callers run: one of calls does not become one of
-/// permits, as these are asked for in another way.
+/// Says whether a limit can become another while callers run: calls, permits and counts are asked for
+/// in different ways.
 inline bool can_become(const Limit& from, const Limit& to) noexcept {
-  return gives_permits(from.algorithm()) == gives_permits(to.algorithm());
+  const bool is_of_calls = takes_calls(from.algorithm());
+  return is_of_calls ? takes_calls(to.algorithm()) : from.algorithm() == to.algorithm();
 }
 
 /// Writes into a concurrency limit's constants what may be out of the one that it replaces: so many

@@ -22,7 +22,14 @@ std::uint16_t root_for_standings(const Place& place, std::string_view policy) {
     throw no_such_policy(place, policy, "see `rlctl policy list`");
   }
   const Policy in_force = must_read(place, policy, place.view.policies.in_force(root));
-  if (!gives_permits(in_force.limit.algorithm())) return root;
+  if (takes_calls(in_force.limit.algorithm())) return root;
+  if (!gives_permits(in_force.limit.algorithm())) {
+    throw Error(
+        Errc::bad_limit,
+        fmt::format("{}: policy \"{}\" is a counter: it denies no key anything, so there is "
+                    "none to deny or to let through; whoever compares does that",
+                    place.path, policy));
+  }
   throw Error(Errc::bad_limit,
               fmt::format("{}: policy \"{}\" is {}: a key of permits has a slot for each, and they "
                           "are out until they are given back; change the limit of all, or give "
@@ -158,11 +165,12 @@ bool Segment::set_override(std::string_view policy, std::string_view key, const 
   check_writable(place);
   check_key(place, key);
   const std::uint16_t root = root_for_standings(place, policy);
-  if (gives_permits(limit.algorithm())) {
-    throw Error(Errc::bad_limit,
-                fmt::format("{}: {} gives permits, and policy \"{}\" limits calls; give a limit of "
-                            "calls",
-                            path(), limit.to_string(), policy));
+  if (!takes_calls(limit.algorithm())) {
+    throw Error(
+        Errc::bad_limit,
+        fmt::format("{}: {} {}, and policy \"{}\" limits calls; give a limit of calls", path(),
+                    limit.to_string(),
+                    gives_permits(limit.algorithm()) ? "gives permits" : "only counts", policy));
   }
   const std::uint16_t id = publish_override(place, policy, limit);
   return change_standing(view, path(), {root, policy, key},

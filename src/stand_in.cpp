@@ -47,6 +47,8 @@ Limit quota_divided(const Limit& limit, std::uint64_t share) {
       return Limit::sliding_window(at_once, limit.period());
     case Algorithm::concurrency:
       return Limit::concurrency(at_once, limit.lease());
+    case Algorithm::counter:
+      return Limit::counter();  // who compares knows his share
   }
   return Limit::per(limit.count(), stretched(limit, share, at_once)).burst(at_once);
 }

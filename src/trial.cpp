@@ -61,7 +61,15 @@ bool begin_trial(const Place& place, std::string_view name, const Limit& limit) 
 void Segment::set_candidate(std::string_view policy, const Limit& limit) {
   const Place place{core_->view(), path()};
   check_writable(place);
-  if (gives_permits(limit.algorithm()) || gives_permits(limiter(policy).limit().algorithm())) {
+  const Limit live = limiter(policy).limit();
+  if (limit.algorithm() == Algorithm::counter || live.algorithm() == Algorithm::counter) {
+    throw Error(
+        Errc::bad_limit,
+        fmt::format("{}: policy \"{}\": a counter has no trial, as it denies nothing; change "
+                    "the limit itself",
+                    path(), policy));
+  }
+  if (gives_permits(limit.algorithm()) || gives_permits(live.algorithm())) {
     throw Error(Errc::bad_limit,
                 fmt::format("{}: policy \"{}\": a concurrency limit has no trial, as a permit that "
                             "is not given cannot be given back; change the limit itself",

@@ -49,7 +49,7 @@ void with_candidate(const Binding& live, std::uint16_t policy, Use&& use) noexce
   std::optional<Policy> spare;
   const Policy* const on_trial = view.known.find(id, spare).policy;
   const bool can_decide = on_trial != nullptr && on_trial->kind == shm::PolicyKind::candidate &&
-                          !std::holds_alternative<Concurrency>(on_trial->parameters);
+                          takes_calls(on_trial->limit.algorithm());
   if (!can_decide) return;
   const Binding binding{&view,     id,      hasher_on_trial(live, id),
                         *on_trial, nullptr, &view.policies.links_word(id)};

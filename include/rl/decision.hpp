@@ -23,7 +23,7 @@ enum class Reason : std::uint8_t {
   full,         ///< the key found no room in the table; the policy's when_full decided
   unavailable,  ///< the segment cannot be used; of Segment::open_or, and allowed: nothing counted it
   invalid,      ///< denied: an empty key, a cost of 0, a read-only segment, a call on a concurrency
-                ///< limit, or a permit of another
+                ///< limit or a counter, a permit or a count of another
   off,          ///< allowed: limits are switched off, or the policy was removed
 };
 

@@ -27,6 +27,7 @@ enum class Algorithm : std::uint8_t {
   fixed_window = 3,    ///< so many in each window of the clock
   sliding_window = 4,  ///< the same, with the window before counted as it fades
   concurrency = 5,     ///< so many permits out at any instant
+  counter = 6,         ///< none: what calls add is told, until it expires
 };
 
 /// Says what becomes of what a key has used when its limit changes. Numbers are for ever: segments
@@ -52,6 +53,11 @@ constexpr bool gives_permits(Algorithm algorithm) noexcept {
   return algorithm == Algorithm::concurrency;
 }
 
+/// Says whether an algorithm takes calls, and decides on them: neither permits nor a count.
+constexpr bool takes_calls(Algorithm algorithm) noexcept {
+  return !gives_permits(algorithm) && algorithm != Algorithm::counter;
+}
+
 /// How long a permit is good if nobody says otherwise.
 inline constexpr std::chrono::nanoseconds kUsualLease = std::chrono::seconds(30);
 
@@ -62,6 +68,7 @@ inline constexpr std::chrono::nanoseconds kBanMax = std::chrono::hours(24) * 26'
 ///
 ///     limit     = [ algorithm ] COUNT "/" [ N ] UNIT { option }
 ///               | "concurrency" COUNT { "lease=" N UNIT | "shadow" }
+///               | "counter" [ "when_full=" ( "evict" | "deny" ) ]
 ///     algorithm = "token_bucket" | "leaky" | "fixed_window" | "window" | "sliding_window" | "sliding"
 ///     option    = "burst=" N                        of a token bucket; COUNT if not given
 ///               | "queue=" N | "delay=" N           of a leaky bucket; 0 if not given
@@ -82,6 +89,11 @@ inline constexpr std::chrono::nanoseconds kBanMax = std::chrono::hours(24) * 26'
 /// worst 2 x count - 1 in a period. Concurrency: at most `count` permits of a key are out at any
 /// instant; a permit is free again when it is given back, when its holder dies, or when its lease
 /// is over (30 s if not given). A key that finds no room in a full table is denied.
+///
+/// Counter: no limit at all, but a count for who compares (Limiter::count). A key that finds no room
+/// in a full table is not counted, and its call says so: who counts failed logins must not lose them
+/// to a flood of new keys. With when_full=evict it takes the slot that owes the fewest, counts among
+/// them. So does a key of any other policy that evicts.
 ///
 /// Floor: calls of low priority leave that share of what may pass at once to the others (Priority
 /// in rl/limiter.hpp). Shadow: the policy only watches; what it would deny passes with
@@ -115,6 +127,8 @@ class RL_EXPORT Limit {
   static Limit sliding_window(std::uint64_t n, std::chrono::nanoseconds period);
   /// Makes a limit of n permits of a key at once, each good for `lease`.
   static Limit concurrency(std::uint64_t n, std::chrono::nanoseconds lease = kUsualLease);
+  /// Makes a limit that counts, and denies nothing.
+  static Limit counter();
 
   /// Reads the grammar above. Errors: Error (bad_limit) that shows the place.
   static Limit parse(std::string_view text);
@@ -123,26 +137,27 @@ class RL_EXPORT Limit {
   /// only a token bucket has one.
   [[nodiscard]] Limit burst(std::uint64_t n) const;
   /// Returns this limit with another rule for a full table. Errors: a concurrency limit always
-  /// denies then.
+  /// denies then; a counter lets nothing pass that it could allow.
   [[nodiscard]] Limit when_full(WhenFull rule) const;
   /// Returns this limit with a floor, in percent of burst(), below which calls of low priority do
-  /// not go. Errors: a concurrency limit has none.
+  /// not go. Errors: a concurrency limit and a counter have none.
   [[nodiscard]] Limit floor(std::uint64_t percent) const;
-  /// Returns this limit as one that only watches, or as one that denies.
+  /// Returns this limit as one that only watches, or as one that denies. Errors: a counter denies
+  /// nothing.
   [[nodiscard]] Limit shadow(bool watches) const;
   /// Returns this limit with a ban of `length` for a key that is denied n times within a time, as above.
-  /// Errors: a concurrency limit has none.
+  /// Errors: a concurrency limit and a counter have none.
   [[nodiscard]] Limit ban_after(std::uint64_t n, std::chrono::nanoseconds within,
                                 std::chrono::nanoseconds length) const;
 
   [[nodiscard]] std::uint64_t count() const noexcept { return count_; }
-  /// Returns the time in which `count` calls pass; 0 for concurrency.
+  /// Returns the time in which `count` calls pass; 0 for concurrency and a counter.
   [[nodiscard]] std::chrono::nanoseconds period() const noexcept {
     return std::chrono::nanoseconds(static_cast<std::int64_t>(period_ns_));
   }
   [[nodiscard]] Algorithm algorithm() const noexcept { return algorithm_; }
   /// Returns the most that may pass at once: a token bucket's burst, a leaky bucket's queue and
-  /// one, a window's count, the permits that may be out.
+  /// one, a window's count, the permits that may be out; of a counter the most that it counts.
   [[nodiscard]] std::uint64_t burst() const noexcept { return burst_; }
   /// Returns how many calls may wait, and how many of those need not; 0 but for a leaky bucket.
   [[nodiscard]] std::uint64_t queue() const noexcept { return queue_; }
@@ -163,7 +178,7 @@ class RL_EXPORT Limit {
   [[nodiscard]] std::chrono::nanoseconds ban_within() const noexcept { return ban_within_; }
   [[nodiscard]] std::chrono::nanoseconds ban() const noexcept { return ban_; }
   /// Returns the time between two tokens: period / count, rounded up. Permits do not come back by
-  /// time but for their lease, which is returned for concurrency.
+  /// time but for their lease, which is returned for concurrency; 0 for a counter.
   [[nodiscard]] std::chrono::nanoseconds interval() const noexcept;
 
   /// Prints the shortest text that parse() reads back to an equal Limit.

@@ -9,6 +9,7 @@
 #include <span>
 #include <string_view>
 
+#include <rl/counted.hpp>
 #include <rl/decision.hpp>
 #include <rl/export.hpp>
 #include <rl/limit.hpp>
@@ -53,6 +54,7 @@ enum class Priority : std::uint8_t {
 ///     refund                    as ever                     as ever              gives nothing back
 ///     set_remaining             as ever                     as ever              false
 ///     reset                     as ever                     as ever              as ever
+///     count, peek_count         (a counter has none)        not counted          not counted
 ///     all_of, Limiters          never denies the others,    passes, as each      passes, as each
 ///                               charged if it would allow   of these             of these
 ///
@@ -69,7 +71,7 @@ class RL_EXPORT Limiter {
   ///
   /// Errors: none is thrown; an empty key, a cost of 0 or a read-only segment is denied with
   /// Reason::invalid, a cost above the burst with Reason::never. A concurrency limit is asked with
-  /// permit(): here it denies with Reason::invalid.
+  /// permit(), a counter with count(): here they deny with Reason::invalid.
   Decision try_acquire(std::string_view key, std::uint64_t cost = 1) noexcept;
 
   /// Decides many keys at once, in their order, each as try_acquire would: `decisions[i]` answers
@@ -129,6 +131,28 @@ class RL_EXPORT Limiter {
   /// over, somebody takes them, or their seat has another process. While more are out than a limit
   /// that was lowered, `retry_after` is until all are back. Progress: a look at each permit.
   [[nodiscard]] Decision peek_permit(std::string_view key) const noexcept;
+
+  /// Adds `amount` to what `key` counts under a policy whose limit is "counter", in one step, and says
+  /// what it counts then. The first call of a count begins an expiry, after which all of it is
+  /// forgotten at once; with Expiry::each, each call begins it anew. Nothing is denied: who counts
+  /// compares. Where the calls of a key give different expiries, the count is kept for no longer than
+  /// the one of the last call says, nor, with Expiry::first, than those before. An amount of 0 only
+  /// looks.
+  ///
+  /// Errors: none is thrown; what is not counted says why (Counted::reason): invalid for an empty key,
+  /// an expiry of 0 or less, a read-only segment, or a policy that is not a counter; full for a key
+  /// without room in the table (Limit::when_full); unavailable without a segment, unless this process
+  /// counts for itself then (OnFailure::local: alone, and not divided by anything); off where limits
+  /// are switched off, or the policy was removed. Progress: as try_acquire. Accuracy: calls of any
+  /// number of processes are all in the count, each once, and each is told what that was with it, up
+  /// to kCountedMax, where it stays. An expiry is rounded up to 4.2 ms, and is never over sooner;
+  /// beyond 18 years from the segment's making nothing expires. Evictions and resets end a count, and
+  /// are counted. Processes: what one that dies has counted stays.
+  Counted count(std::string_view key, std::uint64_t amount, std::chrono::nanoseconds expiry,
+                Expiry begins = Expiry::first) noexcept;
+
+  /// Says what `key` counts, and adds nothing; also read-only. Errors: as count().
+  [[nodiscard]] Counted peek_count(std::string_view key) const noexcept;
 
   /// Gives back what an admitted call charged to `key`: at most what that decision still owes, as
   /// time may have given it back already. A leaky bucket, and a reservation that had to wait, gives

@@ -302,9 +302,10 @@ LIBRL_API int librl_reset(librl_limiter_t* limiter, const void* key, size_t key_
 
 /** What a key counts. */
 typedef struct librl_count_s {
-  uint32_t size;         /**< sizeof(librl_count_t) */
-  uint32_t reserved;     /**< 0 */
-  uint64_t count;        /**< after the call */
+  uint32_t size; /**< sizeof(librl_count_t) */
+  int32_t
+      reason; /**< LIBRL_OK, or why it is not counted: LIBRL_FULL, _UNAVAILABLE, _OFF, _INVALID */
+  uint64_t count;        /**< after the call; 0 when it is not counted */
   int64_t expires_in_ns; /**< until it is 0 again; 0 when it is */
 } librl_count_t;
 #define LIBRL_COUNT_INIT \
@@ -313,8 +314,9 @@ typedef struct librl_count_s {
 /** Adds `amount` to what the key counts under a policy whose limit is "counter", in one step. The first
  * one begins an expiry of `expiry_ns`, after which all of it is forgotten at once; with `is_elastic`
  * each one begins it anew. Nothing is ever denied: who counts compares. With an amount of 0 it only
- * looks. Returns 1, or 0 where the table has no room for the key or there is no segment, or a code.
- * Accuracy: an expiry is rounded up to 1.05 ms; a count ends at 67,108,863. */
+ * looks. Returns 1; 0 where it is not counted, as the table has no room for the key, there is no segment
+ * or limits are off; or a code. `count` may be NULL. Accuracy: an expiry is rounded up to 4.2 ms, and the
+ * shortest that a key's calls give holds; a count ends at 67,108,863. See Limiter::count. */
 LIBRL_API int librl_count(librl_limiter_t* limiter, const void* key, size_t key_size,
                           uint64_t amount, int64_t expiry_ns, int is_elastic, librl_count_t* count);
 

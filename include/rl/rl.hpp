@@ -8,6 +8,7 @@
 #define RL_RL_HPP
 
 #include <rl/all_of.hpp>
+#include <rl/counted.hpp>
 #include <rl/decision.hpp>
 #include <rl/denied_key.hpp>
 #include <rl/dump.hpp>

@@ -32,7 +32,7 @@ std::uint64_t take_all(const Parameters& parameters, std::uint64_t& state, std::
 }  // namespace
 
 std::vector<AdmissionPoint> admissions(const Limit& limit, std::size_t steps) {
-  if (gives_permits(limit.algorithm()) || steps == 0) return {};
+  if (!takes_calls(limit.algorithm()) || steps == 0) return {};
   const std::optional<Policy> policy = policy_from(constants_of(limit, {0, 0, 0}));
   if (!policy) return {};
   __extension__ using Wide = unsigned __int128;

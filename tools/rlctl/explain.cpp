@@ -24,6 +24,8 @@ std::string_view name_of(Algorithm algorithm) {
       return "sliding_window";
     case Algorithm::concurrency:
       return "concurrency";
+    case Algorithm::counter:
+      return "counter";
   }
   return "token_bucket";
 }
@@ -73,6 +75,8 @@ std::string bound_of(const Limit& limit) {
           "permit is out again: up to {} more of those; a permit's fencing number "
           "tells the later holder from the earlier",
           limit.count());
+    case Algorithm::counter:
+      return "nothing is limited: who counts compares";
   }
   return "burst + floor(T / interval) calls of cost 1 in any window of length T:";
 }
@@ -82,10 +86,11 @@ struct Window {
   std::uint64_t cost;  ///< the most that a key gets in it
 };
 
-/// For a second, a minute, an hour, a day and the limit's own period. Permits have no such numbers.
+/// For a second, a minute, an hour, a day and the limit's own period. Permits and counts have no such
+/// numbers.
 std::vector<Window> worst_case(const Limit& limit) {
   using namespace std::chrono_literals;
-  if (limit.algorithm() == Algorithm::concurrency) return {};
+  if (!takes_calls(limit.algorithm())) return {};
   std::vector<nanoseconds> lengths{1s, 1min, 1h, 24h, limit.period()};
   std::sort(lengths.begin(), lengths.end());
   lengths.erase(std::unique(lengths.begin(), lengths.end()), lengths.end());
@@ -146,6 +151,15 @@ Pairs concurrency(const Limit& limit) {
                                 human_duration(limit.lease()))}};
 }
 
+Pairs counter(const Limit& limit) {
+  return {{"count", fmt::format("what calls have added, up to {}; each call is told, and none is "
+                                "denied",
+                                limit.count())},
+          {"expiry",
+           "as each call says, from a key's first call on, or from its last; then all is "
+           "forgotten"}};
+}
+
 std::pair<std::string_view, Pairs> described(const Limit& limit) {
   switch (limit.algorithm()) {
     case Algorithm::token_bucket:
@@ -158,6 +172,8 @@ std::pair<std::string_view, Pairs> described(const Limit& limit) {
       return {"a sliding window", sliding_window(limit)};
     case Algorithm::concurrency:
       return {"a concurrency limit", concurrency(limit)};
+    case Algorithm::counter:
+      return {"a counter", counter(limit)};
   }
   return {"a token bucket", token_bucket(limit)};
 }
@@ -172,8 +188,12 @@ Json admissions_in_json(const Limit& limit) {
 
 /// What any limit may have beside its numbers.
 Pairs options(const Limit& limit) {
+  const bool is_uncounted =
+      limit.algorithm() == Algorithm::counter && limit.when_full() == WhenFull::deny;
   Pairs pairs{{"when full", fmt::format("{}: {}", ctl::name_of(limit.when_full()),
-                                        meaning_of(limit.when_full()))}};
+                                        is_uncounted ? "a key that finds no room is not counted, "
+                                                       "and its call is told so"
+                                                     : meaning_of(limit.when_full()))}};
   if (limit.floor() != 0) {
     pairs.emplace_back("floor",
                        fmt::format("{} %: calls of low priority leave {} of {} to the others",

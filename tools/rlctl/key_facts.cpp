@@ -101,6 +101,23 @@ std::vector<PermitOut> permits_of(const Binding& binding, std::string_view key) 
   return out;
 }
 
+/// What a counter has of a key, said as of a call: none is denied.
+Decision counted_under(const Limiter& limiter, const std::string& key) {
+  const Counted seen = limiter.peek_count(key);
+  Decision next{.allowed = seen || seen.reason == Reason::off, .reason = seen.reason};
+  if (!seen) return next;
+  next.limit = kCountedMax;
+  next.remaining = kCountedMax - seen.count;
+  next.reset_after = seen.expires_in;
+  return next;
+}
+
+/// What would be said of a call, whatever it is asked for.
+Decision next_under(const Limiter& limiter, Algorithm algorithm, const std::string& key) {
+  if (gives_permits(algorithm)) return limiter.peek_permit(key);
+  return takes_calls(algorithm) ? limiter.peek(key) : counted_under(limiter, key);
+}
+
 /// A look asks the kernel about nobody; a call that finds no permit does, and has those of the dead.
 void take_back_of_the_dead(PolicyFacts& facts) {
   const std::uint64_t all = facts.policy.limit->count();
@@ -189,19 +206,17 @@ std::optional<PolicyFacts> KeyLooker::look_under(const PolicyInfo& policy, const
   const Limiter limiter = segment_.limiter(policy.name);
   const Binding binding{&view,         policy.id, hasher_for(view.mapping, policy.name),
                         *known.policy, nullptr,   &view.policies.links_word(policy.id)};
-  const bool of_permits = gives_permits(policy.limit->algorithm());
+  const Algorithm algorithm = policy.limit->algorithm();
   PolicyFacts facts{policy,
-                    of_permits ? limiter.peek_permit(key) : limiter.peek(key),
+                    next_under(limiter, algorithm, key),
                     segment_.find(policy.name, key),
                     denials_of(binding, key),
                     trial_of(binding, policy, key),
                     permits_of(binding, key),
                     {},
                     Room::there};
-  if (of_permits)
-    take_back_of_the_dead(facts);
-  else
-    look_for_room(facts, binding, key);
+  if (gives_permits(algorithm)) take_back_of_the_dead(facts);
+  if (takes_calls(algorithm)) look_for_room(facts, binding, key);
   if (facts.slot && facts.slot->standing != Standing::none)
     facts.change = change_behind(journal, policy.name, key, facts.slot->standing);
   return facts;

@@ -49,6 +49,18 @@ std::uint64_t cost_of(const Arguments& arguments) {
   return cost;
 }
 
+/// Throws for a policy that only counts: there is no call to be made or looked at.
+void check_takes_calls(const Arguments& arguments, const Limiters& limiters) {
+  if (limiters[0].limit().algorithm() != Algorithm::counter) return;
+  const std::string& policy = arguments.text(Arg::policy);
+  const std::string& segment = arguments.text(Arg::segment);
+  throw Error(
+      Errc::bad_option,
+      fmt::format("policy \"{}\" only counts, and takes no calls; `rlctl why {} KEY` says what "
+                  "a key has come to",
+                  policy, segment));
+}
+
 /// A key without a slot, which is the same as an idle one. Its label is what a slot would hold.
 KeyInfo never_seen(std::string policy, std::string key, const Limit& limit, bool labels) {
   KeyInfo row;
@@ -135,6 +147,7 @@ int acquire(const Arguments& arguments) {
   const std::uint64_t cost = cost_of(arguments);
   Segment segment = open_to_write(arguments);
   Limiters limiters = segment.limiters(arguments.text(Arg::policy));
+  check_takes_calls(arguments, limiters);
   if (gives_permits(limiters)) return take_permit(arguments, limiters, key);
   return answer(arguments, limiters, limiters.try_acquire(key, cost), cost, "");
 }
@@ -144,6 +157,7 @@ int peek(const Arguments& arguments) {
   const std::uint64_t cost = cost_of(arguments);
   Segment segment = open_to_read(arguments);
   const Limiters limiters = segment.limiters(arguments.text(Arg::policy));
+  check_takes_calls(arguments, limiters);
   const bool of_permits = gives_permits(limiters);
   if (of_permits) check_that_no_cost_is_given(arguments);
   const AllOf seen =

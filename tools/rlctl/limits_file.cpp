@@ -12,6 +12,7 @@
 #include <tuple>
 
 #include "shm/policies.hpp"
+#include "src/limit_text.hpp"
 #include "tools/rlctl/lists.hpp"
 #include "tools/rlctl/text.hpp"
 
@@ -138,14 +139,14 @@ class Reader {
     return wanted;
   }
 
-  static bool is_of_permits(const Limit& limit) { return gives_permits(limit.algorithm()); }
+  static bool is_of_calls(const Limit& limit) { return takes_calls(limit.algorithm()); }
 
   /// What Segment::set_policy would refuse.
   void check_list(const toml::node& node, const WantedPolicy& policy) const {
-    if (policy.limits.size() > 1 &&
-        std::any_of(policy.limits.begin(), policy.limits.end(), is_of_permits))
-      fail(node,
-           "a concurrency limit gives permits and takes no calls; give it a policy of its own");
+    const auto other = std::find_if_not(policy.limits.begin(), policy.limits.end(), is_of_calls);
+    if (policy.limits.size() > 1 && other != policy.limits.end()) {
+      fail(node, fmt::format("{}; give it a policy of its own", why_no_calls(other->algorithm())));
+    }
     // The last has the longest name.
     checked(node, [&] {
       shm::PolicyTable::check_name(Limiters::policy(policy.name, policy.limits.size() - 1));
@@ -158,8 +159,11 @@ class Reader {
   void add_standings(WantedPolicy& policy, Standing standing, const toml::node& keys,
                      std::string_view word) const {
     for (const auto& [key, node] : table(keys, word)) {
-      if (is_of_permits(policy.limits[0]))
-        fail(node, "a concurrency limit has no overrides, bans or allowed keys");
+      if (!is_of_calls(policy.limits[0])) {
+        fail(node, fmt::format("a {} has no overrides, bans or allowed keys",
+                               gives_permits(policy.limits[0].algorithm()) ? "concurrency limit"
+                                                                           : "counter"));
+      }
       if (key.str().empty()) fail(node, "the key is empty; a key has at least one byte");
       const auto is_allowed = [&](const WantedStanding& other) {
         return other.standing == Standing::allow && other.key == key.str();
@@ -175,8 +179,8 @@ class Reader {
   Limits limits_of_override(const WantedPolicy& policy, const toml::node& node) const {
     const std::string word = text(node, "an override's limit");
     Limits limits = checked(node, [&] { return Limits::parse(word); });
-    if (std::any_of(limits.begin(), limits.end(), is_of_permits))
-      fail(node, "an override of calls cannot be a concurrency limit");
+    if (!std::all_of(limits.begin(), limits.end(), is_of_calls))
+      fail(node, "an override of calls cannot be a concurrency limit or a counter");
     if (limits.size() != policy.limits.size())
       fail(node, not_as_many(policy.name, policy.limits.to_string(), limits).what());
     return limits;

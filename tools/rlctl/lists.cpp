@@ -5,6 +5,7 @@
 #include "shm/mapping.hpp"
 #include "shm/policies.hpp"
 
+#include "src/limit_text.hpp"
 #include "tools/rlctl/common.hpp"
 #include "tools/rlctl/text.hpp"
 
@@ -23,10 +24,10 @@ std::vector<PolicyInfo> policies_of(const std::vector<PolicyInfo>& all, const st
     const auto at = std::find_if(all.begin(), all.end(),
                                  [&](const PolicyInfo& policy) { return policy.name == part; });
     if (at == all.end()) break;
-    const bool of_permits = at->limit && gives_permits(at->limit->algorithm());
-    if (of_permits && !parts.empty()) break;  // somebody's policy of that name, and no part
+    const bool is_alone = at->limit && !takes_calls(at->limit->algorithm());
+    if (is_alone && !parts.empty()) break;  // somebody's policy of that name, and no part
     parts.push_back(*at);
-    if (of_permits) break;
+    if (is_alone) break;
   }
   return parts;
 }
@@ -75,11 +76,9 @@ void check_as_many(const std::string& name, const std::vector<PolicyInfo>& have,
                    const Limits& given) {
   if (given.size() != have.size()) throw not_as_many(name, text_of(have), given);
   for (const Limit& limit : given) {
-    if (given.size() == 1 || !gives_permits(limit.algorithm())) continue;
-    throw Error(Errc::bad_limit,
-                fmt::format("{}: a concurrency limit gives permits and takes no calls, and is in "
-                            "no list; give limits of calls",
-                            limit.to_string()));
+    if (given.size() == 1 || takes_calls(limit.algorithm())) continue;
+    throw Error(Errc::bad_limit, fmt::format("{}: {}, and is in no list; give limits of calls",
+                                             limit.to_string(), why_no_calls(limit.algorithm())));
   }
 }
 

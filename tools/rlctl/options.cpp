@@ -29,8 +29,9 @@ constexpr std::array<Option, kArgCount> kOptions{{
      Completes::files, "", true},
     {Arg::policy, "NAME", "", "the policy's name", Completes::policies},
     {Arg::limit, "LIMIT", "",
-     "such as 100/s, 1000/h burst=50, leaky 10/s queue=50, window 1000/h, sliding 100/m or "
-     "concurrency 20 lease=30s; options for any rate: when_full=, floor=, shadow, ban_after= with "
+     "such as 100/s, 1000/h burst=50, leaky 10/s queue=50, window 1000/h, sliding 100/m, "
+     "concurrency 20 lease=30s or counter; options for any rate: when_full=, floor=, shadow, "
+     "ban_after= with "
      "ban=",
      Completes::nothing, "", true},
     {Arg::on_off, "on|off", "", "on or off", Completes::words, "on off"},

@@ -4,6 +4,7 @@
 
 #include "shm/mapping.hpp"
 #include "shm/policies.hpp"
+#include "src/policy.hpp"
 #include "tools/rlctl/common.hpp"
 #include "tools/rlctl/lists.hpp"
 #include "tools/rlctl/text.hpp"
@@ -99,7 +100,7 @@ void Plan::shorten(const WantedPolicy& wanted) {
   for (std::size_t i = wanted.limits.size(); i < Limits::kMax; ++i) {
     const std::string name = Limiters::policy(wanted.name, i);
     const auto at = policies_.find(name);
-    const bool is_part = at != policies_.end() && !gives_permits(at->second.algorithm());
+    const bool is_part = at != policies_.end() && takes_calls(at->second.algorithm());
     if (!is_part || named_.count(name) != 0) break;
     beyond.push_back(name);
   }
@@ -109,14 +110,13 @@ void Plan::shorten(const WantedPolicy& wanted) {
 void Plan::check_limit(const WantedPolicy& wanted, const std::string& name,
                        const Limit& limit) const {
   const auto at = policies_.find(name);
-  const bool of_permits = gives_permits(limit.algorithm());
-  if (at != policies_.end() && gives_permits(at->second.algorithm()) != of_permits) {
-    throw file_.error_at(wanted.line,
-                         fmt::format("policy {} is {} in the segment, and calls do not become "
-                                     "permits, nor permits calls",
-                                     escape(name), at->second.to_string()));
+  if (at != policies_.end() && !can_become(at->second, limit)) {
+    throw file_.error_at(
+        wanted.line, fmt::format("policy {} is {} in the segment, and calls, permits and counts "
+                                 "do not become each other",
+                                 escape(name), at->second.to_string()));
   }
-  if (of_permits && limit.count() > room_for_keys_) {
+  if (gives_permits(limit.algorithm()) && limit.count() > room_for_keys_) {
     throw file_.error_at(wanted.line,
                          fmt::format("policy {} is {}, and each permit takes the room of a key, of "
                                      "which the segment has {}",

@@ -38,6 +38,8 @@ Limit scaled(const Limit& limit, std::uint64_t numerator, std::uint64_t denomina
       return Limit::fixed_window(count, limit.period());
     case Algorithm::sliding_window:
       return Limit::sliding_window(count, limit.period());
+    case Algorithm::counter:
+      return limit;
     case Algorithm::concurrency:
       break;
   }

@@ -109,7 +109,13 @@ Timeline::Timeline(const Trace& trace)
 
 void check_can_be_replayed(const Limits& limits) {
   for (const Limit& limit : limits) {
-    if (!gives_permits(limit.algorithm())) continue;
+    if (takes_calls(limit.algorithm())) continue;
+    if (!gives_permits(limit.algorithm())) {
+      throw Error(Errc::bad_limit,
+                  fmt::format("{}: a counter denies nothing, so there is nothing to replay; give a "
+                              "limit of calls, such as 100/s",
+                              limit.to_string()));
+    }
     throw Error(Errc::bad_limit,
                 fmt::format("{}: a log does not tell how long its calls took, so permits cannot be "
                             "replayed; give a limit of calls, such as 100/s",
