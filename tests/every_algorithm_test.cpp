@@ -240,6 +240,42 @@ TEST_CASE("A_after_a_reset_a_key_is_as_good_as_never_seen_whatever_was_called") 
   }
 }
 
+TEST_CASE("A_S_resets_beside_those_who_count_begin_it_anew_as_often_as_they_say") {
+  test::Scratch segment(by_hand());
+  Limiter hits = segment->limiter("hits", Limit::counter());
+  test::Shared<std::atomic<std::uint64_t>> counts(2);
+  test::in_processes(kProcesses, [&](std::size_t) {
+    for (int call = 0; call < 20'000; ++call) {
+      const Counted now = hits.count("hot", 1, 1h);
+      if (!now) throw 1;
+      counts[0] += now.count == 1 ? 1U : 0U;
+      if (call % 500 == 0) counts[1] += hits.reset("hot") ? 1U : 0U;
+    }
+  });
+  CHECK(counts[0] > 1);
+  CHECK(counts[0] <= counts[1] + 1);
+}
+
+TEST_CASE("A_after_a_reset_a_count_begins_anew_whatever_was_counted") {
+  INFO("RL_TEST_SEED=" << test::seed());
+  test::Scratch segment(by_hand());
+  Limiter hits = segment->limiter("hits", Limit::counter());
+  for (int run = 0; run < 10'000; ++run) {
+    std::mt19937_64 random(test::seed() + static_cast<std::uint64_t>(run));
+    const std::string key = "key:" + std::to_string(random() % 100);
+    for (std::uint64_t call = random() % 4; call != 0; --call)
+      (void)hits.count(key, 1 + random() % 120, 1ms * static_cast<int>(1 + random() % 90'000),
+                       random() % 2 == 0 ? Expiry::first : Expiry::each);
+    if (random() % 4 == 0) segment->advance_clock(1ms * static_cast<int>(random() % 90'000));
+    const bool is_any = hits.peek_count(key).count != 0;
+    const bool was_reset = hits.reset(key);
+    REQUIRE((was_reset || !is_any));
+    REQUIRE(hits.peek_count(key).count == 0);
+    REQUIRE_FALSE(hits.reset(key));
+    REQUIRE(hits.count(key, 7, 1min).count == 7);
+  }
+}
+
 TEST_CASE("A_a_peek_at_permits_counts_those_that_are_out") {
   INFO("RL_TEST_SEED=" << test::seed());
   constexpr std::size_t kPermits = 5;

@@ -48,6 +48,9 @@ TEST_CASE("a_limit_is_read_as_written") {
       {"concurrency 1 lease=1500ms", Limit::concurrency(1, 1500ms)},
       {"concurrency 4096 lease=1d", Limit::concurrency(4'096, 24h)},
       {"concurrency 20 shadow lease=1m", Limit::concurrency(20, 1min).shadow(true)},
+      {"counter", Limit::counter()},
+      {" counter  when_full=evict ", Limit::counter().when_full(WhenFull::evict)},
+      {"counter when_full=deny", Limit::counter()},
       {"100/s floor=20", Limit::per_second(100).floor(20)},
       {"leaky 10/s queue=9 floor=99", Limit::leaky(10, 1s, 9).floor(99)},
       {"window 10/s shadow", Limit::fixed_window(10, 1s).shadow(true)},
@@ -135,7 +138,9 @@ Limit any_limit(std::mt19937_64& random) {
   const auto period = std::chrono::milliseconds(1 + (random() >> (random() % 36 + 28)));
   const std::uint64_t queue = random() % 1'000;
   Limit limit = Limit::per_second(1);
-  switch (random() % 5) {
+  switch (random() % 6) {
+    case 4:
+      return Limit::counter().when_full(random() % 2 == 0 ? WhenFull::deny : WhenFull::evict);
     case 0:
       limit = Limit::leaky(count, period, queue, random() % (queue + 1));
       break;
@@ -239,6 +244,19 @@ TEST_CASE("what_cannot_be_represented_is_refused_with_the_nearest_that_can") {
   CHECK(refusal([] {
           return Limit::concurrency(2).when_full(WhenFull::evict);
         }).find("a permit that finds no room is denied") != std::string::npos);
+  CHECK(refusal([] {
+          return Limit::counter().when_full(WhenFull::allow);
+        }).find("what finds no room is not counted") != std::string::npos);
+  CHECK(refusal([] { return Limit::counter().shadow(true); }).find("it denies nothing") !=
+        std::string::npos);
+  CHECK(refusal([] { return Limit::counter().burst(2); }).find("only a token bucket") !=
+        std::string::npos);
+  CHECK(refusal([] { return Limit::counter().floor(1); }).find("only a limit of calls") !=
+        std::string::npos);
+  CHECK(refusal([] {
+          return Limit::counter().ban_after(1, 1s, 1s);
+        }).find("only a limit of calls") != std::string::npos);
+  CHECK(Limit::counter().shadow(false) == Limit::counter());
   CHECK(refusal([] { return Limit::per_second(1).floor(0); }).ends_with("fits is floor=1"));
   CHECK(refusal([] { return Limit::per_second(1).floor(100); }).ends_with("fits is floor=99"));
   CHECK(refusal([] {
@@ -358,6 +376,13 @@ TEST_CASE("a_limit_that_cannot_be_read_says_where_it_stopped") {
        "at \"when_full=deny\": the options of a concurrency limit are lease=D and shadow"},
       {"concurrency 20 floor=5", "at \"floor=5\""},
       {"concurrency 20 ban_after=1/s ban=1s", "at \"ban_after=1/s ban=1s\""},
+      {"counter 20", "at \"20\": the options of a counter are when_full=evict|deny"},
+      {"counter20", "at \"20\": a space goes before each option"},
+      {"counter shadow", "at \"shadow\": the options of a counter are"},
+      {"counter floor=5", "at \"floor=5\""},
+      {"counter when_full=allow", "what finds no room is not counted"},
+      {"counter when_full=deny when_full=deny", "when_full= is given twice"},
+      {"counters", "at \"counters\": a limit begins with"},
       {"20/s floor=", "at the end: floor= is a number"},
       {"20/s floor=20%", "at \"%\": a space"},
       {"20/s floor=0", "from 1 to 99 percent"},

@@ -11,10 +11,14 @@ namespace {
 constexpr PolicyTimes kTimes{5, 1'700'000'000'000'000'000, 1'600'000'000'000'000'123};
 constexpr std::uint64_t kMost = ~std::uint64_t{0};
 
-constexpr const char* kLimits[] = {
-    "100/s burst=200 when_full=allow", "leaky 10/s queue=50 delay=5",
-    "window 1k/h when_full=deny",      "sliding 100/m",
-    "concurrency 20 lease=45s shadow", "5/m floor=99 shadow ban_after=20/90s ban=1h"};
+constexpr const char* kLimits[] = {"100/s burst=200 when_full=allow",
+                                   "leaky 10/s queue=50 delay=5",
+                                   "window 1k/h when_full=deny",
+                                   "sliding 100/m",
+                                   "concurrency 20 lease=45s shadow",
+                                   "5/m floor=99 shadow ban_after=20/90s ban=1h",
+                                   "counter",
+                                   "counter when_full=evict"};
 
 TEST_CASE("a_policy_reads_back_as_it_was_written") {
   for (const char* text : kLimits) {
@@ -34,7 +38,7 @@ TEST_CASE("an_entry_whose_numbers_make_no_limit_is_refused") {
   };
   constexpr Row kRows[] = {
       {"1/s", "no algorithm", [](auto& c) { c.algorithm = 0; }},
-      {"1/s", "an algorithm to come", [](auto& c) { c.algorithm = 6; }},
+      {"1/s", "an algorithm to come", [](auto& c) { c.algorithm = 7; }},
       {"1/s", "another rule", [](auto& c) { c.when_full = 3; }},
       {"1/s", "another interval", [](auto& c) { ++c.interval_ns; }},
       {"1/s", "a period of 0", [](auto& c) { c.period_ns = 0; }},
@@ -60,6 +64,12 @@ TEST_CASE("an_entry_whose_numbers_make_no_limit_is_refused") {
       {"concurrency 20", "none", [](auto& c) { c.count = c.burst = 0; }},
       {"concurrency 20", "too many", [](auto& c) { c.count = c.burst = 4'097; }},
       {"concurrency 20", "more than the count", [](auto& c) { ++c.burst; }},
+      {"counter", "a count of its own", [](auto& c) { ++c.count; }},
+      {"counter", "less at the most", [](auto& c) { --c.burst; }},
+      {"counter", "a period", [](auto& c) { c.period_ns = 1'000'000'000; }},
+      {"counter", "lets pass", [](auto& c) { c.when_full = 1; }},
+      {"counter", "only watches", [](auto& c) { c.flags = shm::kPolicyShadow; }},
+      {"counter", "a floor", [](auto& c) { c.floor_percent = 20; }},
       {"concurrency 20", "may evict", [](auto& c) { c.when_full = 0; }},
   };
   for (const Row& row : kRows) {

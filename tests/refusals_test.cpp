@@ -39,8 +39,47 @@ TEST_CASE("a_concurrency_limit_takes_no_calls_of_any_kind") {
   CHECK(segment->info().live + segment->info().idle == 0);
 }
 
+TEST_CASE("a_counter_takes_no_calls_of_any_kind") {
+  test::Scratch segment(by_hand());
+  Limiter hits = segment->limiter("hits", Limit::counter());
+  (void)hits.count("k", 3, 1h);
+  const Instant now = segment->now();
+  std::array<std::string_view, 1> keys{"k"};
+  std::array<Decision, 1> batch;
+  hits.try_acquire_batch(keys, batch);
+  for (const Decision& d : {hits.try_acquire("k"), hits.try_acquire("k", 1, Priority::low),
+                            hits.try_acquire_at(now, "k"), hits.peek("k"), hits.charge("k", 1),
+                            Decision(hits.reserve("k", 1, now + 1h)), hits.acquire_for("k", 1, 1h),
+                            hits.hold("k", 1), batch[0], all_of({{hits, "k"}}).decision}) {
+    CHECK_FALSE(d);
+    CHECK(d.reason == Reason::invalid);
+  }
+  Decision never_made{.allowed = true, .policy = 1, .cost = 1, .charged = 1};
+  Decision nor_this = never_made;
+  CHECK_FALSE(hits.refund("k", never_made));
+  CHECK_FALSE(hits.settle("k", nor_this, 2));
+  CHECK_FALSE(hits.set_remaining("k", 1));
+  CHECK(hits.peek_count("k").count == 3);
+}
+
+TEST_CASE("what_is_no_counter_counts_nothing") {
+  for (const char* text :
+       {"10/s", "leaky 10/s queue=5", "window 10/s", "sliding 10/s", "concurrency 5"}) {
+    CAPTURE(text);
+    test::Scratch segment(by_hand());
+    Limiter api = segment->limiter("api", Limit::parse(text));
+    for (const Counted& told :
+         {api.count("k", 1, 1h), api.count("k", 0, 1h), api.peek_count("k")}) {
+      CHECK_FALSE(told);
+      CHECK(told.reason == Reason::invalid);
+    }
+    CHECK(segment->info().live + segment->info().idle == 0);
+  }
+}
+
 TEST_CASE("a_limit_of_calls_gives_no_permits") {
-  for (const char* text : {"10/s", "leaky 10/s queue=5", "window 10/s", "sliding 10/s"}) {
+  for (const char* text :
+       {"10/s", "leaky 10/s queue=5", "window 10/s", "sliding 10/s", "counter"}) {
     CAPTURE(text);
     test::Scratch segment(by_hand());
     Limiter api = segment->limiter("api", Limit::parse(text));

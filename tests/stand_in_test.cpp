@@ -31,6 +31,7 @@ TEST_CASE("a_limit_is_divided_by_a_longer_period_and_fewer_at_once_but_not_below
   CHECK(divided_text("sliding 100/m", 8) == "sliding 12/m");
   CHECK(divided_text("concurrency 20 lease=10s", 6) == "concurrency 3 lease=10s");
   CHECK(divided_text("concurrency 2", 6) == "concurrency 1");
+  CHECK(divided_text("counter when_full=evict", 6) == "counter when_full=evict");
 }
 
 TEST_CASE("what_else_a_limit_says_is_said_of_its_part_too") {

@@ -302,9 +302,8 @@ LIBRL_API int librl_reset(librl_limiter_t* limiter, const void* key, size_t key_
 
 /** What a key counts. */
 typedef struct librl_count_s {
-  uint32_t size; /**< sizeof(librl_count_t) */
-  int32_t
-      reason; /**< LIBRL_OK, or why it is not counted: LIBRL_FULL, _UNAVAILABLE, _OFF, _INVALID */
+  uint32_t size;         /**< sizeof(librl_count_t) */
+  int32_t reason;        /**< LIBRL_OK, or why it is not counted, such as LIBRL_FULL */
   uint64_t count;        /**< after the call; 0 when it is not counted */
   int64_t expires_in_ns; /**< until it is 0 again; 0 when it is */
 } librl_count_t;

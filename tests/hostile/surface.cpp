@@ -206,6 +206,16 @@ void use_policies(Segment& segment) {
     use_permits(limiter);
   });
   (void)attempt([&] {
+    Limiter limiter = segment.limiter("counts", Limit::counter());
+    for (int i = 0; i < kKeys; ++i) {
+      const Counted told = limiter.count(key_text(i), 1, nanoseconds(1'000'000'000));
+      demand(told.count <= kCountedMax, "a count above the most");
+      demand(told.counted == (told.count != 0), "counted, and nothing is there");
+      (void)limiter.peek_count(key_text(i));
+      (void)limiter.reset(key_text(i));
+    }
+  });
+  (void)attempt([&] {
     Limiters limiters = segment.limiters("api", Limits::parse("100/s burst=200, 1000/h"));
     AllOf all = limiters.try_acquire(key_text(0));
     check(all.decision);

@@ -21,6 +21,11 @@ std::uint64_t most_ns(bool is_overridden) {
   return (is_overridden ? 2 : 1) * kBurst * kIntervalNs;
 }
 
+/// With an interval windows are over, and so is an expiry.
+bool forgets_at_once(Algorithm algorithm) {
+  return counts_by_windows(algorithm) || algorithm == Algorithm::counter;
+}
+
 std::uint64_t end_of_ban(std::uint64_t now_ns, std::uint64_t intervals) {
   constexpr std::uint64_t kSecondNs = 1'000'000'000;
   return intervals == kForEver ? kNever_ns
@@ -53,6 +58,7 @@ Outcome Model::act_on_one(const Step& step) {
     case Step::peek:
     case Step::charge:
     case Step::reserve:
+      if (stepped_algorithm() == Algorithm::counter) return count(step);
       return key.kind == Stand::limit ? decide(step) : decide_apart(step);
     case Step::reset:
       forget(key);
@@ -148,6 +154,13 @@ Outcome Model::decide(const Step& step) {
   return told(true, Reason::ok);
 }
 
+/// Nothing is denied, and what is left is what there is.
+Outcome Model::count(const Step& step) {
+  Key& key = keys_[step.key];
+  if (step.kind == Step::acquire) key.tat_ns = now_ns_ + debt_ns(key) + step.amount * kIntervalNs;
+  return {true, Reason::ok, debt_ns(key) / kIntervalNs};
+}
+
 /// Whoever is banned is denied, and owes what he is charged when the ban is over; whoever is let
 /// through is charged nothing.
 Outcome Model::decide_apart(const Step& step) {
@@ -157,11 +170,12 @@ Outcome Model::decide_apart(const Step& step) {
   return {step.kind == Step::charge, Reason::banned, 0};
 }
 
-/// Windows are intervals, and the clock is always at the beginning of one. A ban ends at its own
+/// Windows are intervals, and the clock is always at the beginning of one; counts are forgotten with
+/// them. A ban ends at its own
 /// instant.
 void Model::advance(std::uint64_t ns) {
   const Algorithm algorithm = stepped_algorithm();
-  const bool counts_by_windows = rl::counts_by_windows(algorithm);
+  const bool counts_by_windows = forgets_at_once(algorithm);
   const bool fades = algorithm == Algorithm::sliding_window && ns == kIntervalNs;
   for (auto& [name, key] : keys_) {
     if (counts_by_windows) key.fading_ns = fades ? debt_ns(key) - key.fading_ns : 0;
@@ -295,7 +309,7 @@ Stand Model::stand_of(char name) const {
   if (key.kind != Stand::limit) return {key.kind, key.is_overridden, until, key.owed};
   const std::uint64_t tokens = tokens_up(debt_ns(key));
   const std::uint64_t horizon = 2 * most_ns(key.is_overridden || key.is_on_trial) / kIntervalNs;
-  const bool is_bucket = !rl::counts_by_windows(stepped_algorithm());
+  const bool is_bucket = counts_evenly(stepped_algorithm());
   return {key.kind, key.is_overridden, until, is_bucket ? std::min(tokens, horizon) : tokens};
 }
 

@@ -50,6 +50,7 @@ class Model {
 
   Outcome act_on_one(const Step& step);
   Outcome decide(const Step& step);
+  Outcome count(const Step& step);
   Outcome decide_apart(const Step& step);
   void advance(std::uint64_t ns);
   void give_back(char key, std::uint64_t most_ns);

@@ -5,6 +5,17 @@ namespace {
 
 constexpr auto kAutomatic = ClockSource::automatic;
 
+/// Those who do what can be done to a count.
+const std::vector<std::string_view> kCounting{"the same key",
+                                              "the same key until it is denied",
+                                              "other keys of the list",
+                                              "a reset",
+                                              "a later clock",
+                                              "a reaper at a later clock",
+                                              "another's death at the first free slot",
+                                              "another's death at the last free slot",
+                                              "a crowd"};
+
 Script all_but_k_forgotten() {
   Script script = crowd(1, 15) + Script{{Step::acquire, 'k'}};
   for (int i = 0; i < 15; ++i) script.push_back({Step::reset, static_cast<char>('A' + i)});
@@ -312,6 +323,35 @@ const std::vector<Operation>& operations() {
        .before = {{Step::acquire, 'k', 3}, {Step::advance}, {Step::acquire}},
        .step = {Step::acquire, 'k', 2},
        .algorithm = Algorithm::sliding_window},
+      {.name = "count a new key",
+       .step = {Step::acquire, 'k', 2},
+       .algorithm = Algorithm::counter,
+       .rivals = kCounting},
+      {.name = "count",
+       .before = {{Step::acquire, 'k', 9}},
+       .step = {Step::acquire, 'k', 2},
+       .algorithm = Algorithm::counter,
+       .rivals = kCounting},
+      {.name = "count after the expiry",
+       .before = {{Step::acquire, 'k', 9}, {Step::advance}},
+       .step = {Step::acquire, 'k', 2},
+       .algorithm = Algorithm::counter,
+       .rivals = kCounting},
+      {.name = "count, evicting",
+       .before = crowd(2),
+       .step = {Step::acquire, 'k', 2},
+       .algorithm = Algorithm::counter,
+       .rivals = kCounting},
+      {.name = "look at a count",
+       .before = {{Step::acquire, 'k', 9}},
+       .step = {Step::peek},
+       .algorithm = Algorithm::counter,
+       .rivals = kCounting},
+      {.name = "reset of a count",
+       .before = {{Step::acquire, 'k', 9}},
+       .step = {Step::reset},
+       .algorithm = Algorithm::counter,
+       .rivals = kCounting},
       {.name = "insert two together", .step = {Step::all_of}},
       {.name = "consume two together",
        .before = {{Step::acquire}, {Step::acquire, kPartner}},

@@ -100,6 +100,8 @@ Limit stepped_limit() {
       return Limit::fixed_window(kBurst, day);
     case Algorithm::sliding_window:
       return Limit::sliding_window(kBurst, day);
+    case Algorithm::counter:
+      return Limit::counter().when_full(WhenFull::evict);
     default:
       break;
   }
@@ -176,7 +178,8 @@ Actor::Actor(const std::string& segment)
 /// thread; but for that of a handle, and for that the thread must have had another.
 void Actor::take_a_stripe() {
   constexpr std::uint64_t kNever = 1'000'000;
-  if (!stepped_limit_bans()) return (void)api_.try_acquire("nobody", kNever);
+  const bool denies_uncounted = !stepped_limit_bans() && takes_calls(stepped_algorithm());
+  if (denies_uncounted) return (void)api_.try_acquire("nobody", kNever);
   (void)segment_.limiter("aside", Limit::per(1, std::chrono::hours(24)))
       .try_acquire("nobody", kNever);
 }
@@ -203,6 +206,7 @@ Outcome Actor::act(const Step& step) {
   const std::string_view key(text, sizeof text);
   switch (step.kind) {
     case Step::acquire: {
+      if (algorithm == Algorithm::counter) return add(key, step.amount);
       const Decision d = api_.try_acquire(key, step.amount);
       if (first_.charged == 0) first_ = d;
       return outcome_of(d);
@@ -212,6 +216,7 @@ Outcome Actor::act(const Step& step) {
     case Step::acquire_for:
       return outcome_of(api_.acquire_for(key, step.amount, std::chrono::nanoseconds(0)));
     case Step::peek:
+      if (algorithm == Algorithm::counter) return add(key, 0);
       return outcome_of(api_.peek(key, step.amount));
     case Step::reset:
       (void)api_.reset(key);
@@ -292,6 +297,12 @@ Outcome Actor::act(const Step& step) {
     }
   }
   return {true, Reason::ok, 0};
+}
+
+/// An amount of 0 looks.
+Outcome Actor::add(std::string_view key, std::uint64_t amount) {
+  const Counted told = api_.count(key, amount, std::chrono::nanoseconds(kExpiryNs));
+  return {told.counted, told.reason, told.count};
 }
 
 Binding Actor::binding() {

@@ -92,6 +92,8 @@ inline constexpr std::uint64_t kBurst = 5;
 inline constexpr std::uint64_t kIntervalNs = 86'400'000'000'000;
 Limit stepped_limit();
 Limit stepped_override();
+/// What is acquired of a counter is added, for less than an interval; what is left is what it counts.
+inline constexpr std::uint64_t kExpiryNs = kIntervalNs - 1'000'000'000;
 /// Says which algorithm the next segments have; this process and those that it forks then know.
 /// `bans`: kDenials denials ban a key for an interval but a second.
 void step_under(Algorithm algorithm, bool bans);
@@ -140,6 +142,7 @@ class Actor {
   void publish(char key);
   void change();
   Outcome load(std::string_view key, std::uint64_t tokens);
+  Outcome add(std::string_view key, std::uint64_t amount);
   Binding binding();
 
   std::string name_;
