@@ -15,26 +15,30 @@ SegmentOptions by_hand() {
   return {.keys = 100, .clock = ClockSource::manual};
 }
 
-TEST_CASE("a_concurrency_limit_takes_no_calls_of_any_kind") {
-  test::Scratch segment(by_hand());
-  Limiter uploads = segment->limiter("uploads", Limit::concurrency(20));
-  const Instant now = segment->now();
+/// Every way to ask a limit of calls says that it makes no sense.
+void check_that_no_call_is_taken(Limiter& limiter, Instant now) {
   std::array<std::string_view, 1> keys{"k"};
   std::array<Decision, 1> batch;
-  uploads.try_acquire_batch(keys, batch);
+  limiter.try_acquire_batch(keys, batch);
   for (const Decision& d :
-       {uploads.try_acquire("k"), uploads.try_acquire_at(now, "k"), uploads.peek("k"),
-        uploads.charge("k", 1), Decision(uploads.reserve("k", 1, now + 1h)),
-        uploads.acquire_for("k", 1, 1h), uploads.hold("k", 1), batch[0],
-        all_of({{uploads, "k"}}).decision}) {
+       {limiter.try_acquire("k"), limiter.try_acquire("k", 1, Priority::low),
+        limiter.try_acquire_at(now, "k"), limiter.peek("k"), limiter.charge("k", 1),
+        Decision(limiter.reserve("k", 1, now + 1h)), limiter.acquire_for("k", 1, 1h),
+        limiter.hold("k", 1), batch[0], all_of({{limiter, "k"}}).decision}) {
     CHECK_FALSE(d);
     CHECK(d.reason == Reason::invalid);
   }
   Decision never_made{.allowed = true, .policy = 1, .cost = 1, .charged = 1};
   Decision nor_this = never_made;
-  CHECK_FALSE(uploads.refund("k", never_made));
-  CHECK_FALSE(uploads.settle("k", nor_this, 2));
-  CHECK_FALSE(uploads.set_remaining("k", 1));
+  CHECK_FALSE(limiter.refund("k", never_made));
+  CHECK_FALSE(limiter.settle("k", nor_this, 2));
+  CHECK_FALSE(limiter.set_remaining("k", 1));
+}
+
+TEST_CASE("a_concurrency_limit_takes_no_calls_of_any_kind") {
+  test::Scratch segment(by_hand());
+  Limiter uploads = segment->limiter("uploads", Limit::concurrency(20));
+  check_that_no_call_is_taken(uploads, segment->now());
   CHECK_FALSE(uploads.reset("k"));
   CHECK(segment->info().live + segment->info().idle == 0);
 }
@@ -43,22 +47,7 @@ TEST_CASE("a_counter_takes_no_calls_of_any_kind") {
   test::Scratch segment(by_hand());
   Limiter hits = segment->limiter("hits", Limit::counter());
   (void)hits.count("k", 3, 1h);
-  const Instant now = segment->now();
-  std::array<std::string_view, 1> keys{"k"};
-  std::array<Decision, 1> batch;
-  hits.try_acquire_batch(keys, batch);
-  for (const Decision& d : {hits.try_acquire("k"), hits.try_acquire("k", 1, Priority::low),
-                            hits.try_acquire_at(now, "k"), hits.peek("k"), hits.charge("k", 1),
-                            Decision(hits.reserve("k", 1, now + 1h)), hits.acquire_for("k", 1, 1h),
-                            hits.hold("k", 1), batch[0], all_of({{hits, "k"}}).decision}) {
-    CHECK_FALSE(d);
-    CHECK(d.reason == Reason::invalid);
-  }
-  Decision never_made{.allowed = true, .policy = 1, .cost = 1, .charged = 1};
-  Decision nor_this = never_made;
-  CHECK_FALSE(hits.refund("k", never_made));
-  CHECK_FALSE(hits.settle("k", nor_this, 2));
-  CHECK_FALSE(hits.set_remaining("k", 1));
+  check_that_no_call_is_taken(hits, segment->now());
   CHECK(hits.peek_count("k").count == 3);
 }
 

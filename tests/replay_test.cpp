@@ -160,10 +160,11 @@ TEST_CASE("denials_that_lead_to_a_ban_deny_what_comes_while_it_lasts") {
   CHECK(ctl::count_denied(trace, Limits::parse("1/10s burst=1 ban_after=2/m ban=30s")) > 95);
 }
 
-TEST_CASE("a_concurrency_limit_is_refused") {
+TEST_CASE("a_concurrency_limit_and_a_counter_are_refused") {
   Trace trace;
   trace.add("a", kSecond);
   CHECK_THROWS_AS((void)ctl::count_denied(trace, Limits::parse("concurrency 5")), Error);
+  CHECK_THROWS_AS((void)ctl::count_denied(trace, Limits::parse("counter")), Error);
 }
 
 TEST_CASE("a_trace_keeps_its_order_and_its_time_never_goes_back") {

@@ -170,6 +170,9 @@ TEST_CASE("an_error_in_any_line_is_named_and_nothing_is_changed") {
        ":4: policy s is 1/s, and 2 limits are given: 2/s, 9/h"},
       {"[policy.up]\nlimit = \"concurrency 2\"\n[policy.up.allow]\na = \"why\"\n",
        ":4: a concurrency limit has no overrides"},
+      {"[policy.up]\nlimit = \"counter\"\n[policy.up.allow]\na = \"why\"\n",
+       ":4: a counter has no overrides"},
+      {"[policy.s]\nlimit = \"1/s, counter\"\n", ":2: a counter only counts and takes no calls"},
       {"[policy.api]\nlimit = \"1/s\"\n[policy.api.ban]\na = \"why\"\n",
        ":4: a ban has to be a table"},
       {"[policy.api]\nlimit = \"1/s\"\n[policy.api.ban]\na = { until = 2125-01-01 }\n",
@@ -206,7 +209,8 @@ TEST_CASE("what_the_segment_refuses_is_refused_before_anything_is_changed") {
   check_error(
       apply_file(name.text,
                  "[policy.first]\nlimit = \"1/s\"\n[policy.api]\nlimit = \"concurrency 2\"\n"),
-      "-:3: policy api is 1/s in the segment, and calls do not become permits");
+      "-:3: policy api is 1/s in the segment, and calls, permits and counts do not become each "
+      "other");
   check_error(apply_file(name.text,
                          "[policy.a]\nlimit = \"1/s\"\n[policy.b]\nlimit = \"1/s\"\n"
                          "[policy.c]\nlimit = \"1/s\"\n[policy.d]\nlimit = \"1/s\"\n"),

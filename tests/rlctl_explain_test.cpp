@@ -80,6 +80,19 @@ TEST_CASE("explain_says_in_plain_words_what_a_limit_allows") {
                "worst case  a holder that is stopped past its lease may still be working when its "
                "permit is out again: up to 20 more of those; a permit's fencing number tells the "
                "later holder from the earlier\n");
+  check_answer(without_chart(rlctl({"explain", "counter"})), 0,
+               "counter: a counter for each key\n"
+               "count       what calls have added, up to 67108863; each call is told, and none is "
+               "denied\n"
+               "expiry      as each call says, from a key's first call on, or from its last; then "
+               "all is forgotten\n"
+               "when full   deny: a key that finds no room is not counted, and its call is told "
+               "so\n"
+               "worst case  nothing is limited: who counts compares\n");
+  check_answer(without_chart(rlctl({"explain", "counter when_full=evict", "--json"})), 0,
+               R"({"policy_limit":"counter when_full=evict","algorithm":"counter",)"
+               R"("count":67108863,"limit":67108863,"when_full":"evict","worst_case":[]})"
+               "\n");
   check_answer(without_chart(rlctl({"explain", "concurrency 2 lease=5m", "--json"})), 0,
                R"({"policy_limit":"concurrency 2 lease=5m","algorithm":"concurrency","count":2,)"
                R"("limit":2,"lease_ns":300000000000,"when_full":"deny","worst_case":[]})"

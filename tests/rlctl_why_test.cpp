@@ -66,6 +66,30 @@ TEST_CASE("a_banned_key_is_told_by_whom_until_when_and_why") {
   CHECK(object_of(segment, {"for:ever"})["policies"][0]["left_ns"].is_null());
 }
 
+TEST_CASE("a_counted_key_is_told_what_it_counts_and_until_when") {
+  Scratch segment(kManual);
+  Limiter hits = segment->limiter("hits", Limit::counter());
+  (void)hits.count("k", 3, std::chrono::minutes(10));
+  segment->advance_clock(std::chrono::minutes(1));
+  const Ran ran = why(segment, {"k"});
+  CHECK(ran.exit_code == 0);
+  CHECK(first_line(ran) == "k is counted by hits: 3, for 9 min more");
+  CHECK(ran.out.find("3 counted") != ran.out.npos);
+  CHECK(object_of(segment, {"k"})["policies"][0]["count"] == 3);
+  const Ran listed = rlctl({"list", segment.name(), "--columns", "key,used", "--json"});
+  CHECK(listed.out == "{\"key\":\"k\",\"used\":3}\n");
+  for (const char* verb : {"acquire", "peek"}) {
+    const Ran refused = rlctl({verb, segment.name(), "hits", "k"});
+    CHECK(refused.exit_code != 0);
+    CHECK_MESSAGE(refused.err.find("only counts, and takes no calls") != refused.err.npos,
+                  refused.err);
+  }
+  CHECK(rlctl({"reset", segment.name(), "hits", "k"}).exit_code == 0);
+  CHECK(hits.peek_count("k").count == 0);
+  segment->advance_clock(std::chrono::minutes(1));
+  CHECK(why(segment, {"k"}).exit_code == 0);
+}
+
 TEST_CASE("a_limited_key_is_told_what_is_left_and_when_it_passes") {
   Scratch segment(kManual);
   Limiter api = segment->limiter("api", Limit::per_second(100).burst(200));

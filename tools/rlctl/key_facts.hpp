@@ -45,11 +45,17 @@ struct PolicyFacts {
   std::optional<OnTrial> trial;
   std::vector<PermitOut> permits;
   std::optional<JournalInfo> change;  ///< who put it where it stands
-  Room room = Room::there;            ///< for a first call; not looked at for permits
+  Room room = Room::there;            ///< for a first call; not looked at for permits and counts
 
   /// Whether anything is kept of the key here.
   [[nodiscard]] bool has_any() const noexcept {
     return slot || denials || trial || !permits.empty();
+  }
+  /// Returns what a counter has of the key; nothing of what is none, or tells nothing now.
+  [[nodiscard]] std::optional<std::uint64_t> count() const noexcept {
+    const bool is_told = policy.limit && policy.limit->algorithm() == Algorithm::counter &&
+                         next.reason == Reason::ok;
+    return is_told ? std::optional(next.limit - next.remaining) : std::nullopt;
   }
 };
 

@@ -41,10 +41,6 @@ std::string what_is_left(const PolicyFacts& facts) {
                      of_permits ? "permits free" : "left");
 }
 
-bool is_counted(const PolicyFacts& facts) noexcept {
-  return facts.policy.limit && facts.policy.limit->algorithm() == Algorithm::counter;
-}
-
 std::string comes_back(const Decision& next, std::string_view how) {
   if (next.retry_after == kNever) return "";
   return fmt::format(", {} in {}", how, human_duration(next.retry_after));
@@ -144,9 +140,8 @@ std::string sentence_of(const PolicyFacts& facts, Instant now) {
     case Holds::apart:
       return apart(facts, name);
     case Holds::in_use:
-      if (is_counted(facts)) {
-        return fmt::format("is counted by {}: {}, for {} more", name,
-                           facts.next.limit - facts.next.remaining,
+      if (const auto count = facts.count()) {
+        return fmt::format("is counted by {}: {}, for {} more", name, *count,
                            human_duration(facts.next.reset_after));
       }
       return fmt::format("passes under {}{}: {}, full in {}", name, of_override(facts),

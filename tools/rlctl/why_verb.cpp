@@ -76,6 +76,11 @@ std::string limit_of(const PolicyFacts& facts) {
   return facts.policy.limit ? facts.policy.limit->to_string() : "?";
 }
 
+std::string what_is_left(const PolicyFacts& facts) {
+  if (const auto count = facts.count()) return fmt::format("{} counted", *count);
+  return fmt::format("{} of {}", facts.next.remaining, facts.next.limit);
+}
+
 Cells cells_of(const PolicyFacts& facts, Instant now) {
   const Decision& next = facts.next;
   const bool is_counted = next.limit != 0 && next.reason != Reason::full;
@@ -87,7 +92,7 @@ Cells cells_of(const PolicyFacts& facts, Instant now) {
   return {escape(facts.policy.name),
           stands(facts, now),
           passes,
-          is_counted ? fmt::format("{} of {}", next.remaining, next.limit) : "",
+          is_counted ? what_is_left(facts) : "",
           full_in(next.reset_after),
           facts.slot ? fmt::format("{}", facts.slot->allowed_count) : "",
           facts.slot ? fmt::format("{}", facts.slot->denied_count) : "",
@@ -255,6 +260,7 @@ void add_standing(Json& object, const PolicyFacts& facts, Instant now) {
 }
 
 void add_parts(Json& object, const PolicyFacts& facts) {
+  if (const auto count = facts.count()) object["count"] = *count;
   if (facts.denials) {
     object["denials"] = {{"count", facts.denials->count},
                          {"ban_after", facts.policy.limit->ban_after()},
