@@ -73,7 +73,7 @@ TEST_CASE("a_counted_key_is_told_what_it_counts_and_until_when") {
   segment->advance_clock(std::chrono::minutes(1));
   const Ran ran = why(segment, {"k"});
   CHECK(ran.exit_code == 0);
-  CHECK(first_line(ran) == "k is counted by hits: 3, for 9 min more");
+  CHECK(first_line(ran) == "k is counted by hits: 3, for 9 min 1 s more");
   CHECK(ran.out.find("3 counted") != ran.out.npos);
   CHECK(object_of(segment, {"k"})["policies"][0]["count"] == 3);
   const Ran listed = rlctl({"list", segment.name(), "--columns", "key,used", "--json"});

@@ -15,5 +15,5 @@ An override puts a key under a limit of its own.
   rlctl: /dev/shm/rl.web: no policy "search"; make it with `rlctl policy set web search LIMIT`
   [2]
   $ rlctl override set web api user:big plenty
-  rlctl: "plenty": cannot read on at "plenty": a limit begins with its count, or with token_bucket, leaky, window, sliding or concurrency
+  rlctl: "plenty": cannot read on at "plenty": a limit begins with its count, or with token_bucket, leaky, window, sliding, concurrency or counter
   [2]
