@@ -196,7 +196,7 @@ class RL_EXPORT Segment {
   /// first `policy`, then `policy`#2, `policy`#3 and so on, so that a list that somebody was killed
   /// at is completed by who asks next. Those that are there stand, also where they are more, or were
   /// made fewer: see Limiters::differs(). Errors: as limiter(), and bad_limit for a concurrency limit
-  /// among others.
+  /// or a counter among others.
   [[nodiscard]] Limiters limiters(std::string_view policy, const Limits& limits);
   /// Returns the limiters of a list that exists, as far as it is there; of one limit, too. (A policy
   /// of your own whose name is NAME#2 is part of the list NAME.) Errors:
@@ -206,15 +206,15 @@ class RL_EXPORT Segment {
   /// Puts a limit in force under a name, in all processes at their next call; makes the policy if
   /// there is none. What each key has used is converted, as of now, by the rule that `spent` names.
   /// The limit of before stays in the history. Nothing changes when the limit is in force already,
-  /// unless `spent` is Spent::reset. Errors: bad_name, read_only; bad_limit for permits in the place
-  /// of calls, or the other way round; too_many, as each change takes an entry, which is never used
+  /// unless `spent` is Spent::reset. Errors: bad_name, read_only; bad_limit where calls, permits and
+  /// counts would become each other; too_many, as each change takes an entry, which is never used
   /// again (SegmentInfo::policies).
   void set_policy(std::string_view policy, const Limit& limit, Spent spent = Spent::keep);
   /// The same for a list of limits: makes and changes its policies one after the other, and then
   /// removes those that the list had beyond. A program that runs does not ask for parts that are
   /// new until it asks for the list again. Errors: as for one limit, and bad_limit for a concurrency
-  /// limit among others; what can be refused is refused before anything is changed. Processes: one
-  /// that dies on the way has changed some of them; the same call again does the rest.
+  /// limit or a counter among others; what can be refused is refused before anything is changed.
+  /// Processes: one that dies on the way has changed some of them; the same call does the rest.
   void set_policy(std::string_view policy, const Limits& limits, Spent spent = Spent::keep);
   /// Puts no limit in force under a name: calls pass, with Reason::off, until set_policy() or a
   /// program that starts makes it again. Returns whether there was one. Errors: as set_policy.
@@ -235,9 +235,9 @@ class RL_EXPORT Segment {
   /// candidate's key owes anything, also of a call that the candidate would have denied. Not
   /// compared: calls that found no room for one of the two slots; a candidate evicts nobody.
   ///
-  /// Errors: unknown_policy, read_only; bad_limit for a concurrency limit, or beside one; too_many:
-  /// each trial takes an entry. Progress: while a trial lasts, a call costs what two cost that miss
-  /// the first look.
+  /// Errors: unknown_policy, read_only; bad_limit for a concurrency limit or a counter, or beside
+  /// one; too_many: each trial takes an entry. Progress: while a trial lasts, a call costs what two
+  /// cost that miss the first look.
   void set_candidate(std::string_view policy, const Limit& limit);
   /// Ends the trial of a policy. Returns whether there was one. Errors: read_only.
   bool clear_candidate(std::string_view policy);
@@ -256,12 +256,13 @@ class RL_EXPORT Segment {
   /// limit. What it has used is converted as by Spent::keep. The key of a ban or of the allow-list
   /// comes back under that limit. Returns whether that changed anything.
   ///
-  /// Errors, of this and all below: unknown_policy; bad_limit for permits; read_only; bad_option for
-  /// an empty key; too_many when 8 of the 16 slots that the key could have are taken by what stays,
-  /// or the policy entries are used up (each limit takes one, however many keys are under it);
-  /// no_space when the table has no room for the key. Progress: of a process that is killed in the
-  /// middle the change is made or not; it may miss in the journal. Accuracy: in force at the next
-  /// call of every process. None is ever evicted. Each is of one policy: of a list, make one for each.
+  /// Errors, here and below: unknown_policy; bad_limit but for limits of calls; read_only;
+  /// bad_option for an empty key; too_many when 8 of the 16 slots that the key could have are taken
+  /// by what stays, or the policy entries are used up (each limit takes one, however many keys it
+  /// has); no_space when the table has no room for the key. Progress: of a process that is killed
+  /// in the middle the change is made or not; it may miss in the journal. Accuracy: in force at the
+  /// next call of every process. None is ever evicted. Each is of one policy: of a list, make one
+  /// for each.
   bool set_override(std::string_view policy, std::string_view key, const Limit& limit);
   bool unset_override(std::string_view policy, std::string_view key);
   /// Denies all calls of one key for `length` (kNever: for ever), rounded up to 67 ms; of two bans
