@@ -57,12 +57,15 @@ class Decider {
     const std::uint64_t tag = shm::make_tag(hash.identity, binding_.id);
     const OwnTime time{&view_.clock};
     Verdict verdict{};
-    auto seen = table_.look_at_home(hash, tag);
-    if (seen.words.tag != tag) seen = table_.look_beyond_home(hash, tag);
+    auto seen = table_.look(hash, tag);
     const auto step = [&](std::uint16_t policy, std::uint64_t state) noexcept {
       return first_step(bucket_, binding_, time, policy, state, 1, verdict);
     };
-    if (seen.words.tag != tag || !table_.try_step(seen, step)) {
+    std::uint32_t lost = 0;
+    const bool decided =
+        seen.words.tag == tag &&
+        (table_.try_step(seen, step) || table_.step_among_rivals(*seen.cell, tag, lost, step));
+    if (!decided) {
       CallRules<OwnTime> rules(binding_, time, Acquire{1});
       const shm::Update update = table_.update(hash, rules);
       if (update.outcome != shm::Update::decided || !update.has_slot) return false;

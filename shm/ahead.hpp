@@ -21,21 +21,13 @@ template <class Cell>
 
 /// Asks for the line where most keys are that are not at home, and for the counts beside home,
 /// before anybody knows where the key is: they come while the home line does, not one after another.
+/// (Inlined, as the others: g++ leaves out calls of functions that do nothing but prefetch.)
 template <class Cell>
 [[gnu::always_inline]] inline void prefetch_beside_home(const Table<Cell>& table,
                                                         const KeyHash& key) noexcept {
   const CandidateList list = table.candidates(key);
-  prefetch(&table.slot(list.slot_at(8)));
+  prefetch(&table.slot(list.slot_at(CandidateList::kBeyondHome[0])));
   prefetch(&table.counts(list.slot_at(0)));
-}
-
-/// Asks for the other lines of a key's list. (Inlined, as the others: g++ leaves out calls of
-/// functions that do nothing but prefetch.)
-template <class Cell>
-[[gnu::always_inline]] inline void prefetch_beyond_home(const Table<Cell>& table,
-                                                        const CandidateList& list) noexcept {
-  for (int p = CandidateList::kPerLine; p < CandidateList::kSize; p += CandidateList::kPerLine)
-    prefetch(&table.slot(list.slot_at(p)));
 }
 
 }  // namespace rl::shm

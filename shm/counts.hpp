@@ -20,7 +20,7 @@ inline constexpr std::uint64_t kCountMask = kDeniedSince - 1;
 /// add, on words that no decision reads.
 ///
 /// Memory order: relaxed; nothing else is published by a count.
-inline void add_count(Word& word, std::uint64_t identity) noexcept {
+[[gnu::always_inline]] inline void add_count(Word& word, std::uint64_t identity) noexcept {
   const std::uint64_t owner = identity << 48;
   const std::uint64_t seen = word.load(std::memory_order_relaxed);
   const bool ours = (seen ^ owner) >> 48 == 0;
@@ -29,7 +29,7 @@ inline void add_count(Word& word, std::uint64_t identity) noexcept {
 
 /// Counts a denial. Returns whether it is the first since the key was allowed, or came into its
 /// slot. As advisory as the counts.
-inline bool add_denial(Counts& counts, std::uint64_t identity) noexcept {
+[[gnu::always_inline]] inline bool add_denial(Counts& counts, std::uint64_t identity) noexcept {
   add_count(counts.denied, identity);
   const std::uint64_t owner = identity << 48;
   const std::uint64_t seen = counts.allowed.load(std::memory_order_relaxed);

@@ -42,8 +42,8 @@
 /// # Finding and inserting
 ///
 /// Find: the first MEMBER with our identity. Most keys are in their home line: one cache line. (The
-/// first look of a decision, look_at_home and look_beyond_home, is for the very tag. What it misses, as
-/// a key that is under another policy, or moves meanwhile, is found by the whole protocol.)
+/// first look of a decision, look(), is for the very tag. What it misses, as a key that is under another
+/// policy, or moves meanwhile, is found by the whole protocol.)
 ///
 /// Insert, when there is none:
 ///   1. Scan the list. A member: use it. A tentative of our key, anybody's: the candidate c.
@@ -98,6 +98,7 @@
 #include <cstdint>
 #include <span>
 
+#include "shm/backoff.hpp"
 #include "shm/hash.hpp"
 #include "shm/layout.hpp"
 #include "shm/slot.hpp"
@@ -130,6 +131,7 @@ struct CandidateList {
   /// are not at home are in B. All look in this order, so that of two slots that bytes gone wrong gave
   /// to a key the same one is used by everybody.
   static constexpr int kLookOrder[] = {0, 8, 4, 12};
+  static constexpr std::span<const int> kBeyondHome = std::span(kLookOrder).subspan<1>();
 
   /// Returns the table's index of the slot at `position`.
   [[nodiscard]] constexpr std::uint64_t slot_at(int position) const noexcept {
@@ -224,6 +226,9 @@ class Table {
   /// inserting, so the worst call takes some milliseconds.
   static constexpr std::uint32_t kTriesMax = 4096;
 
+  /// Of a decision that a rival undid, before the whole protocol: twice what one of 100,000 took.
+  static constexpr std::uint32_t kTriesInPlace = 32;
+
   /// A foreign tentative that stands unchanged over so many of our scans is displaced. One that is
   /// alive needs only one scan of its own to be gone.
   static constexpr std::uint32_t kStaleScans = 3;
@@ -290,26 +295,35 @@ class Table {
     SlotWords words;
   };
 
-  /// Looks in the key's home line for the slot with this very tag: the first look of a decision,
-  /// where most keys are and under the policy that is asked. Where there is none, what is seen has
-  /// another tag.
+  /// Looks for the slot with this very tag: the first look of a decision, which finds all keys that
+  /// are under the policy that is asked. Where there is none, what is seen has another tag.
+  [[nodiscard, gnu::always_inline]] Seen look(const KeyHash& key,
+                                              std::uint64_t tag) const noexcept {
+    const Seen seen = look_at_home(key, tag);
+    return seen.words.tag == tag ? seen : look_further(key, tag);
+  }
+  /// The same in its home line, where most keys are.
   [[nodiscard, gnu::always_inline]] Seen look_at_home(const KeyHash& key,
                                                       std::uint64_t tag) const noexcept {
     const std::uint64_t home = first_pair(key) * 8 + (key.sides & 1U) * CandidateList::kPerLine;
     return look_in_line(&slot(home), tag);
   }
-
-  /// The same in the other lines of its list.
+  /// The same in the other lines, which were asked for.
   [[nodiscard]] Seen look_beyond_home(const KeyHash& key, std::uint64_t tag) const noexcept {
     const CandidateList list = candidates(key);
-    const auto beyond = std::span(CandidateList::kLookOrder).subspan(1);
-    for (const int first : beyond) __builtin_prefetch(&slot(list.slot_at(first)));  // side by side
     Seen seen{};
-    for (const int first : beyond) {
+    for (const int first : CandidateList::kBeyondHome) {
       seen = look_in_line(&slot(list.slot_at(first)), tag);
       if (seen.words.tag == tag) break;
     }
     return seen;
+  }
+  /// Asks for these lines, so that they come side by side. Reads nothing. (Inlined: g++ leaves out
+  /// calls of functions that do nothing but prefetch.)
+  [[gnu::always_inline]] void prefetch_beyond_home(const KeyHash& key) const noexcept {
+    const CandidateList list = candidates(key);
+    for (const int first : CandidateList::kBeyondHome)
+      __builtin_prefetch(&slot(list.slot_at(first)), 1);
   }
 
   /// Returns where a key would get a slot now, or kNowhere where it has one or none is free. A hint.
@@ -339,6 +353,34 @@ class Table {
     Cell& cell = slot(index);
     const Seen seen{&cell, cell.words()};
     return seen.words.tag == tag && try_step(seen, step);
+  }
+
+  /// Applies a step to a member that rivals want, too: where it was seen, while it has that tag, until
+  /// it is done or kTriesInPlace were not enough; adds to `lost` how often a rival was faster. False
+  /// also when the step passes. Then nothing has changed: go on with update().
+  ///
+  /// It is what update() does, but between its reading and its compare-and-swap lie some ten
+  /// nanoseconds, there a hundred, in which one who is at it all the time is mostly faster
+  /// (bench/README.md: retries).
+  template <class Step>
+  [[nodiscard]] static bool step_among_rivals(Cell& cell, std::uint64_t tag, std::uint32_t& lost,
+                                              Step&& step) noexcept {
+    Backoff backoff;
+    for (std::uint32_t tries = 0; tries < kTriesInPlace; ++tries) {
+      const Seen seen{&cell, cell.words()};
+      if (seen.words.tag != tag) return false;
+      bool passes = false;
+      const auto noted = [&](std::uint16_t policy, std::uint64_t state) noexcept {
+        const Transition next = step(policy, state);
+        passes = next.kind == Transition::pass;
+        return next;
+      };
+      if (try_step(seen, noted)) return true;
+      if (passes) return false;
+      ++lost;
+      backoff.pause();
+    }
+    return false;
   }
 
   /// Applies the rules to the key's slot, which is inserted if the key has none, as often as it
@@ -479,6 +521,12 @@ class Table {
         static_cast<unsigned>(not_0 & not_1) << 1 | static_cast<unsigned>(not_0 & (!not_1 | not_2));
     Cell& cell = line[at];
     return {&cell, cell.words()};
+  }
+
+  /// Who is not at home.
+  [[nodiscard, gnu::noinline]] Seen look_further(KeyHash key, std::uint64_t tag) const noexcept {
+    prefetch_beyond_home(key);
+    return look_beyond_home(key, tag);
   }
 
   static constexpr std::uint64_t scale(std::uint64_t half, std::uint64_t range) noexcept {

@@ -41,8 +41,7 @@ struct Chunk {
       away_count += seen[i].words.tag != tags[i] ? 1 : 0;
     }
     const std::span who = std::span(away).first(away_count);
-    for (const std::size_t i : who)
-      prefetch_beyond_home(table, table.candidates(shm::KeyHash::from(hashes[i])));
+    for (const std::size_t i : who) table.prefetch_beyond_home(shm::KeyHash::from(hashes[i]));
     for (const std::size_t i : who) {
       seen[i] = table.look_beyond_home(shm::KeyHash::from(hashes[i]), tags[i]);
       prefetch(&table.counts_beside(*seen[i].cell));

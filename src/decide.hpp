@@ -214,8 +214,8 @@ Decision decide_by_rules(const Binding& binding, std::string_view key, const shm
   if (!rules.is_unavailable()) {
     const bool allowed = rules.verdict().allowed;
     const Limit& limit = rules.policy().limit;
-    is_to_be_told = update.has_slot ? count(view, view.table.counts(update.slot_index),
-                                            hash.identity, rules.decided_by(), limit, allowed)
+    is_to_be_told = update.has_slot ? count(view, update.slot_index, hash.identity,
+                                            rules.decided_by(), limit, allowed)
                                     : count_total(view, rules.decided_by(), limit, allowed);
     if (allowed && rules.verdict().wait_ns != 0)
       count_wait(view, rules.decided_by(), rules.verdict().wait_ns);
@@ -293,31 +293,17 @@ inline bool give_back(const Binding& binding, std::string_view key, const Decisi
   return was_done && given;
 }
 
-/// A call on the slot that was looked for by this tag: clock, one CAS, count. Most calls end here;
-/// what does not, as when what was seen has another tag, is decided anew.
-template <class Algorithm, class Time>
-[[gnu::always_inline]] inline Decision decide_in_slot(const Algorithm& algorithm,
-                                                      const Binding& binding, Time time,
-                                                      std::string_view key, shm::Hash128 hash,
-                                                      std::uint64_t tag,
-                                                      const shm::Table<shm::Slot>::Seen& seen,
-                                                      std::uint64_t cost) noexcept {
+/// Counts, and says to the caller, what was decided in the key's own slot.
+template <class Algorithm>
+[[gnu::always_inline]] inline Decision told_in_slot(const Algorithm& algorithm,
+                                                    const Binding& binding, std::string_view key,
+                                                    std::uint64_t tag, shm::Slot& slot,
+                                                    const Verdict& verdict,
+                                                    std::uint64_t cost) noexcept {
   View& view = *binding.view;
-  Verdict verdict{};
-  // Nothing is counted where there is no limit, and what is said of it is not the algorithm's.
-  constexpr bool kIsLimited = !std::is_same_v<Algorithm, Unlimited>;
-  const bool decided =
-      kIsLimited && seen.words.tag == tag &&
-      view.table.try_step(seen, [&](std::uint16_t policy, std::uint64_t state) noexcept {
-        return first_step(algorithm, binding, time, policy, state, cost, verdict);
-      });
   const Limit& limit = binding.policy.limit;
-  if (!decided) [[unlikely]] {
-    if (verdict.allowed) count_rival(view);
-    return decide_with_retries(binding, time_of_retries(time), key, hash, Acquire{cost});
-  }
-  const bool is_to_be_told = count(view, view.table.counts_beside(*seen.cell),
-                                   shm::identity_of(tag), binding.id, limit, verdict.allowed);
+  const bool is_to_be_told = count(view, view.table.counts_beside(slot), shm::identity_of(tag),
+                                   binding.id, limit, verdict.allowed);
   if (verdict.allowed && verdict.wait_ns != 0) [[unlikely]]
     count_wait(view, binding.id, verdict.wait_ns);
   if (!verdict.allowed && bans_for_denials(binding.policy)) [[unlikely]]
@@ -328,6 +314,50 @@ template <class Algorithm, class Time>
         decision_of(verdict, binding.id, limit, most_at_once(algorithm), cost, view.clock));
   }
   return decision_of(verdict, binding.id, limit, most_at_once(algorithm), cost, view.clock);
+}
+
+/// A call that a rival undid: again where it was looked at, and then by the whole protocol.
+template <class Algorithm, class Time>
+[[gnu::noinline]] Decision decide_among_rivals(const Algorithm& algorithm, const Binding& binding,
+                                               Time time, std::string_view key, shm::Hash128 hash,
+                                               shm::Slot& slot, std::uint64_t cost) noexcept {
+  View& view = *binding.view;
+  const std::uint64_t tag = shm::make_tag(shm::KeyHash::from(hash).identity, binding.id);
+  Verdict verdict{};
+  std::uint32_t lost = 0;
+  const bool decided = view.table.step_among_rivals(
+      slot, tag, lost, [&](std::uint16_t policy, std::uint64_t state) noexcept {
+        return first_step(algorithm, binding, time, policy, state, cost, verdict);
+      });
+  if (lost != 0) view.stripes.add(shm::StripeHead::retries, lost);
+  if (decided) return told_in_slot(algorithm, binding, key, tag, slot, verdict, cost);
+  return decide_with_retries(binding, time_of_retries(time), key, hash, Acquire{cost});
+}
+
+/// A call on the slot that was looked for by this tag: clock, one CAS, count. Most calls end here.
+/// What does not, as when what was seen has another tag, or a rival was faster, is decided anew.
+template <class Algorithm, class Time>
+[[gnu::always_inline]] inline Decision decide_in_slot(const Algorithm& algorithm,
+                                                      const Binding& binding, Time time,
+                                                      std::string_view key, shm::Hash128 hash,
+                                                      std::uint64_t tag,
+                                                      const shm::Table<shm::Slot>::Seen& seen,
+                                                      std::uint64_t cost) noexcept {
+  // Nothing is counted where there is no limit, and what is said of it is not the algorithm's.
+  constexpr bool kIsLimited = !std::is_same_v<Algorithm, Unlimited>;
+  if (!kIsLimited || seen.words.tag != tag) [[unlikely]]
+    return decide_with_retries(binding, time_of_retries(time), key, hash, Acquire{cost});
+  View& view = *binding.view;
+  Verdict verdict{};
+  const bool decided =
+      view.table.try_step(seen, [&](std::uint16_t policy, std::uint64_t state) noexcept {
+        return first_step(algorithm, binding, time, policy, state, cost, verdict);
+      });
+  if (!decided) [[unlikely]] {
+    if (verdict.allowed) count_rival(view);
+    return decide_among_rivals(algorithm, binding, time, key, hash, *seen.cell, cost);
+  }
+  return told_in_slot(algorithm, binding, key, tag, *seen.cell, verdict, cost);
 }
 
 }  // namespace rl

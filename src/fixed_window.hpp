@@ -88,8 +88,9 @@ constexpr FixedWindowUse use_of(const FixedWindow& window, std::uint64_t state,
 }
 
 /// Decides a call of `cost` >= 1. A state beyond the horizon counts as a full window.
-constexpr Verdict acquire(const FixedWindow& window, std::uint64_t state, std::uint64_t now_ns,
-                          std::uint64_t cost) noexcept {
+[[gnu::always_inline]] constexpr Verdict acquire(const FixedWindow& window, std::uint64_t state,
+                                                 std::uint64_t now_ns,
+                                                 std::uint64_t cost) noexcept {
   const FixedWindowUse use = use_of(window, state, now_ns);
   if (cost <= use.left) [[likely]]
     return {true, false, use.end_ns + use.count + cost, use.left - cost, 0, use.until_end_ns, 0};

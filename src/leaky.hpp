@@ -91,8 +91,9 @@ constexpr std::uint64_t cut(const LeakyBucket& bucket, std::uint64_t tat_ns,
 }
 
 /// Decides a call of `cost` >= 1. A TAT beyond the horizon counts as a full queue.
-constexpr Verdict acquire(const LeakyBucket& bucket, std::uint64_t tat_ns, std::uint64_t now_ns,
-                          std::uint64_t cost) noexcept {
+[[gnu::always_inline]] constexpr Verdict acquire(const LeakyBucket& bucket, std::uint64_t tat_ns,
+                                                 std::uint64_t now_ns,
+                                                 std::uint64_t cost) noexcept {
   const std::uint64_t now = std::min(now_ns, kTimeMax);
   const std::uint64_t debt = debt_ns(cut(bucket, tat_ns, now), now);
   const std::uint64_t left = bucket.tolerance_ns - std::min(debt, bucket.tolerance_ns);

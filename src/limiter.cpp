@@ -18,9 +18,7 @@ template <class Algorithm, class Time>
   const auto who = shm::KeyHash::from(hash);
   if (view.table.is_large()) shm::prefetch_beside_home(view.table, who);
   const std::uint64_t tag = shm::make_tag(who.identity, binding.id);
-  auto seen = view.table.look_at_home(who, tag);
-  if (seen.words.tag != tag) seen = view.table.look_beyond_home(who, tag);
-  return decide_in_slot(algorithm, binding, time, key, hash, tag, seen, cost);
+  return decide_in_slot(algorithm, binding, time, key, hash, tag, view.table.look(who, tag), cost);
 }
 
 /// The same for an algorithm that is not the token bucket.

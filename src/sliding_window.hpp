@@ -159,8 +159,9 @@ constexpr std::uint64_t retry_after_ns(const SlidingWindow& window, const Slidin
 }
 
 /// Decides a call of `cost` >= 1. A state beyond the horizon counts as a full window.
-constexpr Verdict acquire(const SlidingWindow& window, std::uint64_t state, std::uint64_t now_ns,
-                          std::uint64_t cost) noexcept {
+[[gnu::always_inline]] constexpr Verdict acquire(const SlidingWindow& window, std::uint64_t state,
+                                                 std::uint64_t now_ns,
+                                                 std::uint64_t cost) noexcept {
   const SlidingWindowUse use = use_of(window, state, now_ns);
   if (cost <= use.left) [[likely]] {
     const std::uint64_t after = use.end_ns + use.previous * window.radix + use.current + cost;

@@ -66,8 +66,9 @@ struct TokenBucket {
 };
 
 /// Decides a call of `cost` >= 1. Requires a TAT that is not beyond the horizon (see cut).
-constexpr Verdict acquire(const TokenBucket& bucket, std::uint64_t tat_ns, std::uint64_t now_ns,
-                          std::uint64_t cost) noexcept {
+[[gnu::always_inline]] constexpr Verdict acquire(const TokenBucket& bucket, std::uint64_t tat_ns,
+                                                 std::uint64_t now_ns,
+                                                 std::uint64_t cost) noexcept {
   const std::uint64_t debt = debt_ns(tat_ns, now_ns);
   if (cost > bucket.burst) [[unlikely]] {
     const std::uint64_t left = bucket.tolerance_ns - std::min(debt, bucket.tolerance_ns);

@@ -243,25 +243,25 @@ void World::acquire_at_a_callers_time(int actor, std::uint64_t identity, std::ui
   (void)decide(actor, identity, cost, CallersTimeOn<WatchedClock>{&clock_, ns});
 }
 
-/// As `decide` in src/limiter.cpp: a look at home and beyond, then the whole protocol.
+/// As `decide` in src/limiter.cpp: a look at home and beyond, again there among rivals, then the whole protocol.
 template <class Time>
 Verdict World::decide(int actor, std::uint64_t identity, std::uint64_t cost, Time time) {
   if (traces_) say(fmt::format("calls on key {} for {}", identity, cost));
   const shm::KeyHash hash = hash_of(identity);
   const std::uint64_t tag = make_tag(identity, kPolicy);
-  auto seen = table.look_at_home(hash, tag);
-  if (seen.words.tag != tag) seen = table.look_beyond_home(hash, tag);
+  const auto seen = table.look(hash, tag);
   CallView view(*this, actor);
   const CallBinding binding{&view, kPolicy, policy_};
   rl::Verdict verdict{};
+  const auto step = [&](std::uint16_t policy, std::uint64_t state) noexcept {
+    const Transition next = first_step(scene.bucket, binding, time, policy, state, cost, verdict);
+    oracle.propose(actor, verdict.allowed);
+    return next;
+  };
+  std::uint32_t lost = 0;
   const bool decided =
       seen.words.tag == tag &&
-      table.try_step(seen, [&](std::uint16_t policy, std::uint64_t state) noexcept {
-        const Transition next =
-            first_step(scene.bucket, binding, time, policy, state, cost, verdict);
-        oracle.propose(actor, verdict.allowed);
-        return next;
-      });
+      (table.try_step(seen, step) || table.step_among_rivals(*seen.cell, tag, lost, step));
   const Verdict told = decided ? told_by(verdict) : decide_with_retries(actor, hash, cost, time);
   if (traces_) say(fmt::format("call ends: {}", static_cast<int>(told)));
   oracle.end_call(actor, told, schedule_.is_alone(actor));

@@ -134,6 +134,11 @@ OF_TABLE = [
     }
     if (next.kind == Transition::store) [[likely]] {  // (h)
 """),
+    ("STEP_WHOSEVER_IT_IS", "A: after a rival was faster, steps a slot that is another key's now", """\
+      if (seen.words.tag != tag) return false;
+""", """\
+      if (kMutant != Mutant::STEP_WHOSEVER_IT_IS && seen.words.tag != tag) return false;
+"""),
     ("DENY_AT_ONCE", "A: a denial by a torn reading", """\
     return next.kind == Transition::keep && seen.cell->words() == seen.words;
 """, """\

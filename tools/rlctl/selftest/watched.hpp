@@ -95,13 +95,14 @@ Decision watched_acquire(const Binding& binding, std::string_view key) noexcept 
   const TokenBucket& bucket = std::get<TokenBucket>(binding.policy.parameters);
 
   const std::uint64_t tag = shm::make_tag(hash.identity, binding.id);
-  auto seen = table.look_at_home(hash, tag);
-  if (seen.words.tag != tag) seen = table.look_beyond_home(hash, tag);
+  const auto seen = table.look(hash, tag);
   Verdict verdict{};
   const auto step = [&](std::uint16_t policy, std::uint64_t state) noexcept {
     return first_step(bucket, binding, time, policy, state, 1, verdict);
   };
-  if (seen.words.tag == tag && table.try_step(seen, step)) {
+  std::uint32_t lost = 0;
+  if (seen.words.tag == tag &&
+      (table.try_step(seen, step) || table.step_among_rivals(*seen.cell, tag, lost, step))) {
     count(view.table.counts_beside(*seen.cell), verdict.allowed);
     return said(verdict, binding.id, bucket.burst);
   }
