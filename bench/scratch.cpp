@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -9,8 +10,10 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <new>
 #include <stdexcept>
 
+#include "shm/huge_pages.hpp"
 #include "shm/mapping.hpp"
 
 namespace rl::bench {
@@ -53,6 +56,16 @@ int wait_for(std::size_t entry) noexcept {
 }
 
 }  // namespace
+
+void* map_shared(std::size_t bytes) {
+  const shm::Fd file(::memfd_create("bench", MFD_CLOEXEC));
+  if (!file || ::ftruncate(file.get(), static_cast<off_t>(bytes)) != 0) throw std::bad_alloc();
+  shm::reserve_huge_pages(file.get(), bytes);
+  void* const place = shm::place_for_huge_pages(bytes);  // null: wherever
+  void* const at = ::mmap(place, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+  if (at == MAP_FAILED) throw std::bad_alloc();
+  return at;
+}
 
 void clean_up_on_signals() {
   for (const int number : kSignals) {

@@ -54,17 +54,18 @@ class Scratch {
   Segment segment_;
 };
 
-/// Zeroed memory that forked children share, of the kind that segments are made of.
+/// Maps zeroed memory that forked children share, of the kind that segments are made of: in huge pages
+/// where they are to be had. Errors: std::bad_alloc.
+void* map_shared(std::size_t bytes);
+
+/// Such memory, as an array.
 template <class T>
 class SharedArray {
   static_assert(std::is_trivially_destructible_v<T>);
 
  public:
   explicit SharedArray(std::size_t count) : count_(count) {
-    void* const at = ::mmap(nullptr, count * sizeof(T), PROT_READ | PROT_WRITE,
-                            MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (at == MAP_FAILED) throw std::bad_alloc();
-    items_ = static_cast<T*>(at);
+    items_ = static_cast<T*>(map_shared(count * sizeof(T)));
     std::uninitialized_value_construct_n(items_, count);  // touches every page
   }
   SharedArray(SharedArray&& other) noexcept : items_(other.items_), count_(other.count_) {

@@ -14,6 +14,8 @@
 
 #include <rl/version.hpp>
 
+#include "shm/huge_pages.hpp"
+
 namespace rl::shm {
 namespace {
 
@@ -33,6 +35,18 @@ class OpenFile {
   int fd_;
   ipc::mode_t mode_;
 };
+
+/// Maps a file where huge pages fit, if it has any. Errors: ipc::interprocess_exception.
+ipc::mapped_region region_of(const OpenFile& file, std::uint64_t bytes) {
+  if (void* const place = place_for_huge_pages(bytes); place != nullptr) {
+    try {
+      return {file, file.get_mode(), 0, bytes, place, MAP_FIXED_NOREPLACE};
+    } catch (const ipc::interprocess_exception&) {
+      // Another thread has mapped something there. (Whatever else it was, it comes again.)
+    }
+  }
+  return {file, file.get_mode(), 0, bytes};
+}
 
 Geometry geometry_in(const HeaderConstants& c) noexcept {
   return {c.keys,         c.pair_count,      c.policy_capacity, c.seat_capacity, c.label_bytes,
@@ -313,16 +327,17 @@ bool Mapping::remove(const std::string& path) {
   throw os_error(fmt::format("{}: removing it (run as its owner or as root)", path), error);
 }
 
+std::uint64_t Mapping::huge_bytes() const {
+  return bytes_in_huge_pages(region_.get_address(), region_.get_size());
+}
+
 void Mapping::map(const std::string& path, int fd, Access access,
                   const HeaderConstants& constants) {
   constants_ = constants;
   geometry_ = geometry_in(constants);
   access_ = access;
   try {
-    const OpenFile file(fd, access);
-    region_ =
-        ipc::mapped_region(file, access == Access::read_only ? ipc::read_only : ipc::read_write, 0,
-                           constants.total_bytes);
+    region_ = region_of(OpenFile(fd, access), constants.total_bytes);
   } catch (const ipc::interprocess_exception& e) {
     throw os_error(fmt::format("mapping {} bytes of the segment", constants.total_bytes),
                    e.get_native_error());

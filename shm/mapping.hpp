@@ -42,6 +42,7 @@ struct CreateOptions {
   std::string group;
   bool automatic_clock;
   ClockKind clock;
+  bool huge_pages;  ///< where the kernel has them (huge_pages.hpp)
   std::optional<Hash128> secret =
       {};  ///< of the segment whose keys this one is to know; else random
   /// Fills the segment, through a mapping of its own, while nobody else can see it. What it throws
@@ -132,6 +133,9 @@ class Mapping {
             constants_.secret};
   }
   [[nodiscard]] ClockEpoch clock_epoch() const noexcept;
+  /// Returns how much of the segment lies in huge pages. Reads a byte of each; takes a system call or a
+  /// few for each mapping of the process.
+  [[nodiscard]] std::uint64_t huge_bytes() const;
 
   /// Opens the segment's file anew: a description of its own, which the mapping does not keep alive
   /// in a forked child. `known` is a descriptor of the same file, or -1, for when the name is gone.
@@ -156,7 +160,7 @@ class Mapping {
   /// once more by its descriptor.
   using Fill = std::function<void(Mapping& mapping, int fd)>;
   static Mapping publish(const std::string& path, const HeaderConstants& constants,
-                         const Ownership& ownership, const Fill& fill);
+                         const Ownership& ownership, bool huge_pages, const Fill& fill);
   void map(const std::string& path, int fd, Access access, const HeaderConstants& constants);
   void begin() noexcept;
   std::uint32_t copy_policies(const Mapping& old, std::vector<bool>& copied);

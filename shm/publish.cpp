@@ -15,6 +15,7 @@
 
 #include <rl/version.hpp>
 
+#include "shm/huge_pages.hpp"
 #include "shm/mapping.hpp"
 
 namespace rl::shm {
@@ -91,10 +92,11 @@ bool has_no_room(int fd, std::uint64_t bytes) noexcept {
 
 /// Reserves memory for all of the file, in pieces: older kernels give a piece up whole when a
 /// signal comes, and a profiler sends one every few milliseconds. Returns an errno value.
-int reserve(int fd, std::uint64_t bytes) noexcept {
+int reserve(int fd, std::uint64_t bytes, bool huge_pages) noexcept {
   constexpr std::uint64_t kPiece = std::uint64_t{1} << 20;
   // Asked first, so that an attempt that must fail does not take the last room from others.
   if (has_no_room(fd, bytes)) return ENOSPC;
+  if (huge_pages && ::ftruncate(fd, static_cast<off_t>(bytes)) == 0) reserve_huge_pages(fd, bytes);
   for (std::uint64_t at = 0; at < bytes; at += kPiece) {
     int error = EINTR;
     for (int tries = 0; error == EINTR && tries < 1'000; ++tries) {
@@ -182,7 +184,7 @@ Mapping Mapping::create(const std::string& path, const CreateOptions& options) {
   return publish(path, c,
                  {options.mode, id_of<uid_t>(options.owner, "user", ::getpwnam),
                   id_of<gid_t>(options.group, "group", ::getgrnam)},
-                 fill);
+                 options.huge_pages, fill);
 }
 
 Mapping Mapping::recreate(const std::string& path, const Mapping& old, StateInCopy in_copy) {
@@ -197,11 +199,12 @@ Mapping Mapping::recreate(const std::string& path, const Mapping& old, StateInCo
   return publish(path, c,
                  {old.mode_, ours ? static_cast<uid_t>(-1) : old.uid_,
                   our_group ? static_cast<gid_t>(-1) : old.gid_},
+                 old.huge_bytes() != 0,
                  [&](Mapping& mapping, int) { mapping.copy_from(contents); });
 }
 
 Mapping Mapping::publish(const std::string& path, const HeaderConstants& constants,
-                         const Ownership& ownership, const Fill& fill) {
+                         const Ownership& ownership, bool huge_pages, const Fill& fill) {
   struct stat st {};
   if (::lstat(path.c_str(), &st) == 0) {
     throw Error(Errc::exists,
@@ -234,7 +237,7 @@ Mapping Mapping::publish(const std::string& path, const HeaderConstants& constan
   retry(fmt::format("{}: changing its mode", path),
         [&] { return ::fchmod(fd.get(), ownership.mode); });
 
-  const int error = reserve(fd.get(), constants.total_bytes);
+  const int error = reserve(fd.get(), constants.total_bytes, huge_pages);
   if (error != 0)
     (void)::ftruncate(fd.get(), 0);  // so that the free size below is what it was before
   if (error == ENOSPC || error == EFBIG || error == ENOMEM)

@@ -127,8 +127,15 @@ std::optional<KeyInfo> describe_slot(const View& view, std::uint64_t index) {
 }
 
 shm::CreateOptions create_options(const SegmentOptions& o) {
-  shm::CreateOptions options{o.keys, o.policies,          o.labels, o.mode, o.owner, o.group,
-                             false,  shm::ClockKind::tsc, {},       {}};
+  shm::CreateOptions options{.keys = o.keys,
+                             .policies = o.policies,
+                             .labels = o.labels,
+                             .mode = o.mode,
+                             .owner = o.owner,
+                             .group = o.group,
+                             .automatic_clock = false,
+                             .clock = shm::ClockKind::tsc,
+                             .huge_pages = o.huge_pages == HugePages::automatic};
   switch (o.clock) {
     case ClockSource::automatic:
       options.automatic_clock = true;
@@ -237,6 +244,7 @@ void Segment::advance_clock(nanoseconds by) {
 SegmentInfo Segment::info() const {
   SegmentInfo info = vitals();
   for_each_key([&](const KeyInfo& key) { ++(key.idle ? info.idle : info.live); });
+  info.huge_bytes = core_->view().mapping.huge_bytes();
   return info;
 }
 

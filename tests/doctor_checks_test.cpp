@@ -28,7 +28,7 @@ struct Patient {
     segment.path = "/dev/shm/rl.web";
     segment.bytes = 1 << 20;
     segment.group = "root";
-    segment.room = {"/dev/shm", true, 1 << 30, 1 << 29, 1'000, false};
+    segment.room = {"/dev/shm", true, 1 << 30, 1 << 29, 1'000};
     segment.holders = {{100, 0, 0, true, true, false, 7}};
     OpenFacts& open = segment.open.emplace();
     open.info.keys = 1'000;
@@ -163,10 +163,11 @@ TEST_CASE("a_cgroup_without_room_for_a_second_one_is_found") {
 TEST_CASE("a_large_segment_in_small_pages_is_a_note") {
   Patient patient;
   patient.segment.bytes = 64 << 20;
-  check_one(patient, "huge_pages", Harm::note, "huge=within_size /dev/shm");
-  patient.segment.room.has_huge_pages = true;
+  check_one(patient, "huge_pages", Harm::note, "compact_memory && ");
+  patient.segment.open->info.huge_bytes = 62 << 20;
   check_none(patient);
-  patient.segment.room.has_huge_pages = patient.host.can_have_huge_pages = false;
+  patient.segment.open->info.huge_bytes = 0;
+  patient.host.can_have_huge_pages = false;
   check_none(patient);
 }
 

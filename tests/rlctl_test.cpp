@@ -49,6 +49,7 @@ TEST_CASE("info_begins_with_version_creator_and_age") {
                "clock      manual\n"
                "labels     on\n"
                "size       SIZE\n"
+               "pages      small ones\n"
                "keys       1 live; room for 100\n"
                "slots      1 live, 0 idle, N in all\n"
                "policies   1 of 1024 ids used, 1023 left, the last 8 for bans and allowed keys "
@@ -71,7 +72,7 @@ TEST_CASE("info_in_json_is_exact") {
       R"(","creator_pid":N,"created":"TIME","clock":"manual",)"
       R"("tsc_left":false,"labels":true,"keys":100,"slots":N,"live":0,"idle":0,"bytes":)" +
           bytes +
-          R"(,"attached":0,"anonymous":0,"policies":0,"policy_room":1024,"policies_left":1024,"policies_kept":8,)"
+          R"(,"huge_bytes":0,"attached":0,"anonymous":0,"policies":0,"policy_room":1024,"policies_left":1024,"policies_kept":8,)"
           R"("evicted":0,)"
           R"("full_allowed":0,"full_denied":0,"gave_up":0,"clamped":0,)"
           "\"tentatives_freed\":0,\"off_since\":null,\"off_allowed\":0,"

@@ -7,7 +7,7 @@ reserved whole, so that no room is missing later.
 It says how it came out as `info` does. A manual clock stands still until it is moved: for tests.
 
   $ rlctl create shop --keys 100 --labels off --policies 16 --clock manual --json
-  {"name":"shop","path":"/dev/shm/rl.shop","layout_version":N,"creator_version":"VERSION","creator_pid":PID,"created":"TIME","clock":"manual","tsc_left":false,"labels":false,"keys":100,"slots":184,"live":0,"idle":0,"bytes":SIZE,"attached":0,"anonymous":0,"policies":0,"policy_room":16,"policies_left":16,"policies_kept":2,"evicted":0,"full_allowed":0,"full_denied":0,"gave_up":0,"clamped":0,"tentatives_freed":0,"off_since":null,"off_allowed":0}
+  {"name":"shop","path":"/dev/shm/rl.shop","layout_version":N,"creator_version":"VERSION","creator_pid":PID,"created":"TIME","clock":"manual","tsc_left":false,"labels":false,"keys":100,"slots":184,"live":0,"idle":0,"bytes":SIZE,"huge_bytes":0,"attached":0,"anonymous":0,"policies":0,"policy_room":16,"policies_left":16,"policies_kept":2,"evicted":0,"full_allowed":0,"full_denied":0,"gave_up":0,"clamped":0,"tentatives_freed":0,"off_since":null,"off_allowed":0}
 
 A name that is taken is left alone.
 

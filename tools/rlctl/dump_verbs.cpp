@@ -94,8 +94,8 @@ LoadReport load_into(const Arguments& arguments, const Dump& dump) {
     return dump.create(arguments.text(Arg::segment), creation_options(arguments, dump.options()),
                        options);
   }
-  for (const Arg arg :
-       {Arg::keys, Arg::mode, Arg::labels, Arg::owner, Arg::group, Arg::policies, Arg::clock}) {
+  for (const Arg arg : {Arg::keys, Arg::mode, Arg::labels, Arg::owner, Arg::group, Arg::policies,
+                        Arg::clock, Arg::huge_pages}) {
     if (!arguments.has(arg)) continue;
     throw Error(Errc::bad_option,
                 fmt::format("{} is for a segment that is made; add --create, or leave it out",

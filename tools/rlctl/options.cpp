@@ -54,6 +54,9 @@ constexpr std::array<Option, kArgCount> kOptions{{
     {Arg::policies, "--policies", "N", "room for policies over the segment's life (1024)"},
     {Arg::clock, "--clock", "NAME", "auto, tsc, boottime, or manual for tests (auto)",
      Completes::words, "auto tsc boottime manual"},
+    {Arg::huge_pages, "--huge-pages", "auto|never",
+     "pages of 2 MiB where the kernel has them, which make large tables faster (auto)",
+     Completes::words, "auto never"},
     {Arg::spent, "--spent", "keep|scale|reset",
      "what becomes of what keys have used: as many calls, the same share of what passes at once, "
      "or nothing (keep)",

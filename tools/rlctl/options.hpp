@@ -35,6 +35,7 @@ enum class Arg : std::uint8_t {
   group,
   policies,
   clock,
+  huge_pages,
   spent,
   history,
   only_policy,

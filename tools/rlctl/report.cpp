@@ -86,6 +86,11 @@ std::string name_or_id(const std::string& name, std::uint16_t id) {
   return name.empty() ? fmt::format("(damaged, id {})", id) : escape(name);
 }
 
+std::string text_of_pages(const SegmentInfo& info) {
+  if (info.huge_bytes == 0) return "small ones";
+  return human_bytes(info.huge_bytes) + " in pages of 2 MiB";
+}
+
 }  // namespace
 
 void put_json(const Json& object) {
@@ -140,6 +145,7 @@ Json json_of(const SegmentInfo& info) {
       {"live", info.live},
       {"idle", info.idle},
       {"bytes", info.bytes},
+      {"huge_bytes", info.huge_bytes},
       {"attached", info.attached},
       {"anonymous", info.anonymous},
       {"policies", info.policies},
@@ -202,6 +208,7 @@ void put_text(const SegmentInfo& info, const ReaperInfo& reaper) {
       {"clock", fmt::format("{}{}", name_of(info.clock), info.tsc_left ? " (left the tsc)" : "")},
       {"labels", info.labels ? "on" : "off"},
       {"size", human_bytes(info.bytes)},
+      {"pages", text_of_pages(info)},
       {"keys", fmt::format("{} live; room for {}", info.live, info.keys)},
       {"slots", fmt::format("{} live, {} idle, {} in all", info.live, info.idle, info.slots)},
       {"policies", fmt::format("{} of {} ids used, {} left{}", info.policies, info.policy_room,

@@ -44,6 +44,8 @@ SegmentOptions creation_options(const Arguments& arguments, SegmentOptions optio
                           {"tsc", ClockSource::tsc},
                           {"boottime", ClockSource::boottime},
                           {"manual", ClockSource::manual}});
+  options.huge_pages = choice(arguments, Arg::huge_pages, options.huge_pages,
+                              {{"auto", HugePages::automatic}, {"never", HugePages::never}});
   if (arguments.has(Arg::owner)) options.owner = arguments.text(Arg::owner);
   if (arguments.has(Arg::group)) options.group = arguments.text(Arg::group);
   options.policies = static_cast<std::uint32_t>(

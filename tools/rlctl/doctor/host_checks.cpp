@@ -124,14 +124,15 @@ Findings check_memory(const HostFacts& host, const SegmentFacts& segment) {
 
 Findings check_huge_pages(const HostFacts& host, const SegmentFacts& segment) {
   const bool is_large = segment.bytes >= kContainersRoom;
-  if (!is_large || !host.can_have_huge_pages || segment.room.has_huge_pages ||
-      !segment.room.is_tmpfs)
+  if (!is_large || !host.can_have_huge_pages || !segment.room.is_tmpfs || !segment.open ||
+      segment.open->info.huge_bytes >= segment.bytes / 2)
     return {};
-  return {{Harm::note, fmt::format("its {} lie in pages of 4 KiB", human_bytes(segment.bytes)),
-           fmt::format("{} is mounted without huge=, so that most calls miss the TLB",
-                       escape(segment.room.folder)),
-           fmt::format("mount -o remount,huge=within_size {} && {}",
-                       shell_word(segment.room.folder), made_anew(segment, ""))}};
+  return {{Harm::note,
+           fmt::format("of its {} only {} lie in pages of 2 MiB", human_bytes(segment.bytes),
+                       human_bytes(segment.open->info.huge_bytes)),
+           "memory was too scattered when it was made, the kernel older than Linux 6.1, or small "
+           "pages were asked for; most calls miss the TLB",
+           fmt::format("echo 1 > /proc/sys/vm/compact_memory && {}", made_anew(segment, ""))}};
 }
 
 Findings check_remove_ipc(const HostFacts& host, const SegmentFacts& segment) {

@@ -23,7 +23,6 @@ struct Room {
   std::uint64_t bytes = 0;  ///< 0: without a limit
   std::uint64_t free_bytes = 0;
   std::uint64_t free_files = 1;
-  bool has_huge_pages = false;  ///< mounted with huge=
 };
 
 struct HostFacts {

@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <fstream>
 #include <limits>
 #include <unordered_map>
 
@@ -18,27 +17,6 @@
 
 namespace rl::ctl {
 namespace {
-
-/// Whether a file system was mounted with huge pages: its options stand in /proc/mounts, under the
-/// longest name of a mount that the folder begins with; of several of one name the last counts.
-bool has_huge_pages(const std::string& folder) {
-  std::ifstream mounts("/proc/self/mounts");
-  std::string what;
-  std::string where;
-  std::string kind;
-  std::string options;
-  std::string rest;
-  std::size_t longest = 0;
-  bool has = false;
-  while (mounts >> what >> where >> kind >> options && std::getline(mounts, rest)) {
-    const bool is_above = where == "/" || folder == where || folder.starts_with(where + "/");
-    if (!is_above || where.size() < longest) continue;
-    longest = where.size();
-    const std::string all = "," + options + ",";
-    has = all.find(",huge=") != all.npos && all.find(",huge=never,") == all.npos;
-  }
-  return has;
-}
 
 Room room_of(const std::string& folder) {
   Room room;
@@ -50,7 +28,6 @@ Room room_of(const std::string& folder) {
   room.bytes = std::uint64_t{fs.f_blocks} * fs.f_frsize;
   room.free_bytes = std::uint64_t{fs.f_bavail} * fs.f_frsize;
   room.free_files = fs.f_files != 0 ? fs.f_favail : 1;
-  room.has_huge_pages = has_huge_pages(folder);
   return room;
 }
 
@@ -106,6 +83,7 @@ OpenFacts look_inside(const std::string& name, const std::string& path, bool any
   const View view(shm::Mapping::attach(path, shm::Access::read_only, any_owner), path);
   OpenFacts facts;
   facts.info = segment.vitals();
+  facts.info.huge_bytes = view.mapping.huge_bytes();
   facts.reaper = segment.reaper();
   facts.policies = segment.policies();
   facts.ids_kept = shm::ids_kept(view.policies.capacity());
