@@ -27,7 +27,7 @@ std::optional<librl_options_t> known_options(const librl_options_t* from) noexce
   std::memcpy(&options, from, std::min(size, sizeof options));
   const bool is_known = options.open <= LIBRL_OPEN_PRIVATE &&
                         options.on_failure <= LIBRL_FAIL_LOCAL &&
-                        options.flags <= (LIBRL_NO_LABELS | LIBRL_ANY_OWNER) &&
+                        options.flags <= (LIBRL_NO_LABELS | LIBRL_ANY_OWNER | LIBRL_SMALL_PAGES) &&
                         options.clock <= LIBRL_CLOCK_MANUAL && options.reserved == 0;
   const bool makes_sense = options.on_failure == 0 || options.open == LIBRL_OPEN_OR_CREATE;
   return is_known && makes_sense ? std::optional(options) : std::nullopt;
@@ -44,6 +44,7 @@ SegmentOptions options_of(const librl_options_t& o) {
   if (o.group != nullptr) options.group = o.group;
   options.labels = (o.flags & LIBRL_NO_LABELS) == 0;
   options.any_owner = (o.flags & LIBRL_ANY_OWNER) != 0;
+  if ((o.flags & LIBRL_SMALL_PAGES) != 0) options.huge_pages = HugePages::never;
   options.clock = kClocks[o.clock];
   return options;
 }

@@ -139,8 +139,9 @@ enum {
 };
 
 enum {
-  LIBRL_NO_LABELS = 1, /**< do not keep the text of keys */
-  LIBRL_ANY_OWNER = 2  /**< accept a segment whose owner is neither this user nor root */
+  LIBRL_NO_LABELS = 1,  /**< do not keep the text of keys */
+  LIBRL_ANY_OWNER = 2,  /**< accept a segment whose owner is neither this user nor root */
+  LIBRL_SMALL_PAGES = 4 /**< HugePages::never */
 };
 
 enum {
@@ -155,7 +156,7 @@ typedef struct librl_options {
   uint32_t size;       /**< sizeof(librl_options_t) */
   uint32_t open;       /**< LIBRL_OPEN_... */
   uint32_t on_failure; /**< LIBRL_FAIL_... */
-  uint32_t flags;      /**< LIBRL_NO_LABELS | LIBRL_ANY_OWNER */
+  uint32_t flags;      /**< LIBRL_NO_LABELS | LIBRL_ANY_OWNER | LIBRL_SMALL_PAGES */
   uint64_t share;      /**< of LIBRL_FAIL_LOCAL: how many processes there are; 0: 1 */
   uint64_t keys;       /**< room for so many at the same time; 0: 65,536 */
   uint32_t mode;       /**< of the file; 0: 0600 */

@@ -20,7 +20,8 @@ void numbers_are_for_ever(void) {
   CHECK(LIBRL_OPEN_OR_CREATE == 0 && LIBRL_OPEN_EXISTING == 1 && LIBRL_CREATE == 2);
   CHECK(LIBRL_OPEN_READ_ONLY == 3 && LIBRL_OPEN_PRIVATE == 4);
   CHECK(LIBRL_FAIL_OPEN_CALL == 0 && LIBRL_FAIL_ALLOW == 1 && LIBRL_FAIL_DENY == 2);
-  CHECK(LIBRL_FAIL_LOCAL == 3 && LIBRL_NO_LABELS == 1 && LIBRL_ANY_OWNER == 2);
+  CHECK(LIBRL_FAIL_LOCAL == 3 && LIBRL_NO_LABELS == 1 && LIBRL_ANY_OWNER == 2 &&
+        LIBRL_SMALL_PAGES == 4);
   CHECK(LIBRL_CLOCK_AUTO == 0 && LIBRL_CLOCK_TSC == 1 && LIBRL_CLOCK_BOOTTIME == 2);
   CHECK(LIBRL_CLOCK_MANUAL == 3 && LIBRL_NEVER_NS == INT64_MAX);
   CHECK(LIBRL_ASKS_MAX == 16 && LIBRL_KEY_MAX == 254 && LIBRL_FIELD_MAX == 159);
@@ -159,7 +160,7 @@ void options_reach_the_segment(void) {
   options.mode = 0640;
   options.keys = 1000;
   options.policies = 16;
-  options.flags = LIBRL_NO_LABELS | LIBRL_ANY_OWNER;
+  options.flags = LIBRL_NO_LABELS | LIBRL_ANY_OWNER | LIBRL_SMALL_PAGES;
   options.clock = LIBRL_CLOCK_MANUAL;
   options.owner = "0";
   options.group = "no such group";
