@@ -204,7 +204,7 @@ static int code_of(uint32_t open, uint32_t on_failure, uint32_t flags, uint32_t 
 void options_that_make_no_sense_are_invalid(void) {
   CHECK(code_of(LIBRL_OPEN_PRIVATE + 1, 0, 0, 0, 0) == LIBRL_EINVALID);
   CHECK(code_of(0, LIBRL_FAIL_LOCAL + 1, 0, 0, 0) == LIBRL_EINVALID);
-  CHECK(code_of(0, 0, 4, 0, 0) == LIBRL_EINVALID);
+  CHECK(code_of(0, 0, 8, 0, 0) == LIBRL_EINVALID);
   CHECK(code_of(0, 0, 0, LIBRL_CLOCK_MANUAL + 1, 0) == LIBRL_EINVALID);
   CHECK(code_of(0, 0, 0, 0, 1) == LIBRL_EINVALID);
   CHECK(code_of(LIBRL_CREATE, LIBRL_FAIL_ALLOW, 0, 0, 0) == LIBRL_EINVALID);
