@@ -73,6 +73,18 @@ void add_python_limits(Rows& rows) {
   } catch (const NotHere& e) {
     rows.report().skip("Python limits in Redis", e.what());
   }
+  const std::string segment = unique_name();
+  const RemovedFile removed("/dev/shm/rl." + segment);
+  std::optional<Script> storage;
+  std::optional<Script> binding;
+  try {
+    storage.emplace(std::vector{python, program, "shm://" + segment}, log);
+    turns.push_back(storage->turn("in librl", 9'600, 1));
+    binding.emplace(std::vector{python, program, "librl://" + segment}, log);
+    turns.push_back(binding->turn("librl for Python", 96'000, 1));
+  } catch (const NotHere& e) {
+    rows.report().skip("librl for Python", e.what());
+  }
   rows.add(rows.hot(), "Python limits", turns);
 }
 
