@@ -3,9 +3,12 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <fstream>
 #include <string>
+
+#include "shm/os.hpp"
 
 namespace rl::shm {
 namespace {
@@ -40,12 +43,14 @@ void reserve_huge_pages(int fd, std::uint64_t bytes) noexcept {
   if (mapped == MAP_FAILED) return;
   // Where nothing is the kernel makes nothing, and of small pages it copies each: so there is one of these
   // in each of those. All are asked for at once, as each time it waits for all CPUs.
-  constexpr off_t kSmallest = 4096;
+  constexpr std::uint64_t kSmallest = 4096;
   const std::uint64_t whole = bytes & ~(kHugePageBytes - 1);
   bool goes_on = true;
   for (std::uint64_t at = 0; goes_on && at < whole; at += kHugePageBytes)
-    goes_on = ::posix_fallocate(fd, static_cast<off_t>(at), kSmallest) == 0;
-  if (goes_on) (void)::madvise(mapped, whole, kCollapse);
+    goes_on = reserve_part(fd, at, kSmallest) == 0;
+  // "Try again" is said where a page was just being looked at.
+  for (int tries = 0; goes_on && tries < 3; ++tries)
+    goes_on = ::madvise(mapped, whole, kCollapse) != 0 && errno == EAGAIN;
   (void)::munmap(mapped, bytes);
 }
 

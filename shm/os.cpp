@@ -58,6 +58,14 @@ Fd open_file(const char* path, int flags, unsigned mode) noexcept {
   return Fd(fd);
 }
 
+int reserve_part(int fd, std::uint64_t offset, std::uint64_t bytes) noexcept {
+  constexpr int kTriesMax = 1'000;  // a profiler sends a signal every few milliseconds
+  int error = EINTR;
+  for (int tries = 0; error == EINTR && tries < kTriesMax; ++tries)
+    error = ::posix_fallocate(fd, static_cast<off_t>(offset), static_cast<off_t>(bytes));
+  return error;
+}
+
 std::string errno_text(int error) {
   const char* name = ::strerrorname_np(error);
   return fmt::format("{} ({})",

@@ -37,6 +37,9 @@ void require_wide_compare_and_swap();
 /// Opens a file, again after a signal. Returns an empty Fd and leaves errno on failure.
 Fd open_file(const char* path, int flags, unsigned mode = 0) noexcept;
 
+/// Reserves memory for a part of a file, again after a signal. Returns an errno value.
+int reserve_part(int fd, std::uint64_t offset, std::uint64_t bytes) noexcept;
+
 /// Returns "text (errno name)" for an errno value.
 std::string errno_text(int error);
 

@@ -98,11 +98,7 @@ int reserve(int fd, std::uint64_t bytes, bool huge_pages) noexcept {
   if (has_no_room(fd, bytes)) return ENOSPC;
   if (huge_pages && ::ftruncate(fd, static_cast<off_t>(bytes)) == 0) reserve_huge_pages(fd, bytes);
   for (std::uint64_t at = 0; at < bytes; at += kPiece) {
-    int error = EINTR;
-    for (int tries = 0; error == EINTR && tries < 1'000; ++tries) {
-      error = ::posix_fallocate(fd, static_cast<off_t>(at),
-                                static_cast<off_t>(std::min(kPiece, bytes - at)));
-    }
+    const int error = reserve_part(fd, at, std::min(kPiece, bytes - at));
     if (error != 0) return error;
   }
   return 0;
