@@ -247,6 +247,7 @@ class RL_EXPORT Limiter {
  private:
   friend class AskedTogether;
   friend class Segment;
+  friend class TokenLease;
   explicit Limiter(std::shared_ptr<LimiterCore> core) noexcept : core_(std::move(core)) {}
   std::shared_ptr<LimiterCore> core_;
 };
