@@ -39,6 +39,15 @@ int librl_limiter(librl_segment_t* segment, const char* policy, const char* limi
   });
 }
 
+int librl_set_policy(librl_segment_t* segment, const char* policy, const char* limits) {
+  if (segment == nullptr || policy == nullptr || limits == nullptr)
+    return fail(LIBRL_EINVALID, "librl_set_policy: no segment, no name of a policy, or no limit");
+  return guarded([&] {
+    segment->segment.set_policy(policy, rl::Limits::parse(limits));
+    return 0;
+  });
+}
+
 void librl_limiter_free(librl_limiter_t* limiter) {
   delete limiter;
 }

@@ -220,6 +220,12 @@ LIBRL_API int librl_is_without_segment(const librl_segment_t* segment);
  * is not given back. For every other call, give it one of the limits: librl_limiter_at(). */
 LIBRL_API int librl_limiter(librl_segment_t* segment, const char* policy, const char* limits,
                             librl_limiter_t** limiter);
+/** Puts `limits`, a limit or a list, in force under a name, in all processes at their next call; makes
+ * the policy if there is none. What keys have used stays used. Nothing changes when they are in force
+ * already; each change takes a policy entry for good (librl_options_t.policies). Returns 0 or a code.
+ * It is for who has been told to change them: a program that starts asks with librl_limiter(), so
+ * that it does not undo what was changed by hand. */
+LIBRL_API int librl_set_policy(librl_segment_t* segment, const char* policy, const char* limits);
 /** Frees the handle. NULL is fine. */
 LIBRL_API void librl_limiter_free(librl_limiter_t* limiter);
 /** Returns how many limits there are: 1, or those of a list. */

@@ -317,6 +317,25 @@ void the_first_limit_of_a_name_stands(void) {
   tear_down(&f);
 }
 
+void a_limit_is_changed_by_who_says_so(void) {
+  struct fixture f = set_up("10/h");
+  char text[32] = "";
+  CHECK(librl_acquire(f.limiter, A, 8, NULL) == 1);
+  CHECK(librl_set_policy(f.segment, "api", "9/h") == 0);
+  CHECK(librl_limit_text(f.limiter, text, sizeof text) == 3);
+  CHECK(strcmp(text, "9/h") == 0);
+  CHECK(librl_acquire(f.limiter, A, 2, NULL) == 0);
+  CHECK(librl_acquire(f.limiter, A, 1, NULL) == 1);
+  CHECK(librl_set_policy(f.segment, "new", "1/s, 9/h") == 0);
+  CHECK(librl_set_policy(f.segment, "api", "fast") == LIBRL_EBAD_LIMIT);
+  CHECK(librl_set_policy(f.segment, "api", "concurrency 2") == LIBRL_EBAD_LIMIT);
+  CHECK(librl_set_policy(f.segment, "", "9/h") == LIBRL_EBAD_NAME);
+  CHECK(librl_set_policy(NULL, "api", "9/h") == LIBRL_EINVALID);
+  CHECK(librl_set_policy(f.segment, NULL, "9/h") == LIBRL_EINVALID);
+  CHECK(librl_set_policy(f.segment, "api", NULL) == LIBRL_EINVALID);
+  tear_down(&f);
+}
+
 void a_list_stands_where_one_limit_is_asked_for(void) {
   struct fixture f = set_up("10/s, 15/h");
   librl_limiter_t* other = NULL;
