@@ -1,6 +1,8 @@
 /// \file
 /// Limits inside web servers and proxies: the CPU time that they add to a request, which is then
 /// answered with nothing.
+#include <unistd.h>
+
 #include <fstream>
 
 #include "bench/peers/turns.hpp"
@@ -85,11 +87,11 @@ void write(const std::string& path, const std::string& text) {
 /// A configuration of nginx, or of what is made from it, that stays inside our folder. One process
 /// serves, so that its CPU time is all there is.
 std::string nginx_config(const Folder& folder, const std::string& name, const std::string& zone,
-                         const std::string& limit) {
+                         const std::string& limit, const std::string& module) {
   std::string temporary;
   for (const char* const kind : {"client_body", "proxy", "fastcgi", "uwsgi", "scgi"})
     temporary += fmt::format("  {}_temp_path {};\n", kind, folder.path_of(name + "." + kind));
-  return fmt::format(R"(daemon off;
+  return fmt::format(R"({4}daemon off;
 master_process off;
 pid {0}.pid;
 error_log stderr error;
@@ -108,15 +110,15 @@ http {{
   }}
 }}
 )",
-                     folder.path_of(name), temporary, zone, limit);
+                     folder.path_of(name), temporary, zone, limit, module);
 }
 
 void add_kind_of_nginx(Rows& rows, const std::string& program, const std::string& name,
                        const std::string& peer, const std::string& what, const std::string& zone,
-                       const std::string& limit) {
+                       const std::string& limit, const std::string& module = {}) {
   rows.report().note(version_of(program, "-v"));
   const std::string path = rows.folder().path_of(name);
-  write(path + ".conf", nginx_config(rows.folder(), name, zone, limit));
+  write(path + ".conf", nginx_config(rows.folder(), name, zone, limit, module));
   const Server server(
       {program, "-e", "stderr", "-p", rows.folder().path_of(""), "-c", path + ".conf"},
       path + ".log");
@@ -130,6 +132,25 @@ void add_nginx(Rows& rows) {
   add_kind_of_nginx(rows, find_program("nginx", "nginx"), "nginx", "nginx", "limit_req",
                     "limit_req_zone $arg_k zone=z:256m rate=1000000r/s;",
                     "limit_req zone=z burst=1000000 nodelay;");
+}
+
+/// The module that this project has for nginx (src/bindings/nginx), on the same work; and once more
+/// with the response fields, which limit_req has none of.
+void add_nginx_module(Rows& rows) {
+  const std::string module = RL_BENCH_NGINX_MODULE;
+  if (::access(module.c_str(), R_OK) != 0)
+    throw NotHere("the module for nginx is not built (Debian: nginx-dev)");
+  Scratch segment({.keys = rows.many().count});
+  const auto add = [&](const std::string& name, const std::string& what, const char* headers) {
+    add_kind_of_nginx(
+        rows, find_program("nginx", "nginx"), name, "nginx with librl", what,
+        fmt::format("rl_zone z path={};", segment->path()),
+        fmt::format("rl_limit z api key=$arg_k \"1000000/s burst=1000000\"; rl_headers {};",
+                    headers),
+        fmt::format("load_module {};\n", module));
+  };
+  add("nginx_plain", "rl_limit", "off");
+  add("nginx_fields", "rl_limit with fields", "on");
 }
 
 void add_openresty(Rows& rows) {

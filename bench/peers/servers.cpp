@@ -23,9 +23,10 @@ void stay_on_one_cpu() {
 
 int run(int argc, char** argv) {
   const std::pair<const char*, void (*)(Rows&)> peers[] = {
-      {"Redis", add_redis},         {"memcached", add_memcached}, {"nginx", add_nginx},
-      {"OpenResty", add_openresty}, {"HAProxy", add_haproxy},     {"APCu", add_apcu},
-      {"Python", add_python_limits}};
+      {"Redis", add_redis},         {"memcached", add_memcached},
+      {"nginx", add_nginx},         {"nginx with librl", add_nginx_module},
+      {"OpenResty", add_openresty}, {"HAProxy", add_haproxy},
+      {"APCu", add_apcu},           {"Python", add_python_limits}};
   CLI::App app("Times a decision beside what asks a server, or another language's library.");
   Options options;
   std::string only;

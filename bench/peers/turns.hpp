@@ -119,6 +119,7 @@ std::vector<std::string> redis_command(const std::string& program, const std::st
 void add_redis(Rows& rows);
 void add_memcached(Rows& rows);
 void add_nginx(Rows& rows);
+void add_nginx_module(Rows& rows);
 void add_openresty(Rows& rows);
 void add_haproxy(Rows& rows);
 void add_apcu(Rows& rows);
