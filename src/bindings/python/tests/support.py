@@ -77,47 +77,64 @@ def is_alive(pid):
         return False
 
 
+class Ended(AssertionError):
+    """A server that is no longer there."""
+
+
 class Server:
     """A server on loopback, with workers."""
 
+    STARTS = 3  # another process may be quicker to take a port that was free
+
     def __init__(self, module, make_arguments, workers, env=None):
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
-        command = [sys.executable, "-m", module, *make_arguments(self.port)]
-        self.process = subprocess.Popen(
-            command,
-            cwd=HERE,
-            env={**os.environ, "PYTHONPATH": HERE, **(env or {})},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        self._command = lambda port: [sys.executable, "-m", module, *make_arguments(port)]
+        self._environment = {**os.environ, "PYTHONPATH": HERE, **(env or {})}
         self.workers_wanted = workers
         self.asked = 0  # requests so far; of the last ones no answer may have come yet
         self._seen = set()
 
     def __enter__(self):
-        try:
-            poll(lambda: len(self.workers()) >= self.workers_wanted, "so many workers")
-            poll(self._answers, "an answer")
-        except BaseException as reason:
-            self.stop()
-            raise AssertionError(self.process.stdout.read()) from reason
-        return self
+        for starts_left in reversed(range(self.STARTS)):
+            self._start()
+            try:
+                poll(lambda: len(self.workers()) >= self.workers_wanted, "so many workers")
+                poll(self._answers, "an answer")
+                return self
+            except AssertionError as reason:
+                told = self.stop()
+                if not starts_left or not isinstance(reason, Ended):
+                    raise AssertionError(f"{reason}\n{told}") from reason
+            except BaseException:
+                self.stop()
+                raise
+
+    def _start(self):
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port = probe.getsockname()[1]
+        self.process = subprocess.Popen(
+            self._command(self.port),
+            cwd=HERE,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
     def __exit__(self, *exception):
         self.stop()
 
     def _answers(self):
-        if self.process.poll() is not None:
-            raise AssertionError(f"the server ended with {self.process.returncode}")
+        self._must_be_there()
         with contextlib.suppress(OSError):
             return self.get("/health")[0] == 200
         return False
 
-    def workers(self):
+    def _must_be_there(self):
         if self.process.poll() is not None:
-            raise AssertionError(f"the server ended with {self.process.returncode}")
+            raise Ended(f"the server ended with {self.process.returncode}")
+
+    def workers(self):
+        self._must_be_there()
         found = [pid for pid in children_of(self.process.pid) if is_worker(pid)]
         self._seen.update(found)
         return found
@@ -160,19 +177,20 @@ class Server:
         poll(lambda: len(self.workers()) >= self.workers_wanted, "another worker")
 
     def stop(self):
+        """Ends it and its workers; returns what they had to say."""
+        workers = []
         if self.process.poll() is None:
             workers = children_of(self.process.pid)
             self.process.terminate()
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait(DEADLINE_S)
+        try:
+            told, _ = self.process.communicate(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
             for pid in workers:
                 with contextlib.suppress(ProcessLookupError):
-                    if is_alive(pid):
-                        os.kill(pid, signal.SIGKILL)
-        self.process.stdout.close()
+                    os.kill(pid, signal.SIGKILL)
+            told, _ = self.process.communicate(timeout=DEADLINE_S)
+        return told
 
 
 def is_worker(pid):
