@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -29,6 +30,19 @@ struct TimedDecisions {
   }
 };
 
+/// The same with a lease, which each round begins anew.
+struct LeasedDecisions {
+  Limiter limiter;
+  HotKey keys;
+  std::shared_ptr<TokenLease> lease;
+  void start(unsigned round) {
+    keys.start(round);
+    lease = std::make_shared<TokenLease>(limiter, KeyText(keys.next()).view(), kLeaseTokens,
+                                         kLeaseLength);
+  }
+  bool operator()() { return lease->try_acquire().allowed; }
+};
+
 /// Rows on one key, alone in a table of the default size.
 template <class Clock>
 void hot_rows(Report& report, Clock clock) {
@@ -47,6 +61,12 @@ void hot_rows(Report& report, Clock clock) {
                                 MutexMapDecisions<HotKey, Clock>{map, hot, clock, 1, kSecondNs})},
                      report.options()),
              {{"floor", at_most(1.20)}});
+
+  report.add(compare("one hot key, leased",
+                     {contender("librl, leases of 32", LeasedDecisions{generous, hot, {}}),
+                      contender("librl", Decisions<HotKey>{generous, hot, true}),
+                      contender("floor", FloorSwaps<HotKey, Clock>{array, hot, clock})},
+                     report.options()));
 
   MutexMap strict_map(64);
   report.add(

@@ -10,6 +10,7 @@
 #include "bench/mutex_map.hpp"
 #include "bench/retries.hpp"
 #include "bench/scratch.hpp"
+#include "bench/steps.hpp"
 #include "bench/stopped.hpp"
 #include "shm/geometry.hpp"
 
@@ -50,6 +51,15 @@ struct Arena {
   explicit Arena(Clock bare) : clock(bare) {}
 
   Crew librl() { return crew_of(limiter); }
+  /// Of the first key only: a lease is of one.
+  Crew leases() {
+    return {"librl, leases of 32", [this](Lane& lane, KeyRange range) {
+              RandomKeys keys(range.count, range.first);
+              keys.start(lane.index());
+              TokenLease lease(limiter, KeyText(keys.next()).view(), kLeaseTokens, kLeaseLength);
+              lane.run([&] { (void)lease.try_acquire(); });
+            }};
+  }
   Crew floor() { return crew_of_floor(array, clock); }
   Crew bare_cas() {
     return {"bare CAS loop",
@@ -81,7 +91,7 @@ template <class Clock>
 void all_rows(Report& report, const ProcessOptions& options, Clock clock) {
   Arena<Clock> arena(clock);
   const std::vector<Crew> own = {arena.librl(), arena.floor(), arena.mutex_map()};
-  const std::vector<Crew> shared = {arena.librl(), arena.bare_cas(), arena.floor(),
+  const std::vector<Crew> shared = {arena.librl(), arena.leases(), arena.bare_cas(), arena.floor(),
                                     arena.mutex_map()};
   const auto run = [&](const std::string& what, const std::vector<Crew>& crews, unsigned processes,
                        bool disjoint, const std::vector<Goal>& goals) {

@@ -2,6 +2,7 @@
 /// One decision, and the floor of one, as steps of a measured loop.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <stdexcept>
 
@@ -15,6 +16,10 @@ namespace rl::bench {
 // A limit that nobody reaches here, and one that everybody has reached after the first call.
 inline const Limit kGenerous = Limit::per_second(1'000'000'000);
 inline const Limit kStrict = Limit::per_day(1);
+
+// What a lease takes here, and for how long at most.
+inline constexpr std::uint64_t kLeaseTokens = 32;
+inline constexpr std::chrono::milliseconds kLeaseLength{10};
 
 /// Limiter::try_acquire, one call a step.
 template <class Keys>

@@ -51,6 +51,27 @@ struct AcquireLow {
   }
 };
 
+/// Passes with `most`, for later calls, too, where that passes at once; else with its own cost, or not:
+/// a lease of tokens (src/lease.cpp). What has a place in a line, and where nothing is counted, has
+/// nothing to be taken ahead.
+struct AcquireAhead {
+  std::uint64_t cost;
+  std::uint64_t most;
+  std::uint64_t taken = 0;  ///< if it is allowed
+
+  [[nodiscard]] constexpr Verdict act(const Parameters& parameters, std::uint64_t state,
+                                      std::uint64_t now_ns) noexcept {
+    const bool has_no_line = std::holds_alternative<TokenBucket>(parameters) ||
+                             std::holds_alternative<FixedWindow>(parameters) ||
+                             std::holds_alternative<SlidingWindow>(parameters);
+    taken = has_no_line ? most : cost;
+    const Verdict verdict = acquire(parameters, state, now_ns, taken);
+    if (verdict.allowed || taken == cost) return verdict;
+    taken = cost;
+    return acquire(parameters, state, now_ns, cost);
+  }
+};
+
 /// Passes now, or at an instant of its own that is not past the deadline, or does not: reserve.
 struct Reserve {
   std::uint64_t cost;

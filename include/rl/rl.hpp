@@ -17,6 +17,7 @@
 #include <rl/fallback.hpp>
 #include <rl/http.hpp>
 #include <rl/keys.hpp>
+#include <rl/lease.hpp>
 #include <rl/limit.hpp>
 #include <rl/limiter.hpp>
 #include <rl/limiters.hpp>
