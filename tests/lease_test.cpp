@@ -3,7 +3,9 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
-#include <memory>
+#include <algorithm>
+#include <random>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -251,6 +253,79 @@ TEST_CASE("a_read_only_segment_leases_nothing") {
   Segment reader = Segment::open_read_only(l.segment.name());
   TokenLease lease(reader.limiter("api"), "hot", kTokens, 10ms);
   CHECK(lease.try_acquire().reason == Reason::invalid);
+}
+
+/// Holders of all sizes and ordinary calls on one key, at random instants.
+class Crowd {
+ public:
+  Crowd(Leased& l, const std::string& key, std::mt19937_64& random)
+      : l_(l), key_(key), random_(random) {
+    for (int i = 0; i < 3; ++i) {
+      const std::uint64_t tokens = 1 + random_() % 40;
+      const std::chrono::nanoseconds length(1 + random_() % 20'000'000);
+      leases_.emplace_back(l.api, key_, tokens, length);
+      more_ += tokens - 1;
+      longest_ = std::max(longest_, length);
+    }
+  }
+
+  /// One call at a later instant, or as soon. A denial is true for an ordinary call, too.
+  void step() {
+    if (random_() % 4 == 0)
+      l_.segment->advance_clock(std::chrono::nanoseconds(1 + random_() % 9'000'000));
+    const std::uint64_t cost = random_() % 3 == 0 ? 2 : 1;
+    const std::size_t who = random_() % (leases_.size() + 1);
+    const bool is_leased = who < leases_.size();
+    const Decision d = is_leased ? leases_[who].try_acquire(cost) : l_.api.try_acquire(key_, cost);
+    if (!d) REQUIRE_FALSE(l_.api.peek(key_, cost).allowed);
+    if (is_leased && random_() % 50 == 0) (void)leases_[who].give_back();
+    if (d) admitted_.insert(admitted_.end(), cost, l_.segment->now());
+  }
+
+  /// What is admitted in any window, from one call to another. `most` says what A says of a length.
+  void check(auto&& most) const {
+    for (std::size_t i = 0; i < admitted_.size(); ++i) {
+      for (std::size_t j = i; j < admitted_.size(); ++j) {
+        const std::chrono::nanoseconds length = admitted_[j] - admitted_[i];
+        REQUIRE(j - i + 1 <= std::min(most(length) + more_, most(length + longest_)));
+      }
+    }
+  }
+
+ private:
+  Leased& l_;
+  std::string key_;
+  std::mt19937_64& random_;
+  std::vector<TokenLease> leases_;
+  std::uint64_t more_ = 0;
+  std::chrono::nanoseconds longest_{0};
+  std::vector<Instant> admitted_;
+};
+
+TEST_CASE("A_no_window_has_more_than_a_bucket_and_what_its_holders_had_before") {
+  std::mt19937_64 random(test::seed());
+  const int keys = test::is_deep() ? 20'000 : 400;
+  Leased l("1000/s burst=50");
+  for (int i = 0; i < keys; ++i) {
+    Crowd crowd(l, "user:" + std::to_string(i), random);
+    for (int call = 0; call < 300; ++call) crowd.step();
+    crowd.check([](std::chrono::nanoseconds length) {
+      return 50 + static_cast<std::uint64_t>(length / 1ms);
+    });
+  }
+}
+
+TEST_CASE("A_no_window_has_more_than_two_fixed_windows_and_what_its_holders_had_before") {
+  std::mt19937_64 random(test::seed());
+  const int keys = test::is_deep() ? 20'000 : 400;
+  Leased l("window 50/s");
+  for (int i = 0; i < keys; ++i) {
+    Crowd crowd(l, "user:" + std::to_string(i), random);
+    for (int call = 0; call < 300; ++call) crowd.step();
+    crowd.check([](std::chrono::nanoseconds length) {
+      return 50 * (2 + static_cast<std::uint64_t>(length / 1s));  // as many may begin in a window
+    });
+  }
 }
 
 TEST_CASE("S_a_forked_child_takes_a_lease_of_its_own_and_leaves_its_parents") {
