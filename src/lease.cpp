@@ -2,12 +2,18 @@
 /// Leases of a hot key: see include/rl/lease.hpp.
 ///
 /// A lease is a decision and a count in private memory: it is taken by one compare-and-swap like any
-/// call's, of a larger cost, and given back by a refund. The table knows nothing of it. Its bound:
+/// call's, of a larger cost, and given back by a refund. The table knows nothing of it. Its bound, in
+/// any window from s to e:
 ///
-///     a call that it admits at t    was charged at c, t - length < c <= t
-///     admitted in [s, e]            <= charged in (s - length, e] <= A(e - s + length)
-///     of these charged before s     <= tokens - 1 of a holder, as it has one lease at a time, whose
-///                                      first token was spent by the call that took it
+///     charged, less what is given back    <= A(e - s), and what is given back of leases from before s,
+///         of leases taken in it              as a refund never takes more off than was charged
+///     of a lease from before s            spent and given back after s is tokens - 1 at most, as the
+///                                         call that took it spent one; and a holder has one at s
+///
+/// So what is admitted is at most A(e - s) + holders x (tokens - 1), whatever is given back, and when.
+/// Where nothing is, it is also at most A(e - s + length), as all that is spent was charged less than
+/// `length` before. With refunds it need not be: the charge of a later lease counts as owed what an
+/// earlier one, below it, has given back already.
 #include <rl/lease.hpp>
 
 #include <fmt/format.h>

@@ -27,12 +27,13 @@ struct View;
 /// one: nobody is denied what the limit has. What is left when the lease is over is given back by
 /// the next call, as Limiter::refund does it.
 ///
-/// Accuracy: tokens count when they are taken, and are spent less than `length` later. So in any
-/// window of length T a key is admitted at most what guarantee A says of a window of T + length, and
-/// never more than `tokens - 1` for each holder beyond what A says of T. On the other side, what a
-/// holder has not spent is used up for all others: their denials are true of what was taken, not of
-/// what was spent. A holder that does not call again holds it until time has given it back, and one
-/// that is killed loses it: so fewer are admitted than could be, never more.
+/// Accuracy: tokens count when they are taken, and are spent less than `length` later. In any window
+/// of length T a key is admitted at most what guarantee A says of T, and `tokens - 1` for each holder:
+/// what it may have had before; what leases give back is in that bound. While none gives anything
+/// back, it is also at most what A says of T + length. On the other side, what a holder has not spent
+/// is used up for all others: their denials are true of what was taken, not of what was spent. A
+/// holder that does not call again holds it until time has given it back, and one that is killed
+/// loses it: so fewer are admitted than could be, never more.
 ///
 /// What changes in between (a lowered limit, a ban, an override, limits switched off, a removed
 /// policy, a reset) is noticed when the lease is over at the latest. Ordinary calls are all those of
