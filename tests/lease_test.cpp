@@ -241,10 +241,13 @@ TEST_CASE("a_candidate_on_trial_sees_each_call") {
   CHECK(seen.by_candidate.denied == 7);
 }
 
-TEST_CASE("permits_are_no_tokens") {
-  Leased l("concurrency 5");
-  TokenLease lease = l.lease();
-  CHECK(lease.try_acquire().reason == Reason::invalid);
+TEST_CASE("permits_and_counts_are_no_tokens") {
+  for (const char* limit : {"concurrency 5", "counter"}) {
+    CAPTURE(limit);
+    Leased l(limit);
+    TokenLease lease = l.lease();
+    CHECK(lease.try_acquire().reason == Reason::invalid);
+  }
 }
 
 TEST_CASE("a_read_only_segment_leases_nothing") {

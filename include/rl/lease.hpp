@@ -39,7 +39,7 @@ struct View;
 /// policy, a reset) is noticed when the lease is over at the latest. Ordinary calls are all those of
 /// a cost that is no less than `tokens`, under a leaky bucket, whose calls have instants of their
 /// own, while a candidate is on trial (rlctl trial), on the allow-list, and where no limit is in
-/// force. A concurrency limit denies with Reason::invalid.
+/// force. A concurrency limit and a counter deny with Reason::invalid.
 ///
 /// Counts: in a policy's totals each call counts, as ever; beside the key (rlctl list) a lease counts
 /// once. One that gives something back counts among the refunds.
