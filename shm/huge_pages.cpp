@@ -68,6 +68,7 @@ std::uint64_t bytes_in_huge_pages(const void* address, std::size_t bytes) {
     unsigned long to = 0;
     unsigned long kib = 0;
     if (std::sscanf(line.c_str(), "%lx-%lx ", &from, &to) == 2) {
+      if (from >= begin + bytes) break;
       is_ours = from >= begin && to <= begin + bytes + 4095;
     } else if (is_ours && (std::sscanf(line.c_str(), "ShmemPmdMapped: %lu kB", &kib) == 1 ||
                            std::sscanf(line.c_str(), "AnonHugePages: %lu kB", &kib) == 1)) {

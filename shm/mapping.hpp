@@ -133,8 +133,8 @@ class Mapping {
             constants_.secret};
   }
   [[nodiscard]] ClockEpoch clock_epoch() const noexcept;
-  /// Returns how much of the segment lies in huge pages. Reads a byte of each; takes a system call or a
-  /// few for each mapping of the process.
+  /// Returns how much of the segment lies in huge pages. Reads a byte of each; the kernel looks through
+  /// the page tables of the process for it, which takes a second of one of many GB.
   [[nodiscard]] std::uint64_t huge_bytes() const;
 
   /// Opens the segment's file anew: a description of its own, which the mapping does not keep alive

@@ -195,8 +195,7 @@ Mapping Mapping::recreate(const std::string& path, const Mapping& old, StateInCo
   return publish(path, c,
                  {old.mode_, ours ? static_cast<uid_t>(-1) : old.uid_,
                   our_group ? static_cast<gid_t>(-1) : old.gid_},
-                 old.huge_bytes() != 0,
-                 [&](Mapping& mapping, int) { mapping.copy_from(contents); });
+                 true, [&](Mapping& mapping, int) { mapping.copy_from(contents); });
 }
 
 Mapping Mapping::publish(const std::string& path, const HeaderConstants& constants,

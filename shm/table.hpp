@@ -66,7 +66,7 @@
 ///   torn reading may equal a tentative to come), promote as the only way to become a member, and a
 ///   claim that is ordered before the loads of the scan that follows it (a full barrier: slot.hpp).
 ///   Freeing, overwriting and evicting by anybody do not enter into it.
-/// P (progress): the number of steps of a call is bounded: every retry takes one of kTriesMax. A
+/// P (progress): the number of steps of a call is bounded: every retry takes one of kTriesInPlace or kTriesMax. A
 /// CAS
 ///   on a member fails only because another call succeeded; that inserts do not kill each other for
 ///   ever needs one order of the list for all. Past the bound the call gets the verdict of its

@@ -123,7 +123,8 @@ int librl_charge(librl_limiter_t* limiter, const void* key, size_t key_size, uin
 
 int librl_hold(librl_limiter_t* limiter, const void* key, size_t key_size, uint64_t estimate,
                librl_decision_t* decision) {
-  if (decision == nullptr) return LIBRL_EINVALID;
+  // One without the last fields could not be settled.
+  if (decision == nullptr || decision->size < sizeof *decision) return LIBRL_EINVALID;
   return decide(limiter, key, key_size, decision,
                 [&](Limiter& one, string_view k) { return one.hold(k, estimate); });
 }

@@ -15,10 +15,11 @@ Counted without_counter(const Binding& binding) noexcept {
 /// Says what came of it. A slot under another policy than a counter is of bytes gone wrong.
 Counted counted(const Decision& told, const CallRules<OwnTime, Add>& rules,
                 const shm::Clock& clock) noexcept {
+  const std::uint64_t rest_ns = rules.verdict().reset_after_ns;
   switch (told.reason) {
     case Reason::ok:
       return {true, Reason::ok, Counter::kCountMax - told.remaining,
-              for_a_waiter(rules.verdict().reset_after_ns, clock)};
+              rest_ns != 0 ? for_a_waiter(rest_ns, clock) : std::chrono::nanoseconds(0)};
     case Reason::full:
     case Reason::unavailable:
     case Reason::off:

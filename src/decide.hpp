@@ -316,7 +316,7 @@ template <class Algorithm>
   return decision_of(verdict, binding.id, limit, most_at_once(algorithm), cost, view.clock);
 }
 
-/// A call that a rival undid: again where it was looked at, and then by the whole protocol.
+/// A call that a rival undid, or that passed: again where it was looked at, then by the protocol.
 template <class Algorithm, class Time>
 [[gnu::noinline]] Decision decide_among_rivals(const Algorithm& algorithm, const Binding& binding,
                                                Time time, std::string_view key, shm::Hash128 hash,

@@ -129,6 +129,8 @@ std::uint64_t TokenLease::give_back() noexcept {
   const std::uint64_t left = std::exchange(left_, 0);
   if (left == 0 || process_ != shm::process_token()) return 0;
   const Binding& binding = limiter_.core_->binding();
+  // What was taken from another segment is no debt of this one's, though the policy's id be the same.
+  if (binding.view != view_) return left;
   const std::uint64_t charged = take_charge(binding, key_, taken_);
   if (charged != 0) (void)rl::give_back(binding, key_, taken_, charged, left);
   return left;

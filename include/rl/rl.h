@@ -33,6 +33,7 @@
  *
  * Threads and processes: a segment and a limiter may be used by any number of threads at once, and
  * in a forked child as before; a permit by one thread at a time, and it is its process's alone.
+ * A thread must not be cancelled (pthread_cancel) in a call: that ends the program.
  * Handles are freed by nobody else: librl_close() and librl_limiter_free() in any order, when no
  * call on that handle is under way.
  */
@@ -321,8 +322,9 @@ typedef struct librl_count_s {
  * one begins an expiry of `expiry_ns`, after which all of it is forgotten at once; with `is_elastic`
  * each one begins it anew. Nothing is ever denied: who counts compares. With an amount of 0 it only
  * looks. Returns 1; 0 where it is not counted, as the table has no room for the key, there is no segment
- * or limits are off; or a code. `count` may be NULL. Accuracy: an expiry is rounded up to 4.2 ms, and the
- * shortest that a key's calls give holds; a count ends at 67,108,863. See Limiter::count. */
+ * or limits are off; or a code. `count` may be NULL. Accuracy: an expiry is rounded up to 4.2 ms. Where the
+ * calls of a key give different ones, the one that ends first holds, and with `is_elastic` the last; a
+ * count ends at 67,108,863. See Limiter::count. */
 LIBRL_API int librl_count(librl_limiter_t* limiter, const void* key, size_t key_size,
                           uint64_t amount, int64_t expiry_ns, int is_elastic, librl_count_t* count);
 

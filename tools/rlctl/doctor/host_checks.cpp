@@ -130,8 +130,8 @@ Findings check_huge_pages(const HostFacts& host, const SegmentFacts& segment) {
   return {{Harm::note,
            fmt::format("of its {} only {} lie in pages of 2 MiB", human_bytes(segment.bytes),
                        human_bytes(segment.open->info.huge_bytes)),
-           "memory was too scattered when it was made, the kernel older than Linux 6.1, or small "
-           "pages were asked for; most calls miss the TLB",
+           "memory was too scattered when it was made, or small pages were asked for; most calls "
+           "miss the TLB",
            fmt::format("echo 1 > /proc/sys/vm/compact_memory && {}", made_anew(segment, ""))}};
 }
 

@@ -1,12 +1,15 @@
 #include "tools/rlctl/doctor/host_facts.hpp"
 
 #include <fmt/format.h>
+#include <sys/utsname.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <sstream>
+#include <utility>
 
 #include "shm/os.hpp"
 
@@ -119,6 +122,15 @@ void note_clocks(HostFacts& facts) {
   }
 }
 
+/// Whether the kernel makes huge pages for who asks: Linux 6.1 or later.
+bool kernel_collapses() {
+  utsname kernel{};
+  int major = 0;
+  int minor = 0;
+  return ::uname(&kernel) == 0 && std::sscanf(kernel.release, "%d.%d", &major, &minor) == 2 &&
+         std::pair(major, minor) >= std::pair(6, 1);
+}
+
 }  // namespace
 
 std::optional<bool> remove_ipc_in(std::string_view text) {
@@ -145,7 +157,8 @@ HostFacts facts_of_host() {
   note_cgroup(facts);
   note_clocks(facts);
   const std::string huge = content_of("/sys/kernel/mm/transparent_hugepage/shmem_enabled");
-  facts.can_have_huge_pages = !huge.empty() && huge.find("[deny]") == huge.npos;
+  facts.can_have_huge_pages =
+      !huge.empty() && huge.find("[deny]") == huge.npos && kernel_collapses();
   facts.time_namespace = shm::time_namespace();
   return facts;
 }
