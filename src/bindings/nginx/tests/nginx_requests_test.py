@@ -257,6 +257,7 @@ class Waits(unittest.TestCase):
     """delay: a request is held up, and the worker goes on."""
 
     SLOW = 'web slow key=$arg_k "leaky 2/s queue=4"'
+    SLOWER = 'web slow key=$arg_k "leaky 1/m queue=4"'
 
     def at_once(self, nginx, count, path="/page.html"):
         with concurrent.futures.ThreadPoolExecutor(count) as pool:
@@ -270,15 +271,18 @@ class Waits(unittest.TestCase):
     def test_a_leaky_limit_lets_go_one_after_the_other(self):
         with Nginx(location(self.SLOW + " delay"), workers=2) as nginx:
             told = self.at_once(nginx, 8, "/page.html?k=1")
-            self.assertEqual([status for status, _ in told], [200] * 5 + [429] * 3)
+            passed = [at for status, at in told if status == 200]
+            # Five at once, and more only if it took them half a second to ask.
+            self.assertGreaterEqual(len(passed), 5)
             # Never two within an interval: the fifth not before 2 s.
-            for i, (_, at) in enumerate(told[:5]):
+            for i, at in enumerate(passed):
                 self.assertGreaterEqual(at, i * 0.5 - 0.005)
-            self.assertEqual(sorted(r[2] for r in nginx.requests(8)),
-                             ["DELAYED"] * 4 + ["PASSED"] + ["REJECTED"] * 3)
+            said = [r[2] for r in nginx.requests(8)]
+            self.assertEqual(said.count("REJECTED"), 8 - len(passed))
+            self.assertGreaterEqual(said.count("DELAYED"), 4)
 
     def test_without_delay_it_counts_and_lets_pass(self):
-        with Nginx(location(self.SLOW)) as nginx:
+        with Nginx(location(self.SLOWER)) as nginx:
             self.assertEqual(nginx.statuses(8, "/page.html?k=1").count(200), 5)
             self.assertEqual({r[2] for r in nginx.requests(8)}, {"PASSED", "REJECTED"})
 
@@ -295,7 +299,7 @@ class Waits(unittest.TestCase):
     def test_a_bucket_has_a_line_as_long_as_the_delay(self):
         with Nginx(location('web slow key=$arg_k "2/s burst=2" delay=1s')) as nginx:
             told = self.at_once(nginx, 7, "/page.html?k=1")
-            self.assertEqual([status for status, _ in told].count(200), 4)
+            self.assertGreaterEqual([status for status, _ in told].count(200), 4)
             self.assertGreaterEqual(max(at for status, at in told if status == 200), 0.995)
 
     def test_a_leaky_one_of_several_limits(self):
@@ -305,7 +309,7 @@ class Waits(unittest.TestCase):
             self.assertGreaterEqual(max(at for status, at in told if status == 200), 0.995)
 
     def test_in_shadow_nobody_waits(self):
-        with Nginx(location(self.SLOW + " delay shadow")) as nginx:
+        with Nginx(location(self.SLOWER + " delay=1h shadow")) as nginx:
             self.assertEqual(nginx.statuses(7, "/page.html?k=1"), [200] * 7)
             self.assertEqual([r[2] for r in nginx.requests(7)],
                              ["PASSED"] + ["DELAYED_DRY_RUN"] * 4 + ["REJECTED_DRY_RUN"] * 2)
@@ -353,7 +357,16 @@ class Waits(unittest.TestCase):
                 self.assertEqual([w.result().status for w in waiting], [200] * 4)
 
 
-@unittest.skipUnless(os.path.exists("/proc/net/if_inet6"), "this machine has no IPv6")
+def has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as s:
+            s.bind(("::1", 0))
+        return True
+    except OSError:
+        return False
+
+
+@unittest.skipUnless(has_ipv6(), "this machine has no IPv6")
 class Ipv6(unittest.TestCase):
     def test_a_peer(self):
         http = location('web api key=$binary_remote_addr "1/d"')

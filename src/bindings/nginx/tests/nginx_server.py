@@ -105,7 +105,9 @@ class Nginx:
         self.folder = f"/tmp/{self.name}"
         self.segment = f"/dev/shm/rl.{self.name}"
         self.port = free_port()
+        self.masters = []
         self.main, self.listen, self.workers_wanted = main, listen, workers
+        os.umask(0o022)  # workers are somebody else, and read what is here
         os.makedirs(f"{self.folder}/logs", exist_ok=True)
         os.makedirs(f"{self.folder}/html", exist_ok=True)
         self.write(f"{self.folder}/html/page.html", "page\n")
@@ -159,8 +161,12 @@ http {{
         if result.returncode != 0:
             self.remove()
             raise AssertionError(result.stderr)
-        self.masters = [self.pid()]
-        poll(lambda: len(self.workers()) == self.workers_wanted, "workers")
+        try:
+            self.masters = [self.pid()]
+            poll(lambda: len(self.workers()) == self.workers_wanted, "workers")
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def pid(self):
