@@ -131,9 +131,9 @@ TEST_CASE("too_little_room_to_make_it_anew_is_found_with_the_size_that_would_do"
   check_none(patient);
   patient.segment.room.free_files = 0;
   check_one(patient, "room", Harm::warning, "nr_inodes=0");
-  patient.segment.room = {"/srv", false, 0, 0, 1, false};
+  patient.segment.room = {"/srv", false, 0, 0, 1};
   check_one(patient, "room", Harm::warning, "rlctl create");
-  patient.segment.room = {"/dev/shm", true, 0, 0, 1, false};  // without a limit
+  patient.segment.room = {"/dev/shm", true, 0, 0, 1};  // without a limit
   check_none(patient);
 }
 
