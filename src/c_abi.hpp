@@ -75,12 +75,16 @@ int make_handle(Handle** handle, Make&& make) noexcept {
   return {static_cast<const char*>(key), is_none ? 0 : size};
 }
 
-/// Whether a decision can be written there, or need not be. The first two fields are the least; what is
-/// larger than any that will ever be was never set.
+/// Whether a decision can be written there, or need not be. The first two fields are the least.
 inline bool can_take(const librl_decision_t* decision) noexcept {
+  return decision == nullptr || decision->size >= offsetof(librl_decision_t, reason);
+}
+
+/// The same of a row of them, which lie as far apart as the first says: what is larger than any that
+/// will ever be was never set.
+inline bool can_take_row(const librl_decision_t* first) noexcept {
   constexpr std::uint32_t kSizeMax = 4096;
-  return decision == nullptr ||
-         (decision->size >= offsetof(librl_decision_t, reason) && decision->size <= kSizeMax);
+  return can_take(first) && (first == nullptr || first->size <= kSizeMax);
 }
 
 /// What is told beside an rl::Decision.

@@ -69,7 +69,8 @@ int64_t librl_acquire_many(librl_limiter_t* limiter, const librl_key_t* keys, si
   using namespace rl::c;
   if (limiter == nullptr) return LIBRL_EINVALID;
   if (count == 0) return 0;
-  if (keys == nullptr || allowed == nullptr || !can_take(decisions)) return LIBRL_EINVALID;
+  if (keys == nullptr || allowed == nullptr || !rl::c::can_take_row(decisions))
+    return LIBRL_EINVALID;
   Answers answers(allowed, decisions);
   if (limiter->is_list()) {
     for (const librl_key_t& key : std::span(keys, count)) {
@@ -86,7 +87,7 @@ int64_t librl_acquire_many(librl_limiter_t* limiter, const librl_key_t* keys, si
 int librl_acquire_all(const librl_ask_t* asks, size_t count, librl_decision_t* decision,
                       librl_decision_t* each) {
   using namespace rl::c;
-  if (asks == nullptr || count == 0 || count > LIBRL_ASKS_MAX || !can_take(each))
+  if (asks == nullptr || count == 0 || count > LIBRL_ASKS_MAX || !rl::c::can_take_row(each))
     return refuse(decision);
   const std::span all_asks(asks, count);
   const std::size_t limits = limits_of(all_asks);
