@@ -342,6 +342,9 @@ void many_keys_that_make_no_sense_are_invalid(void) {
   CHECK(librl_acquire_many(f.limiter, keys, 2, 1, NULL, NULL) == LIBRL_EINVALID);
   CHECK(allowed[0] == 7);
   CHECK(librl_acquire_many(f.limiter, keys, 2, 0, allowed, decisions) == LIBRL_EINVALID);
+  decisions[0].size = 1U << 20; /* never set: the second would be written a megabyte on */
+  CHECK(librl_acquire_many(f.limiter, keys, 2, 1, allowed, decisions) == LIBRL_EINVALID);
+  decisions[0].size = sizeof decisions[0];
   CHECK(allowed[0] == 0 && decisions[1].reason == LIBRL_INVALID);
   CHECK(librl_acquire_many(f.limiter, empty, 2, 1, allowed, decisions) == LIBRL_EINVALID);
   CHECK(librl_acquire_many(permits.limiter, keys, 2, 1, allowed, NULL) == LIBRL_EINVALID);
