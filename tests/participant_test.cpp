@@ -17,7 +17,7 @@ namespace {
 struct ParticipantFixture {
   ParticipantFixture() : path(path_of(name)), mapping(Mapping::create(path, options())) {}
   static CreateOptions options() {
-    return {100, 16, true, 0600, {}, {}, false, ClockKind::boottime};
+    return {100, 16, true, 0600, {}, {}, false, ClockKind::boottime, false};
   }
   std::uint32_t attached() const { return Participant::count_attached(mapping, path); }
 
