@@ -5,8 +5,8 @@
 #   rl_install_extras PACKAGE...     installs these, or says that something will be skipped
 #   rl_unpack_extra PACKAGE PROGRAM  has PROGRAM in the PATH, without installing PACKAGE
 #   rl_unpack_whole PACKAGE          the same for all its programs, with what it needs
-#   rl_build [FOLDER [OPTION...]]    configures FOLDER (build) if needed and builds all of it, or
-#                                    RL_TARGETS
+#   rl_build [FOLDER [OPTION...]]    configures FOLDER (build) if needed, or once more after something was
+#                                    installed, and builds all of it, or RL_TARGETS
 #   rl_remove_leftovers              removes the segments and files of tests that crashed
 #
 # With RL_NO_INSTALL=1 nothing is installed: what is missing is named, and the exit code is 2.
@@ -124,8 +124,11 @@ rl_install_extras() {
   missing=${missing//$'\n'/ }
   if [ "${RL_NO_INSTALL:-0}" != 1 ] && command -v apt-get >/dev/null; then
     echo "installing $missing"
+    # Old lists name what is no longer there.
     # shellcheck disable=SC2086
-    rl_quietly rl_apt_install $missing && return 0
+    rl_quietly rl_apt_install $missing ||
+      { rl_apt_get update >/dev/null 2>&1 && rl_quietly rl_apt_install $missing; } &&
+      rl_has_more=yes && return 0
   fi
   echo "without $missing: what needs it is skipped"
 }
@@ -139,7 +142,7 @@ rl_unpack_extra() {
   if [ "${RL_NO_INSTALL:-0}" != 1 ] && command -v apt-get >/dev/null; then
     echo "unpacking $package"
     mkdir -p "$folder"
-    rl_quietly rl_unpack "$package" "$folder" && return 0
+    rl_quietly rl_unpack "$package" "$folder" && rl_has_more=yes && return 0
   fi
   echo "without $package: what needs it is skipped"
 }
@@ -194,6 +197,8 @@ rl_build() {
   if [ ! -f "$build/build.ninja" ]; then
     echo "building in $build/; this takes some minutes the first time"
     rl_quietly meson setup "$build" -Dwerror=true -Dcpp_args=-g1 "$@" || return
+  elif [ -n "${rl_has_more:-}" ]; then
+    rl_quietly meson setup --reconfigure "$build" "$@" || return
   fi
   # shellcheck disable=SC2086
   rl_quietly ninja -C "$build" ${RL_TARGETS:-}

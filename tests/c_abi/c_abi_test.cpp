@@ -38,6 +38,13 @@ void* operator new(std::size_t size) {
   if (at == nullptr) throw std::bad_alloc();
   return at;
 }
+void* operator new(std::size_t size, const std::nothrow_t& /*tag*/) noexcept {
+  try {
+    return operator new(size);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
 void operator delete(void* at) noexcept {
   std::free(at);
 }

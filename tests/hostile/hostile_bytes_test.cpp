@@ -66,6 +66,12 @@ std::vector<Place> places_of(const shm::Geometry& g) {
   return places;
 }
 
+/// How many trials: each is a process, which a sanitizer makes ten times dearer.
+int trials_of(int usual, int deep) {
+  if (test::is_deep()) return deep;
+  return test::kSanitized ? usual / 5 : usual;
+}
+
 enum class Value { zero, ones, sign, one_more, one_less, half, random };
 constexpr std::array<std::pair<Value, const char*>, 7> kValues{{{Value::zero, "0"},
                                                                 {Value::ones, "all ones"},
@@ -190,7 +196,7 @@ TEST_CASE("SP_several_fields_at_once_are_refused_or_used_safely") {
   const CleanUp clean_up;
   Random random(test::seed() + 1);
   std::vector<Trial> trials;
-  for (int i = 0; i < (test::is_deep() ? 40'000 : 1'500); ++i) {
+  for (int i = 0; i < trials_of(1'500, 40'000); ++i) {
     const std::uint64_t seed = random();
     // The constants are left alone in most, as else hardly one would be attached to.
     const bool constants = random() % 4 == 0;
@@ -216,7 +222,7 @@ TEST_CASE("SP_random_pages_and_bytes_are_refused_or_used_safely") {
   const CleanUp clean_up;
   Random random(test::seed() + 2);
   std::vector<Trial> trials;
-  for (int i = 0; i < (test::is_deep() ? 20'000 : 1'000); ++i) {
+  for (int i = 0; i < trials_of(1'000, 20'000); ++i) {
     const std::uint64_t seed = random();
     trials.push_back(trial("random bytes " + std::to_string(seed), random_shape(random),
                            random() % 2 == 0, [seed](Forged& forged) {

@@ -104,7 +104,9 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   demand(limit.has_value() == (list && list->size() == 1), "it is no list of one");
   if (!limit) return 0;
   demand((*list)[0] == *limit, "it is another list of one");
-  demand(limit->interval().count() >= 1 && limit->burst() >= 1, "a limit of nothing");
+  demand(limit->algorithm() == rl::Algorithm::counter ||
+             (limit->interval().count() >= 1 && limit->burst() >= 1),
+         "a limit of nothing");
   demand(limit->floor_calls() <= limit->burst(), "a floor above all");
   return 0;
 }
