@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <csignal>
 #include <optional>
 #include <random>
 #include <vector>
@@ -147,6 +148,19 @@ TEST_CASE("a_lease_that_ran_out_unnoticed_is_not_said_to_have_been_given_back") 
   f.scratch->advance_clock(40s);
   CHECK_FALSE(slow.release());
   CHECK(f.take());
+}
+
+TEST_CASE("a_permit_of_one_who_died_is_had_at_once_and_counted_as_taken_over") {
+  Fixture f(1);
+  test::Child holder([&] {
+    const Permit dies = f.take();
+    REQUIRE(dies);
+    ::raise(SIGKILL);
+  });
+  REQUIRE(holder.wait() == 128 + SIGKILL);
+  const Permit next = f.take();
+  CHECK(next);
+  CHECK(f.scratch->totals().permits_reclaimed == 1);
 }
 
 TEST_CASE("a_renewed_lease_runs_from_then") {

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Plants faults in the table's protocol and in the rules that drive it, so that tests can be seen
-to find them.
+"""Plants faults in the table's protocol, in the rules that drive it and in the ways of permits, so that
+tests can be seen to find them.
 
-    mutate.py FILE OUT       FILE ends in shm/table.hpp, src/rules.hpp or src/follow.hpp
+    mutate.py FILE OUT       FILE ends in shm/table.hpp, or as one of the src/*.hpp in MUTANTS
 
 OUT is the production text with every mutant of it inside and none of them on. The environment
 variable RL_MUTANT=NAME turns one on in any program that is built with OUT in front of the
@@ -402,10 +402,55 @@ OF_FOLLOWING = [
 """),
 ]
 
+OF_PERMIT_LOOKS = [
+    ("HINT_WITHOUT_END", "P: denies by a hint that is over", """\
+    if (now == shm::Clock::kNoTime || !is_true(now) || !binding_.stands_alone()) [[unlikely]]
+""", """\
+    const bool holds = kMutant == Mutant::HINT_WITHOUT_END || is_true(now);
+    if (now == shm::Clock::kNoTime || !holds || !binding_.stands_alone()) [[unlikely]]
+"""),
+    ("TAKE_UNCOUNTED", "A: the permit of one who died is taken and nobody is told", """\
+  if (reclaims) [[unlikely]]
+    note_reclaimed();
+""", """\
+  if (reclaims && kMutant != Mutant::TAKE_UNCOUNTED) [[unlikely]]
+    note_reclaimed();
+"""),
+]
+
+OF_HELD_PERMITS = [
+    ("GIVE_BACK_ANOTHERS", "A: who lost its permit gives back that of the next holder", """\
+    if (state != held.words.state || now == shm::Clock::kNoTime || !binding.stands_alone())
+""", """\
+    const bool is_anothers =
+        state != held.words.state && shm::kMutant != shm::Mutant::GIVE_BACK_ANOTHERS;
+    if (is_anothers || now == shm::Clock::kNoTime || !binding.stands_alone())
+"""),
+    ("RENEW_ANOTHERS", "A: who lost its permit renews that of the next holder", """\
+    if (seen.state != held_.words.state ||
+""", """\
+    if ((seen.state != held_.words.state && shm::kMutant != shm::Mutant::RENEW_ANOTHERS) ||
+"""),
+    ("KEEP_AFTER_REMOVAL", "A: a permit from before a removal is taken for one from after it", """\
+    return held.policy != nullptr && held.state == held_.words.state;
+""", """\
+    return shm::kMutant == shm::Mutant::KEEP_AFTER_REMOVAL ||
+           (held.policy != nullptr && held.state == held_.words.state);
+"""),
+    ("LEAVE_THE_HINT", "P: nobody learns that a permit was given back", """\
+    const bool must = hint.mark != HintWord::clear && gives_permits(view, policy);
+""", """\
+    const bool must = hint.mark != HintWord::clear && gives_permits(view, policy) &&
+                      shm::kMutant != shm::Mutant::LEAVE_THE_HINT;
+"""),
+]
+
 MUTANTS = {
     "shm/table.hpp": OF_TABLE,
     "src/rules.hpp": OF_RULES,
     "src/follow.hpp": OF_FOLLOWING,
+    "src/permit_looks.hpp": OF_PERMIT_LOOKS,
+    "src/held_permit.hpp": OF_HELD_PERMITS,
 }
 
 # Goes in front of the namespace of the table.

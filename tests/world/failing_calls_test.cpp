@@ -55,6 +55,7 @@ const OptionalCalls kReservationCalls = {
     {"fstatat DIR/s", "of the first look: the link tells"},
     {"prlimit", "then there is no limit that we know"},
     {"fstatfs DIR/#", "of the first look: the reservation tells"},
+    {"ftruncate DIR/#", "then no huge pages are asked for, and the reservation makes it as long"},
     {"fstatfs DIR/# (2)", "for a warning only"},
 };
 

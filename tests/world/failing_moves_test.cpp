@@ -143,6 +143,7 @@ TEST_CASE("S_a_rescue_that_fails_leaves_nothing_and_the_next_process_does_it") {
       {"fstatat DIR/s (2)", "of the first look: the link tells"},
       {"prlimit", "then there is no limit that we know"},
       {"fstatfs DIR/#", "of the first look: the reservation tells"},
+      {"ftruncate DIR/#", "then no huge pages are asked for, and the reservation makes it as long"},
       {"fstatfs DIR/# (2)", "for a warning only"},
       {"linkat /proc/self/fd", "a rival was faster: again", {EEXIST}},
       {"fcntl DIR/s (2)", "of giving back: nobody copies the old segment any more"},
