@@ -171,9 +171,12 @@ TEST_CASE("SP_any_field_set_to_anything_is_refused_or_used_safely") {
   Random random(test::seed());
   std::vector<Trial> trials;
   for (const Place& place : places_of(Forged({}).geometry())) {
+    // What decides whether it is a segment at all is always tried whole.
+    const bool is_constant = place.at < sizeof(shm::HeaderConstants);
     for (const auto& [value, text] : kValues) {
       for (const bool sealed : {false, true}) {
         const std::uint64_t seed = random();
+        if (test::kSanitized && !is_constant && seed % 4 != 0) continue;
         Shape shape = random_shape(random);
         shape.labels = true;  // the places say so
         trials.push_back(trial(place.name + " = " + text, shape, sealed,
