@@ -126,12 +126,22 @@ extern atomic_int lines_waiting;
 void take_log(void);
 /** Says that this thread is at work in the library without the GIL, or no more. */
 void let_lines_wait(int is_without_gil);
-void tell_waiting_lines(void);
+int tell_waiting_lines(void);
 /** Tells what the library had to say during the call just made: not from within it, as a handler
- * may do anything, and the library may be holding something. */
-static inline void tell_lines(void) {
-  if (atomic_load_explicit(&lines_waiting, memory_order_relaxed) != 0) tell_waiting_lines();
+ * may do anything, and the library may be holding something; and with the exception of the call
+ * already raised, as a handler that makes calls of its own changes librl_last_error(). Returns 0, or
+ * -1 with the first that a handler raised to end more than itself, such as KeyboardInterrupt: the
+ * caller has that instead of an answer. */
+static inline int tell_lines(void) {
+  return atomic_load_explicit(&lines_waiting, memory_order_relaxed) == 0 ? 0 : tell_waiting_lines();
 }
+/** The same for a call that is done. Returns its result, which it takes over, or NULL. */
+static inline PyObject* after_lines(PyObject* result) {
+  if (tell_lines() < 0) Py_CLEAR(result);
+  return result;
+}
+/** The same where nobody can be told an exception: as an object ends. */
+void tell_lines_at_end(void);
 
 /** Returns a duration as Python has it; `NEVER_NS` is infinity. */
 PyObject* seconds_as_float(int64_t ns);

@@ -57,12 +57,12 @@ PyObject* limiter_headers(PyObject* object, PyObject* argument) {
   const int codes = standing_size < 0 ? standing_size : after_size < 0 ? after_size : 0;
   if (codes < 0) {
     Py_DECREF(list);
-    return raise_refused(self->state, codes, "headers");
+    return after_lines(raise_refused(self->state, codes, "headers"));
   }
   if (add_policies(self, list, policy) < 0 ||
       add(self, list, RATELIMIT, standing, standing_size) < 0 ||
       add(self, list, RETRY_AFTER, after, after_size) < 0) {
     Py_CLEAR(list);
   }
-  return list;
+  return after_lines(list);
 }

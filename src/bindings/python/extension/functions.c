@@ -6,8 +6,8 @@ static PyObject* remove_segment(PyObject* module, PyObject* argument) {
   if (!PyUnicode_FSConverter(argument, &path)) return NULL;
   const int code = librl_remove(PyBytes_AS_STRING(path));
   Py_DECREF(path);
-  if (code < 0) return raise_last(PyModule_GetState(module), code);
-  return PyBool_FromLong(code);
+  return after_lines(code < 0 ? raise_last(PyModule_GetState(module), code)
+                              : PyBool_FromLong(code));
 }
 
 static PyObject* check_limits(PyObject* module, PyObject* argument) {
@@ -96,10 +96,9 @@ static PyObject* try_acquire_all(PyObject* module, PyObject* const* args, Py_ssi
   DecisionObject* decision = new_decision(state);
   if (decision == NULL) return NULL;
   const int code = librl_acquire_all(asks, (size_t)count, &decision->told, NULL);
-  tell_lines();
-  if (code >= 0) return (PyObject*)decision;
+  if (code >= 0) return after_lines((PyObject*)decision);
   Py_DECREF(decision);
-  return raise_refused(state, code, "try_acquire_all");
+  return after_lines(raise_refused(state, code, "try_acquire_all"));
 }
 
 #define CALL(function, flags) (PyCFunction)(void (*)(void))(function), flags

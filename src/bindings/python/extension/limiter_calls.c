@@ -16,15 +16,23 @@ static int ask_of(PyObject* key, PyObject* cost, Ask* ask) {
   return cost == NULL ? 0 : number_of(cost, "the cost", 1, UINT64_MAX, &ask->cost);
 }
 
+/* Ends a call that decided. A charge whose answer an exception keeps from the caller is given back;
+ * that of a list, which librl_refund() does not take, is not. */
+static PyObject* tell_decision(LimiterObject* self, const char* call, const Bytes* key,
+                               DecisionObject* decision, int code) {
+  if (code < 0) (void)raise_refused(self->state, code, call);
+  if (tell_lines() == 0 && code >= 0) return (PyObject*)decision;
+  if (code > 0) (void)librl_refund(self->handle, key->data, (size_t)key->size, &decision->told);
+  Py_DECREF(decision);
+  return NULL;
+}
+
 static PyObject* decide(LimiterObject* self, const char* call, Decide how, const Ask* ask) {
   DecisionObject* decision = new_decision(self->state);
   if (decision == NULL) return NULL;
   const int code =
       how(self->handle, ask->key.data, (size_t)ask->key.size, ask->cost, &decision->told);
-  tell_lines();
-  if (code >= 0) return (PyObject*)decision;
-  Py_DECREF(decision);
-  return raise_refused(self->state, code, call);
+  return tell_decision(self, call, &ask->key, decision, code);
 }
 
 static const char* const kKeyAndCost[] = {"key", "cost", NULL};
@@ -92,10 +100,7 @@ static PyObject* reserve(PyObject* object, PyObject* const* args, Py_ssize_t cou
   const int64_t deadline = timeout_ns > INT64_MAX - now ? INT64_MAX : now + timeout_ns;
   const int code = librl_reserve(self->handle, ask.key.data, (size_t)ask.key.size, ask.cost,
                                  deadline, &decision->told);
-  tell_lines();
-  if (code >= 0) return (PyObject*)decision;
-  Py_DECREF(decision);
-  return raise_refused(self->state, code, "reserve");
+  return tell_decision(self, "reserve", &ask.key, decision, code);
 }
 
 static PyObject* try_acquire_many(PyObject* object, PyObject* const* args, Py_ssize_t count,
@@ -126,11 +131,8 @@ static PyObject* try_acquire_many(PyObject* object, PyObject* const* args, Py_ss
   if (size != 0) {
     const int64_t passed =
         librl_acquire_many(self->handle, keys, (size_t)size, cost, allowed, told);
-    tell_lines();
-    if (passed < 0) {
-      (void)raise_refused(self->state, (int)passed, "try_acquire_many");
-      goto done;
-    }
+    if (passed < 0) (void)raise_refused(self->state, (int)passed, "try_acquire_many");
+    if (tell_lines() < 0 || passed < 0) goto done;
   }
   result = PyList_New(size);
   for (Py_ssize_t i = 0; result != NULL && i < size; ++i) {
@@ -154,8 +156,7 @@ done:
 
 /* 1 and 0 as a bool; a code as what it is. */
 static PyObject* answer(LimiterObject* self, int code, const char* call) {
-  tell_lines();
-  return code < 0 ? raise_refused(self->state, code, call) : PyBool_FromLong(code);
+  return after_lines(code < 0 ? raise_refused(self->state, code, call) : PyBool_FromLong(code));
 }
 
 static PyObject* refund(PyObject* object, PyObject* const* args, Py_ssize_t count,
@@ -240,9 +241,8 @@ static PyObject* count_up(PyObject* object, PyObject* const* args, Py_ssize_t gi
   librl_count_t told = LIBRL_COUNT_INIT;
   const int code =
       librl_count(self->handle, key.data, (size_t)key.size, amount, expiry_ns, is_elastic, &told);
-  tell_lines();
-  if (code < 0) return raise_refused(self->state, code, "count");
-  return new_count(self->state, code, &told);
+  return after_lines(code < 0 ? raise_refused(self->state, code, "count")
+                              : new_count(self->state, code, &told));
 }
 
 static PyObject* permit(PyObject* object, PyObject* argument) {
@@ -254,10 +254,9 @@ static PyObject* permit(PyObject* object, PyObject* argument) {
   librl_permit_t* handle = NULL;
   const int code =
       librl_permit_acquire(self->handle, key.data, (size_t)key.size, &handle, &decision->told);
-  tell_lines();
-  if (code >= 0) return new_permit(self->state, handle, decision);
+  if (code >= 0) return after_lines(new_permit(self->state, handle, decision));
   Py_DECREF(decision);
-  return raise_refused(self->state, code, "permit");
+  return after_lines(raise_refused(self->state, code, "permit"));
 }
 
 static int permit_peek_at(librl_limiter_t* limiter, const void* key, size_t size, uint64_t cost,

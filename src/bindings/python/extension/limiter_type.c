@@ -37,14 +37,14 @@ static PyObject* new_limiter(PyTypeObject* type, PyObject* args, PyObject* kwarg
   }
   librl_limiter_t* handle = NULL;
   const int code = librl_limiter(segment->handle, name, limits, &handle);
-  tell_lines();
-  return code < 0 ? raise_last(state, code) : make(type, segment, policy, handle);
+  return after_lines(code < 0 ? raise_last(state, code) : make(type, segment, policy, handle));
 }
 
 static void dealloc(PyObject* object) {
   LimiterObject* self = (LimiterObject*)object;
   PyTypeObject* type = Py_TYPE(object);
   librl_limiter_free(self->handle);
+  tell_lines_at_end();
   Py_DECREF(self->segment);
   Py_DECREF(self->policy);
   type->tp_free(object);
@@ -63,9 +63,7 @@ static PyObject* segment(PyObject* self, void* closure) {
   return Py_NewRef(((LimiterObject*)self)->segment);
 }
 
-static PyObject* limits(PyObject* object, void* closure) {
-  (void)closure;
-  LimiterObject* self = (LimiterObject*)object;
+static PyObject* limits_of(LimiterObject* self) {
   char text[512];
   const int size = librl_limit_text(self->handle, text, sizeof text);
   if (size < 0) return raise_last(self->state, size);
@@ -80,9 +78,14 @@ static PyObject* limits(PyObject* object, void* closure) {
   return made;
 }
 
+static PyObject* limits(PyObject* self, void* closure) {
+  (void)closure;
+  return after_lines(limits_of((LimiterObject*)self));
+}
+
 static PyObject* differs(PyObject* self, void* closure) {
   (void)closure;
-  return PyBool_FromLong(librl_differs(((LimiterObject*)self)->handle) == 1);
+  return after_lines(PyBool_FromLong(librl_differs(((LimiterObject*)self)->handle) == 1));
 }
 
 static Py_ssize_t length(PyObject* self) {

@@ -39,7 +39,8 @@ static void keep_line(int is_warning, const char* text, size_t size, void* conte
   atomic_fetch_add_explicit(&lines_waiting, 1, memory_order_relaxed);
 }
 
-static void tell(const Line* line) {
+/* Returns 0, or -1 with an exception that is not only the handler's. */
+static int tell(const Line* line) {
   PyObject* text = PyUnicode_DecodeUTF8(line->text, (Py_ssize_t)line->size, "replace");
   PyObject* logging = PyImport_ImportModule("logging");
   PyObject* logger =
@@ -49,20 +50,48 @@ static void tell(const Line* line) {
     const char* level = line->is_warning ? "warning" : "info";
     done = PyObject_CallMethod(logger, level, "sO", "%s", text);
   }
-  if (done == NULL) PyErr_WriteUnraisable(logger);
+  const int is_the_end = done == NULL && !PyErr_ExceptionMatches(PyExc_Exception);
+  if (done == NULL && !is_the_end) PyErr_WriteUnraisable(logger);
   Py_XDECREF(done);
   Py_XDECREF(logger);
   Py_XDECREF(logging);
   Py_XDECREF(text);
+  return is_the_end ? -1 : 0;
 }
 
-void tell_waiting_lines(void) {
+int tell_waiting_lines(void) {
   PyObject *type, *value, *traceback;
   PyErr_Fetch(&type, &value, &traceback);
+  int status = 0;
   for (Line* line; (line = first_line) != NULL; free(line)) {
     first_line = line->next; /* before a handler makes calls of its own */
     atomic_fetch_sub_explicit(&lines_waiting, 1, memory_order_relaxed);
-    tell(line);
+    if (tell(line) == 0) continue;
+    if (status < 0) {
+      PyErr_WriteUnraisable(NULL);
+      continue;
+    }
+    status = -1;
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(traceback);
+    PyErr_Fetch(&type, &value, &traceback);
+  }
+  PyErr_Restore(type, value, traceback);
+  return status;
+}
+
+void tell_lines_at_end(void) {
+  PyObject *type, *value, *traceback;
+  PyErr_Fetch(&type, &value, &traceback);
+  if (tell_lines() < 0) {
+    /* A Ctrl-C comes again, where Python can raise it. */
+    if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
+      PyErr_Clear();
+      PyErr_SetInterrupt();
+    } else {
+      PyErr_WriteUnraisable(NULL);
+    }
   }
   PyErr_Restore(type, value, traceback);
 }

@@ -17,15 +17,14 @@ PyObject* new_permit(State* state, librl_permit_t* handle, DecisionObject* decis
 static int give_back(PermitObject* self) {
   librl_permit_t* handle = self->handle;
   self->handle = NULL; /* first: a log handler may come back here */
-  const int was_held = librl_permit_release(handle) == 1;
-  tell_lines();
-  return was_held;
+  return librl_permit_release(handle) == 1;
 }
 
 static void dealloc(PyObject* object) {
   PermitObject* self = (PermitObject*)object;
   PyTypeObject* type = Py_TYPE(object);
   (void)give_back(self);
+  tell_lines_at_end();
   Py_DECREF(self->decision);
   type->tp_free(object);
   Py_DECREF(type);
@@ -37,25 +36,25 @@ static int is_held(PyObject* self) {
 
 static PyObject* release(PyObject* self, PyObject* none) {
   (void)none;
-  return PyBool_FromLong(give_back((PermitObject*)self));
+  return after_lines(PyBool_FromLong(give_back((PermitObject*)self)));
 }
 
 static PyObject* renew(PyObject* self, PyObject* none) {
   (void)none;
   librl_permit_t* handle = ((PermitObject*)self)->handle;
-  return PyBool_FromLong(handle != NULL && librl_permit_renew(handle) == 1);
+  return after_lines(PyBool_FromLong(handle != NULL && librl_permit_renew(handle) == 1));
 }
 
 static PyObject* holds(PyObject* self, PyObject* none) {
   (void)none;
   librl_permit_t* handle = ((PermitObject*)self)->handle;
-  return PyBool_FromLong(handle != NULL && librl_permit_holds(handle) == 1);
+  return after_lines(PyBool_FromLong(handle != NULL && librl_permit_holds(handle) == 1));
 }
 
 static PyObject* fence(PyObject* self, PyObject* none) {
   (void)none;
   librl_permit_t* handle = ((PermitObject*)self)->handle;
-  return PyLong_FromUnsignedLongLong(handle == NULL ? 0 : librl_permit_fence(handle));
+  return after_lines(PyLong_FromUnsignedLongLong(handle == NULL ? 0 : librl_permit_fence(handle)));
 }
 
 static PyObject* enter(PyObject* object, PyObject* none) {
@@ -75,7 +74,7 @@ static PyObject* enter(PyObject* object, PyObject* none) {
 static PyObject* leave(PyObject* self, PyObject* exception) {
   (void)exception;
   (void)give_back((PermitObject*)self);
-  Py_RETURN_FALSE;
+  return after_lines(Py_NewRef(Py_False));
 }
 
 static PyObject* decision(PyObject* self, void* closure) {

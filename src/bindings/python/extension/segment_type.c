@@ -61,10 +61,9 @@ static PyObject* open_segment(PyTypeObject* type, const char* name,
   code = librl_open(name, options, &self->handle);
   Py_END_ALLOW_THREADS;
   let_lines_wait(0);
-  tell_lines();
-  if (code == 0) return (PyObject*)self;
+  if (code == 0) return after_lines((PyObject*)self);
   self->handle = NULL;
-  (void)raise_last(state, code);
+  (void)after_lines(raise_last(state, code));
   Py_DECREF(self);
   return NULL;
 }
@@ -95,13 +94,14 @@ static void dealloc(PyObject* object) {
   SegmentObject* self = (SegmentObject*)object;
   PyTypeObject* type = Py_TYPE(object);
   librl_close(self->handle);
+  tell_lines_at_end();
   type->tp_free(object);
   Py_DECREF(type);
 }
 
 static PyObject* now_ns(PyObject* self, PyObject* none) {
   (void)none;
-  return PyLong_FromLongLong(librl_now(((SegmentObject*)self)->handle));
+  return after_lines(PyLong_FromLongLong(librl_now(((SegmentObject*)self)->handle)));
 }
 
 static PyObject* advance_clock(PyObject* object, PyObject* argument) {
@@ -109,8 +109,7 @@ static PyObject* advance_clock(PyObject* object, PyObject* argument) {
   int64_t by_ns = 0;
   if (seconds_of(argument, "the advance", &by_ns) < 0) return NULL;
   const int code = librl_advance_clock(self->handle, by_ns);
-  if (code < 0) return raise_last(self->state, code);
-  Py_RETURN_NONE;
+  return after_lines(code < 0 ? raise_last(self->state, code) : Py_NewRef(Py_None));
 }
 
 static PyObject* reset_all(PyObject* object, PyObject* none) {
@@ -123,9 +122,8 @@ static PyObject* reset_all(PyObject* object, PyObject* none) {
   code = librl_reset_all(self->handle, &forgotten);
   Py_END_ALLOW_THREADS;
   let_lines_wait(0);
-  tell_lines();
-  if (code < 0) return raise_last(self->state, code);
-  return PyLong_FromUnsignedLongLong(forgotten);
+  return after_lines(code < 0 ? raise_last(self->state, code)
+                              : PyLong_FromUnsignedLongLong(forgotten));
 }
 
 static PyObject* path(PyObject* self, void* closure) {
@@ -135,7 +133,7 @@ static PyObject* path(PyObject* self, void* closure) {
 
 static PyObject* is_without_segment(PyObject* self, void* closure) {
   (void)closure;
-  return PyBool_FromLong(librl_is_without_segment(((SegmentObject*)self)->handle));
+  return after_lines(PyBool_FromLong(librl_is_without_segment(((SegmentObject*)self)->handle)));
 }
 
 static PyObject* is_manual(PyObject* self, void* closure) {
