@@ -22,6 +22,7 @@ typedef struct {
   PyTypeObject* decision;
   PyTypeObject* permit;
   PyTypeObject* count;
+  PyTypeObject* turn;
   PyObject* errors;                 /**< {code: class}, of _errors.py */
   PyObject* denied;                 /**< class, of _errors.py */
   PyObject* reasons[LIBRL_OFF + 1]; /**< the words, as str */
@@ -41,6 +42,7 @@ typedef struct {
   librl_limiter_t* handle;
   SegmentObject* segment; /**< for its clock */
   PyObject* policy;       /**< str */
+  librl_limiter_t** each; /**< the limits of a list one by one, once somebody has asked for them */
 } LimiterObject;
 
 typedef struct {
@@ -64,7 +66,7 @@ typedef struct {
 } CountObject;
 
 extern struct PyModuleDef librl_module;
-extern PyType_Spec segment_spec, limiter_spec, decision_spec, permit_spec, count_spec;
+extern PyType_Spec segment_spec, limiter_spec, decision_spec, permit_spec, count_spec, turn_spec;
 
 /** Returns the state of the module that a type, or the type it derives from, was made by. */
 State* state_of_type(PyTypeObject* type);
@@ -84,6 +86,12 @@ PyObject* new_count(State* state, int is_counted, const librl_count_t* told);
 /* --- permit_type.c --- */
 /** Takes over both the handle, which may be NULL, and the reference to the decision. */
 PyObject* new_permit(State* state, librl_permit_t* handle, DecisionObject* decision);
+
+/* --- limiter_type.c --- */
+/** Fills LimiterObject.each. Returns 0, or -1 with an exception. */
+int take_apart(LimiterObject* self);
+/** Returns the instant that is so far away, on the segment's clock. */
+int64_t deadline_of(const LimiterObject* self, int64_t timeout_ns);
 
 /* --- limiter_calls.c, fields.c --- */
 extern PyMethodDef limiter_methods[];

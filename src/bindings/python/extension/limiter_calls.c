@@ -96,10 +96,8 @@ static PyObject* reserve(PyObject* object, PyObject* const* args, Py_ssize_t cou
   }
   DecisionObject* decision = new_decision(self->state);
   if (decision == NULL) return NULL;
-  const int64_t now = librl_now(self->segment->handle);
-  const int64_t deadline = timeout_ns > INT64_MAX - now ? INT64_MAX : now + timeout_ns;
   const int code = librl_reserve(self->handle, ask.key.data, (size_t)ask.key.size, ask.cost,
-                                 deadline, &decision->told);
+                                 deadline_of(self, timeout_ns), &decision->told);
   return tell_decision(self, "reserve", &ask.key, decision, code);
 }
 

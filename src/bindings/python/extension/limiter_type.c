@@ -17,6 +17,11 @@ static PyObject* make(PyTypeObject* type, SegmentObject* segment, PyObject* poli
   return (PyObject*)self;
 }
 
+static void free_each(librl_limiter_t** each, size_t count) {
+  for (size_t i = 0; each != NULL && i < count; ++i) librl_limiter_free(each[i]);
+  PyMem_Free(each);
+}
+
 static PyObject* new_limiter(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   static char* names[] = {"segment", "policy", "limits", NULL};
   State* state = state_of_type(type);
@@ -40,9 +45,34 @@ static PyObject* new_limiter(PyTypeObject* type, PyObject* args, PyObject* kwarg
   return after_lines(code < 0 ? raise_last(state, code) : make(type, segment, policy, handle));
 }
 
+int take_apart(LimiterObject* self) {
+  const size_t count = librl_limiter_count(self->handle);
+  if (self->each != NULL) return 0;
+  librl_limiter_t** each = PyMem_Calloc(count, sizeof(librl_limiter_t*));
+  if (each == NULL) {
+    PyErr_NoMemory();
+    return -1;
+  }
+  for (size_t i = 0; i < count; ++i) {
+    const int code = librl_limiter_at(self->handle, i, &each[i]);
+    if (code == 0) continue;
+    (void)raise_last(self->state, code);
+    free_each(each, i);
+    return -1;
+  }
+  self->each = each;
+  return 0;
+}
+
+int64_t deadline_of(const LimiterObject* self, int64_t timeout_ns) {
+  const int64_t now = librl_now(self->segment->handle);
+  return timeout_ns > INT64_MAX - now ? INT64_MAX : now + timeout_ns;
+}
+
 static void dealloc(PyObject* object) {
   LimiterObject* self = (LimiterObject*)object;
   PyTypeObject* type = Py_TYPE(object);
+  free_each(self->each, librl_limiter_count(self->handle));
   librl_limiter_free(self->handle);
   tell_lines_at_end();
   Py_DECREF(self->segment);

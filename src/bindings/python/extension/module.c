@@ -42,6 +42,7 @@ static int execute(PyObject* module) {
       (state->decision = add_type(module, &decision_spec)) == NULL ||
       (state->permit = add_type(module, &permit_spec)) == NULL ||
       (state->count = add_type(module, &count_spec)) == NULL ||
+      (state->turn = add_type(module, &turn_spec)) == NULL ||
       PyModule_AddStringConstant(module, "__version__", librl_version()) < 0 ||
       PyModule_AddObject(module, "NEVER_NS", PyLong_FromLongLong(LIBRL_NEVER_NS)) < 0) {
     return -1;
@@ -57,6 +58,7 @@ static int traverse(PyObject* module, visitproc visit, void* arg) {
   Py_VISIT(state->decision);
   Py_VISIT(state->permit);
   Py_VISIT(state->count);
+  Py_VISIT(state->turn);
   Py_VISIT(state->errors);
   Py_VISIT(state->denied);
   return 0;
@@ -69,6 +71,7 @@ static void free_state(void* module) {
   Py_CLEAR(state->decision);
   Py_CLEAR(state->permit);
   Py_CLEAR(state->count);
+  Py_CLEAR(state->turn);
   Py_CLEAR(state->errors);
   Py_CLEAR(state->denied);
   for (int i = 0; i <= LIBRL_OFF; ++i) Py_CLEAR(state->reasons[i]);

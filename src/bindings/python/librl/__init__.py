@@ -129,15 +129,10 @@ class Limiter(_librl.Limiter):
         of limits, have no line. The GIL is released while it sleeps. An exception from a signal
         handler, such as KeyboardInterrupt, gives back what was reserved.
         """
-        steps = _waiting.turns(self, key, cost, timeout)
-        try:
-            while True:
-                time.sleep(next(steps))
-        except StopIteration as end:
-            decision: Decision = end.value
-            return decision
-        finally:
-            steps.close()
+        with _librl.Turn(self, key, cost) as turn:
+            for seconds in _waiting.sleeps(turn, timeout):
+                time.sleep(seconds)
+            return turn.decision
 
 
 __all__ = [

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Optional
 
+from librl._librl import Turn
+
 if TYPE_CHECKING:
-    from librl import Decision, Key, Limiter
+    from librl import Segment
 
 # A clock that is moved by hand may be moved at any time; another one keeps what it promised.
 MANUAL_STEP_S = 0.001
@@ -15,59 +17,36 @@ MANUAL_STEP_S = 0.001
 GRACE_S = 1.0
 
 
-def turns(
-    limiter: Limiter, key: Key, cost: int, timeout: Optional[float]
-) -> Generator[float, None, Decision]:
-    """Yields how long to sleep, again and again, and returns the decision.
+def sleeps(turn: Turn, timeout: Optional[float]) -> Iterator[float]:
+    """Yields how long to sleep, again and again, until `turn.decision` is the last word.
 
-    Who closes it, or throws into it, gives back what was reserved."""
+    Nothing is given back here: that is for the turn's with block."""
+    segment = turn.limiter.segment
     left = float("inf") if timeout is None else timeout
     while True:
-        began = limiter.segment.now_ns()
-        told = _ask(limiter, key, cost, left)
+        began = segment.now_ns()
+        told = turn.reserve(left)
         if told:
-            came = yield from _until(limiter, key, told)
-            # Nobody has moved the clock: then the call passes now, or not at all.
-            return told if came else _ask(limiter, key, cost, 0)
+            came = yield from _until(segment, told.at_ns, told.wait)
+            if not came and segment.is_manual:
+                # Nobody has moved the clock: then the call passes now, or not at all.
+                turn.reserve(0)
+            return
         # A window has no line to stand in, and a list of limits neither: whoever is first when
         # there is room again passes. A bucket was denied for good.
         wait = told.retry_after
         is_limit = told.reason in ("limited", "override") and wait != float("inf")
         if not is_limit or not 0 < wait <= left:
-            return told
-        yield from _sleeps(limiter, began + told.retry_after_ns, wait)
+            return
+        yield from _until(segment, began + told.retry_after_ns, wait)
         # Whatever the clock says, each wait takes something of what is left: there is a last one.
-        left -= min(left, max(wait, (limiter.segment.now_ns() - began) / 1e9))
+        left -= min(left, max(wait, (segment.now_ns() - began) / 1e9))
 
 
-def _ask(limiter: Limiter, key: Key, cost: int, left: float) -> Decision:
-    if len(limiter) == 1:
-        return limiter.reserve(key, cost, left)
-    return limiter.try_acquire(key, cost)
-
-
-def _until(
-    limiter: Limiter, key: Key, told: Decision
-) -> Generator[float, None, bool]:
-    """Waits for the instant reserved. Returns False, with it given back, if it does not come."""
-    if told.wait_ns == 0:
-        return True
-    try:
-        came = yield from _sleeps(limiter, told.at_ns, told.wait)
-    except BaseException:
-        limiter.refund(key, told)
-        raise
-    if came or not limiter.segment.is_manual:
-        return True
-    limiter.refund(key, told)
-    return False
-
-
-def _sleeps(
-    limiter: Limiter, at_ns: int, wait: float
-) -> Generator[float, None, bool]:
+def _until(segment: Segment, at_ns: int, wait: float) -> Generator[float, None, bool]:
     """Yields sleeps until an instant of the segment's clock. Returns whether that has come."""
-    segment = limiter.segment
+    if not wait:
+        return True
     step = MANUAL_STEP_S if segment.is_manual else float("inf")
     last = segment.now_ns()
     over = time.monotonic() + wait + GRACE_S

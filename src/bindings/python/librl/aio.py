@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Optional
 
-from librl import Decision, Key, Limiter, _waiting
+from librl import Decision, Key, Limiter, _librl, _waiting
 
 
 async def acquire(
@@ -15,12 +15,7 @@ async def acquire(
 
     What was reserved is given back when the task is cancelled.
     """
-    steps = _waiting.turns(limiter, key, cost, timeout)
-    try:
-        while True:
-            await asyncio.sleep(next(steps))
-    except StopIteration as end:
-        decision: Decision = end.value
-        return decision
-    finally:
-        steps.close()
+    with _librl.Turn(limiter, key, cost) as turn:
+        for seconds in _waiting.sleeps(turn, timeout):
+            await asyncio.sleep(seconds)
+        return turn.decision

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Optional
 
 from librl import Key
+from librl._librl import Turn
 from librl._middleware import BODY, AddressKeys, Middleware
 
 Scope = MutableMapping[str, Any]
@@ -38,7 +39,7 @@ class RateLimit(Middleware[App, Scope]):
     cost  what a request costs
 
     Every answer has the RateLimit fields of the limit. A call that a leaky bucket admits to go
-    ahead later waits here, and others run meanwhile."""
+    ahead later waits here, and others run meanwhile; it gives its turn back when it is cancelled."""
 
     @staticmethod
     def default_key() -> Callable[[Scope], Optional[Key]]:
@@ -50,16 +51,18 @@ class RateLimit(Middleware[App, Scope]):
         if key is None:
             await self.app(scope, receive, send)
             return
-        decision = self.limiter.try_acquire(key, self.cost)
-        fields = [
-            (name.lower().encode("ascii"), value.encode("ascii"))
-            for name, value in self.limiter.headers(decision)
-        ]
+        # A task that is cancelled while it waits, as its client has gone, frees its place.
+        with Turn(self.limiter, key, self.cost) as turn:
+            decision = turn.try_acquire()
+            fields = [
+                (name.lower().encode("ascii"), value.encode("ascii"))
+                for name, value in self.limiter.headers(decision)
+            ]
+            if decision.wait_ns:
+                await asyncio.sleep(decision.wait)
         if not decision:
             await _deny(scope, send, fields)
             return
-        if decision.wait_ns:
-            await asyncio.sleep(decision.wait)
 
         async def send_with_fields(message: Message) -> None:
             if message["type"] == "http.response.start":

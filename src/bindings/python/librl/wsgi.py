@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Optional
 
 from librl import Key
+from librl._librl import Turn
 from librl._middleware import BODY, AddressKeys, Middleware
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class RateLimit(Middleware["WSGIApplication", "WSGIEnvironment"]):
     cost  what a request costs
 
     Every answer has the RateLimit fields of the limit. A call that a leaky bucket admits to go
-    ahead later waits here."""
+    ahead later waits here, and gives its turn back when an exception ends the wait."""
 
     @staticmethod
     def default_key() -> Callable[[WSGIEnvironment], Optional[Key]]:
@@ -43,16 +44,18 @@ class RateLimit(Middleware["WSGIApplication", "WSGIEnvironment"]):
         key = self.key(environ)
         if key is None:
             return self.app(environ, start_response)
-        decision = self.limiter.try_acquire(key, self.cost)
-        fields = self.limiter.headers(decision)
+        # Whoever ends this request while it waits, as a server does that goes down, frees its place.
+        with Turn(self.limiter, key, self.cost) as turn:
+            decision = turn.try_acquire()
+            fields = self.limiter.headers(decision)
+            if decision.wait_ns:
+                time.sleep(decision.wait)
         if not decision:
             length = ("Content-Length", str(len(BODY)))
             start_response(
                 "429 Too Many Requests", [("Content-Type", "text/plain"), length, *fields]
             )
             return [b"" if environ.get("REQUEST_METHOD") == "HEAD" else BODY]
-        if decision.wait_ns:
-            time.sleep(decision.wait)
 
         def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
             return start_response(status, [*headers, *fields], *exc_info)

@@ -1,9 +1,12 @@
 """Waiting for a turn: Limiter.acquire, librl.aio.acquire, Limiter.reserve."""
 
 import asyncio
+import contextlib
 import signal
+import sys
 import threading
 import time
+from unittest import mock
 
 import librl
 import librl.aio
@@ -66,6 +69,23 @@ class Acquiring(Case):
             self.assertTrue(limiter.acquire("user", timeout=60))
         self.assertFalse(limiter.acquire("user", 1001, timeout=60))
 
+    def test_of_a_list_the_longest_turn_is_waited_for(self):
+        segment = librl.Segment.private()
+        limiter = segment.limiter("api", "1000/h, leaky 20/s queue=5")
+        began = segment.now_ns()
+        for _ in range(3):
+            self.assertTrue(limiter.acquire("user"))
+        self.assertGreaterEqual(segment.now_ns() - began, 100_000_000)
+
+    def test_of_a_list_a_turn_beyond_the_timeout_is_denied_and_costs_nothing(self):
+        limiter = self.private().limiter("api", "10/h, leaky 1/s queue=5")
+        self.assertTrue(limiter.acquire("user"))
+        denied = limiter.acquire("user", timeout=0.5)
+        self.assertEqual((denied.allowed, denied.reason), (False, "limited"))
+        self.assertEqual((denied.retry_after, denied.wait), (1.0, 0.0))
+        self.assertEqual(limiter[0].peek("user").remaining, 9)
+        self.assertEqual(limiter[1].peek("user").wait, 1.0)
+
     def test_others_run_while_one_waits(self):
         limiter = librl.Segment.private().limiter("api", "1/h")
         limiter.try_acquire("user")
@@ -118,6 +138,99 @@ class Acquiring(Case):
         limiter.try_acquire("user")
         self.assertFalse(limiter.acquire("user", timeout=1))
         self.assertEqual(limiter.peek("user").retry_after, 0.1)
+
+
+class Interrupting:
+    """Raises before the step of that number which Python takes, as a signal's handler could."""
+
+    def __init__(self, step):
+        self._left = step
+
+    def __enter__(self):
+        self._before = sys.gettrace()
+        sys.settrace(self._trace)
+
+    def __exit__(self, *exception):
+        sys.settrace(self._before)
+
+    def _trace(self, frame, event, _):
+        if frame.f_globals.get("__package__") != "librl":
+            return None
+        frame.f_trace_opcodes = True
+        frame.f_trace_lines = False
+        if event == "opcode":
+            self._left -= 1
+            if self._left == 0:
+                raise Interrupted
+        return self._trace
+
+
+class Done:
+    """What a coroutine goes on from at once."""
+
+    def __await__(self):
+        return iter(())
+
+
+class AtAnyStep(Case):
+    """The hand moves the clock as far as a call sleeps, so that nobody has to wait."""
+
+    LIMITS = ["1/h", "1/h, 10/d", "1/h, leaky 1/h queue=9"]
+
+    def charged_when_interrupted(self, limits, acquire):
+        """Interrupts a call at each of its steps; returns for each whether it stayed charged."""
+        stayed = []
+        while True:
+            segment = self.private()
+            limiter = segment.limiter("api", limits)
+            limiter.try_acquire("user")
+            owed_ns = self.owed_ns(limiter)
+            began = segment.now_ns()
+            decision = None
+            with contextlib.suppress(Interrupted), Interrupting(len(stayed) + 1):
+                decision = acquire(limiter)
+            passed = segment.now_ns() - began
+            if decision is not None:
+                self.assertTrue(decision)
+                self.assertGreaterEqual(passed, 3_600_000_000_000)
+                return stayed
+            pairs = zip(self.owed_ns(limiter), owed_ns)
+            stayed.append(any(now > max(then - passed, 0) for now, then in pairs))
+
+    def owed_ns(self, limiter):
+        return [one.peek("user").reset_after_ns for one in limiter]
+
+    def assert_given_back(self, stayed):
+        # It is kept with the end of its block: the last steps of all only hand on the answer.
+        self.assertGreater(len(stayed), 50)
+        self.assertLessEqual(stayed.count(True), 3, stayed)
+        self.assertEqual(stayed, sorted(stayed))
+
+    def test_an_exception_gives_back_the_turn(self):
+        def acquire(limiter):
+            with mock.patch("time.sleep", lambda _: limiter.segment.advance_clock(3600)):
+                return limiter.acquire("user")
+
+        for limits in self.LIMITS:
+            with self.subTest(limits):
+                self.assert_given_back(self.charged_when_interrupted(limits, acquire))
+
+    def test_in_a_task_too(self):
+        def acquire(limiter):
+            def sleep(_):
+                limiter.segment.advance_clock(3600)
+                return Done()
+
+            with mock.patch("asyncio.sleep", sleep):
+                with contextlib.closing(librl.aio.acquire(limiter, "user")) as steps:
+                    try:
+                        steps.send(None)
+                    except StopIteration as end:
+                        return end.value
+
+        for limits in self.LIMITS:
+            with self.subTest(limits):
+                self.assert_given_back(self.charged_when_interrupted(limits, acquire))
 
 
 class InAnEventLoop(Case):

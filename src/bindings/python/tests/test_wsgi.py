@@ -3,6 +3,7 @@
 import asyncio
 import io
 import sys
+from unittest import mock
 from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
 
@@ -90,6 +91,18 @@ class Wsgi(Case):
         self.assertEqual(statuses, [200, 200, 200])
         self.assertGreaterEqual(segment.now_ns() - began, 99_000_000)
 
+    def test_who_is_ended_in_the_queue_leaves_it(self):
+        for limits in ("leaky 1/h queue=5", "1000/h, leaky 1/h queue=5"):
+            with self.subTest(limits):
+                limiter = self.segment.limiter(f"queue-{len(limits)}", limits)
+                app = librl.wsgi.RateLimit(hello, limiter, key=lambda environ: "k")
+                limiter.try_acquire("k")
+                with mock.patch("time.sleep", side_effect=SystemExit):
+                    with self.assertRaises(SystemExit):
+                        request(app)
+                self.assertEqual(limiter.peek("k").wait, 3600)
+                self.assertEqual(limiter[0].peek("k").remaining, limiter[0].peek("k").limit - 1)
+
     def test_an_error_of_the_application_goes_on_with_its_information(self):
         def fails(environ, start_response):
             try:
@@ -176,3 +189,22 @@ class Asgi(Case):
         self.assertEqual([status for status, _ in done], [200, 200, 200])
         self.assertGreaterEqual(done[1][1] - began, 49_000_000)
         self.assertGreaterEqual(done[2][1] - began, 99_000_000)
+
+    def test_who_is_cancelled_in_the_queue_leaves_it(self):
+        for limits in ("leaky 1/h queue=5", "1000/h, leaky 1/h queue=5"):
+            with self.subTest(limits):
+                segment = librl.Segment.private()
+                limiter = segment.limiter("queue", limits)
+                app = librl.asgi.RateLimit(async_hello, limiter, key=lambda scope: "k")
+                limiter.try_acquire("k")
+
+                async def cancelled():
+                    task = asyncio.create_task(app({"type": "http", "method": "GET"}, None, None))
+                    while limiter.peek("k").wait < 5400:
+                        await asyncio.sleep(0)
+                    task.cancel()
+                    with self.assertRaises(asyncio.CancelledError):
+                        await task
+
+                asyncio.run(asyncio.wait_for(cancelled(), 60))
+                self.assertLess(limiter.peek("k").wait, 5400)
