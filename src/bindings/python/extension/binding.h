@@ -36,7 +36,7 @@ typedef struct {
   int is_manual; /**< its clock is moved by hand: who waits looks often */
 } SegmentObject;
 
-typedef struct {
+typedef struct LimiterObject {
   PyObject ob_base;
   State* state;
   librl_limiter_t* handle;
@@ -49,6 +49,8 @@ typedef struct {
   PyObject ob_base;
   State* state;
   librl_decision_t told;
+  struct LimiterObject* asked; /**< of try_acquire_all(), the one that decided, else NULL */
+  size_t listed;               /**< and which limit of it, if it is a list */
 } DecisionObject;
 
 typedef struct {
@@ -76,6 +78,9 @@ State* state_of_type(PyTypeObject* type);
 DecisionObject* new_decision(State* state);
 /** Returns the object as a decision; NULL with a TypeError. */
 DecisionObject* decision_of(State* state, PyObject* object);
+
+/** Makes a decision of what pickle has kept of another. */
+PyObject* restore_decision(PyObject* module, PyObject* args);
 
 /** Returns the word for a reason. */
 PyObject* reason_as_word(const State* state, int32_t reason);

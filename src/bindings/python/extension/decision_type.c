@@ -11,6 +11,7 @@ DecisionObject* new_decision(State* state) {
   if (made == NULL) return NULL;
   made->state = state;
   made->told = (librl_decision_t)LIBRL_DECISION_INIT;
+  made->asked = NULL;
   return made;
 }
 
@@ -27,6 +28,7 @@ PyObject* seconds_as_float(int64_t ns) {
 
 static void dealloc(PyObject* self) {
   PyTypeObject* type = Py_TYPE(self);
+  Py_XDECREF(((DecisionObject*)self)->asked);
   type->tp_free(self);
   Py_DECREF(type);
 }
@@ -74,6 +76,55 @@ static PyObject* repr(PyObject* self) {
   return text;
 }
 
+/* What is charged stays with the original: a copy in another process could give it back again. */
+static PyObject* reduce(PyObject* self, PyObject* none) {
+  (void)none;
+  const librl_decision_t* told = &((DecisionObject*)self)->told;
+  PyObject* module = PyType_GetModule(Py_TYPE(self));
+  PyObject* restore = module == NULL ? NULL : PyObject_GetAttrString(module, "_restore_decision");
+  if (restore == NULL) return NULL;
+  return Py_BuildValue("N(iiIKKLLLLK)", restore, told->allowed, told->reason, told->policy,
+                       told->limit, told->remaining, told->retry_after_ns, told->reset_after_ns,
+                       told->wait_ns, told->at_ns, told->which);
+}
+
+PyObject* restore_decision(PyObject* module, PyObject* args) {
+  librl_decision_t told = LIBRL_DECISION_INIT;
+  /* "K" is an unsigned long long, "L" a long long: of as many bits, whatever they are called. */
+  unsigned long long limit, remaining, which;
+  long long retry_after_ns, reset_after_ns, wait_ns, at_ns;
+  if (!PyArg_ParseTuple(args, "iiIKKLLLLK:_restore_decision", &told.allowed, &told.reason,
+                        &told.policy, &limit, &remaining, &retry_after_ns, &reset_after_ns,
+                        &wait_ns, &at_ns, &which)) {
+    return NULL;
+  }
+  DecisionObject* decision = new_decision(PyModule_GetState(module));
+  if (decision == NULL) return NULL;
+  told.allowed = told.allowed != 0;
+  told.limit = limit;
+  told.remaining = remaining;
+  told.retry_after_ns = retry_after_ns;
+  told.reset_after_ns = reset_after_ns;
+  told.wait_ns = wait_ns;
+  told.at_ns = at_ns;
+  told.which = which;
+  decision->told = told;
+  return (PyObject*)decision;
+}
+
+/* A copy here is the decision itself, so that it is spent once. */
+static PyObject* copy(PyObject* self, PyObject* ignored) {
+  (void)ignored;
+  return Py_NewRef(self);
+}
+
+static PyMethodDef methods[] = {
+    {"__reduce__", reduce, METH_NOARGS, "Returns what pickle makes another of, with no charge."},
+    {"__copy__", copy, METH_NOARGS, "Returns itself, as its values never change."},
+    {"__deepcopy__", copy, METH_O, "Returns itself, as its values never change."},
+    {NULL, NULL, 0, NULL},
+};
+
 #define AT(member) offsetof(DecisionObject, told.member)
 
 static PyMemberDef members[] = {
@@ -114,10 +165,11 @@ static PyType_Slot slots[] = {
      "The answer to a call: true if it was allowed.\n\nDurations are float seconds, and exact in "
      "the "
      "attributes that end in _ns.\nA decision cannot be changed; refund() and settle() spend it "
-     "once."},
+     "once. A pickled one\nsays the same, and has nothing to spend."},
     {Py_tp_dealloc, dealloc},
     {Py_tp_repr, repr},
     {Py_nb_bool, is_allowed},
+    {Py_tp_methods, methods},
     {Py_tp_members, members},
     {Py_tp_getset, getters},
     {0, NULL},

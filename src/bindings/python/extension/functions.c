@@ -95,8 +95,15 @@ static PyObject* try_acquire_all(PyObject* module, PyObject* const* args, Py_ssi
   }
   DecisionObject* decision = new_decision(state);
   if (decision == NULL) return NULL;
-  const int code = librl_acquire_all(asks, (size_t)count, &decision->told, NULL);
-  if (code >= 0) return after_lines((PyObject*)decision);
+  librl_decision_t each[LIBRL_ASKS_MAX];
+  each[0].size = sizeof each[0];
+  const int code = librl_acquire_all(asks, (size_t)count, &decision->told, each);
+  if (code >= 0) {
+    const uint64_t which = decision->told.which;
+    decision->asked = (LimiterObject*)Py_NewRef(PyTuple_GET_ITEM(args[which], 0));
+    decision->listed = each[which].which;
+    return after_lines((PyObject*)decision);
+  }
   Py_DECREF(decision);
   return after_lines(raise_refused(state, code, "try_acquire_all"));
 }
@@ -120,6 +127,7 @@ PyMethodDef librl_functions[] = {
     {"try_acquire_all", CALL(try_acquire_all, METH_FASTCALL),
      "try_acquire_all($module, *asks)\n--\n\nCharges all or none of up to 16 limits. An ask is "
      "(limiter, key) or (limiter, key, cost);\nDecision.which is the index of the one that "
-     "decided."},
+     "decided, whose headers() has the RateLimit."},
+    {"_restore_decision", restore_decision, METH_VARARGS, "What unpickles a Decision."},
     {NULL, NULL, 0, NULL},
 };

@@ -317,6 +317,10 @@ PyMethodDef limiter_methods[] = {
     {"headers", limiter_headers, METH_O,
      "headers($self, decision, /)\n--\n\nReturns the response fields that say how the client "
      "stands: RateLimit-Policy,\nRateLimit, and Retry-After after a denial. At most once each; "
-     "none where there is nothing to say."},
+     "none where there is nothing to say.\nRateLimit is that of the limit that decided: of a list "
+     "the "
+     "one with the least left, or that\ndenies for longest; after try_acquire_all() only that "
+     "ask's "
+     "limiter has it."},
     {NULL, NULL, 0, NULL},
 };

@@ -139,3 +139,6 @@ class Denied(Exception):
     def __init__(self, decision: Decision) -> None:
         super().__init__(f"no permit ({decision.reason})")
         self.decision = decision
+
+    def __reduce__(self) -> tuple[type[Denied], tuple[Decision], dict[str, object]]:
+        return type(self), (self.decision,), self.__dict__

@@ -1,6 +1,8 @@
 """librl.Limiter and librl.Decision: what is asked, and what is answered."""
 
+import copy
 import math
+import pickle
 import threading
 
 import librl
@@ -47,6 +49,32 @@ class Asking(Case):
                 setattr(decision, name, 1)
         with self.assertRaises(TypeError):
             librl.Decision.allowed = True
+
+    def test_a_decision_crosses_processes_and_leaves_its_charge_behind(self):
+        limiter = self.segment.limiter("list", "5/s, 8/h")
+        limiter.try_acquire("user", 5)
+        original = self.limiter.try_acquire("user", 4)
+        never = self.limiter.try_acquire("user", 100)
+        for decision in (original, never, limiter.try_acquire("user"),
+                         self.limiter.reserve("user", 20)):
+            for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+                again = pickle.loads(pickle.dumps(decision, protocol))
+                for name, member in vars(librl.Decision).items():
+                    if not name.startswith("_"):
+                        self.assertEqual(getattr(again, name), getattr(decision, name), name)
+                self.assertEqual(repr(again), repr(decision))
+        self.limiter.reset("user")
+        again = pickle.loads(pickle.dumps(original))
+        self.limiter.try_acquire("user", 4)
+        self.assertFalse(self.limiter.refund("user", again))
+        self.assertEqual(self.limiter.peek("user").remaining, 16)
+
+    def test_a_copy_of_a_decision_is_spent_with_it(self):
+        decision = self.limiter.try_acquire("user", 4)
+        for copied in (copy.copy(decision), copy.deepcopy([decision])[0]):
+            self.assertEqual(copied.remaining, 16)
+        self.assertTrue(self.limiter.refund("user", copied))
+        self.assertFalse(self.limiter.refund("user", decision))
 
     def test_str_and_bytes_are_the_same_key_and_other_types_are_none(self):
         self.limiter.try_acquire("ü", 2)
@@ -254,6 +282,40 @@ class Fields(Case):
         fields = dict(limiter.headers(limiter.try_acquire("user")))
         self.assertEqual(fields["RateLimit-Policy"], '"api";q=5;w=1, "api#2";q=8;w=3600')
         self.assertEqual(fields["RateLimit"], '"api";r=0;t=1')
+
+    def test_of_a_list_the_tightest_limit_says_how_much_is_left(self):
+        limiter = self.private().limiter("api", "100/s, 8/h")
+        fields = dict(limiter.headers(limiter.try_acquire("user", 3)))
+        self.assertEqual(fields["RateLimit"], '"api#2";r=5;t=450')
+
+    def test_of_several_limiters_the_one_that_decided_says_how_much_is_left(self):
+        segment = self.private()
+        loose = segment.limiter("loose", "100/s")
+        # As many at once as the loose one has: the field must not be mistaken for its own.
+        tight = segment.limiter("tight", "100/h, 1000/d")
+        decision = librl.try_acquire_all((loose, "user"), (tight, "user", 30))
+        self.assertEqual(decision.which, 1)
+        self.assertEqual(tight.headers(decision), [
+            ("RateLimit-Policy", '"tight";q=100;w=3600, "tight#2";q=1000;w=86400'),
+            ("RateLimit", '"tight";r=70;t=36'),
+        ])
+        self.assertEqual(tight[0].headers(decision)[1], ("RateLimit", '"tight";r=70;t=36'))
+        self.assertEqual(segment.limiter("tight").headers(decision), tight.headers(decision))
+        self.assertEqual(loose.headers(decision), [("RateLimit-Policy", '"loose";q=100;w=1')])
+        elsewhere = self.private().limiter("tight", "100/h")
+        self.assertEqual(elsewhere.headers(decision), [("RateLimit-Policy", '"tight";q=100;w=3600')])
+
+    def test_of_several_limiters_a_denial_is_that_of_the_one_that_denied(self):
+        segment = self.private()
+        loose = segment.limiter("loose", "100/s")
+        tight = segment.limiter("tight", "100/m, 5/h")
+        denied = librl.try_acquire_all((loose, "a"), (loose, "b"), (tight, "user", 5))
+        self.assertTrue(denied)
+        denied = librl.try_acquire_all((loose, "a"), (loose, "b"), (tight, "user"))
+        self.assertEqual((denied.allowed, denied.which), (False, 2))
+        self.assertEqual(tight.headers(denied)[1:],
+                         [("RateLimit", '"tight#2";r=0;t=720'), ("Retry-After", "720")])
+        self.assertEqual(loose.headers(denied)[1:], [("Retry-After", "720")])
 
     def test_a_limit_of_permits_has_nothing_to_say(self):
         limiter = self.private().limiter("uploads", "concurrency 1")

@@ -1,7 +1,9 @@
 """librl.Permit: so many at once."""
 
+import copy
 import gc
 import os
+import pickle
 
 import librl
 from support import Case, poll, run_python
@@ -38,6 +40,19 @@ class Permits(Case):
         self.assertIs(raised.exception.decision, denied.decision)
         self.assertFalse(denied.release())
         self.assertEqual(len(taken), 2)
+
+    def test_what_a_with_block_raises_can_be_pickled_and_copied(self):
+        held = [self.uploads.permit("user") for _ in range(2)]
+        with self.assertRaises(librl.Denied) as raised, self.uploads.permit("user"):
+            self.fail("entered")
+        raised.exception.add_note("of a worker")
+        for make in (lambda denied: pickle.loads(pickle.dumps(denied)), copy.copy, copy.deepcopy):
+            again = make(raised.exception)
+            self.assertIs(type(again), librl.Denied)
+            self.assertEqual(str(again), str(raised.exception))
+            self.assertEqual(repr(again.decision), repr(raised.exception.decision))
+            self.assertEqual(again.__notes__, ["of a worker"])
+        self.assertEqual(len(held), 2)
 
     def test_it_is_released_once(self):
         permit = self.uploads.permit("user")
