@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Optional
 
 if TYPE_CHECKING:
     from librl._librl import Decision
+
+
+# By the number of the C library; -2 is memory that was not to be had, which Python has a class for.
+BY_CODE: dict[int, type[Error]] = {}
 
 
 class Error(Exception):
@@ -16,121 +20,83 @@ class Error(Exception):
 
     code = 0
 
+    def __init_subclass__(cls, *, code: Optional[int] = None, **others: Any) -> None:
+        super().__init_subclass__(**others)
+        if code is not None:
+            cls.code = code
+            BY_CODE[code] = cls
 
-class InvalidError(Error, ValueError):
+
+class InvalidError(Error, ValueError, code=-1):
     """A call that the limit or the segment does not take."""
 
-    code = -1
 
-
-class BadNameError(Error, ValueError):
+class BadNameError(Error, ValueError, code=-3):
     """A name that no segment or policy can have."""
 
-    code = -3
 
-
-class BadLimitError(Error, ValueError):
+class BadLimitError(Error, ValueError, code=-4):
     """A limit that does not parse, or cannot be represented."""
 
-    code = -4
 
-
-class BadOptionError(Error, ValueError):
+class BadOptionError(Error, ValueError, code=-5):
     """An option outside its range."""
 
-    code = -5
 
-
-class NotFoundError(Error, FileNotFoundError):
+class NotFoundError(Error, FileNotFoundError, code=-6):
     """No segment is there under that name."""
 
-    code = -6
 
-
-class ExistsError(Error, FileExistsError):
+class ExistsError(Error, FileExistsError, code=-7):
     """The name is taken."""
 
-    code = -7
 
-
-class NotPermittedError(Error, PermissionError):
+class NotPermittedError(Error, PermissionError, code=-8):
     """The file may not be opened, or its owner is not trusted."""
 
-    code = -8
 
-
-class NotASegmentError(Error):
+class NotASegmentError(Error, code=-9):
     """The file is something else."""
 
-    code = -9
 
-
-class WrongVersionError(Error):
+class WrongVersionError(Error, code=-10):
     """The segment has another layout."""
 
-    code = -10
 
-
-class WrongHostError(Error):
+class WrongHostError(Error, code=-11):
     """The segment was made under another boot or time namespace."""
 
-    code = -11
 
-
-class CorruptError(Error):
+class CorruptError(Error, code=-12):
     """The file is cut short, or its fields contradict each other."""
 
-    code = -12
 
-
-class NoSpaceError(Error):
+class NoSpaceError(Error, code=-13):
     """No room in the memory for the table, or in the table for a key."""
 
-    code = -13
 
-
-class TooManyError(Error):
+class TooManyError(Error, code=-14):
     """No policy entry is free."""
 
-    code = -14
 
-
-class UnknownPolicyError(Error, LookupError):
+class UnknownPolicyError(Error, LookupError, code=-15):
     """The segment has no policy of that name."""
 
-    code = -15
 
-
-class ReadOnlyError(Error):
+class ReadOnlyError(Error, code=-16):
     """The segment is open for reading only."""
 
-    code = -16
 
-
-class UnsupportedError(Error):
+class UnsupportedError(Error, code=-17):
     """This CPU or kernel lacks something."""
 
-    code = -17
 
-
-class SystemCallError(Error, OSError):
+class SystemCallError(Error, OSError, code=-18):
     """A system call failed; the text has which."""
 
-    code = -18
 
-
-class UnexpectedError(Error):
+class UnexpectedError(Error, code=-19):
     """Anything else; the text has what."""
-
-    code = -19
-
-
-# -2 is memory that was not to be had, which Python has a class for.
-BY_CODE: dict[int, type[Error]] = {
-    kind.code: kind
-    for kind in vars().copy().values()
-    if isinstance(kind, type) and issubclass(kind, Error) and kind is not Error
-}
 
 
 class Denied(Exception):

@@ -62,6 +62,15 @@ class Opening(Case):
             self.assertEqual(kind.code, code)
             self.assertIs(getattr(librl, kind.__name__), kind)
 
+    def test_a_class_of_your_own_takes_nobodys_code(self):
+        from librl import _errors
+
+        class MineError(librl.NotFoundError):
+            pass
+
+        self.assertEqual(MineError.code, librl.NotFoundError.code)
+        self.assertIs(_errors.BY_CODE[MineError.code], librl.NotFoundError)
+
     def test_read_only_looks_and_does_not_decide(self):
         segment = self.new_segment()
         segment.limiter("api", "10/h").try_acquire("user", 4)
