@@ -1,4 +1,9 @@
 /* The functions of the module. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+
 #include "binding.h"
 
 static PyObject* remove_segment(PyObject* module, PyObject* argument) {
@@ -18,26 +23,101 @@ static PyObject* check_limits(PyObject* module, PyObject* argument) {
   Py_RETURN_NONE;
 }
 
+typedef struct {
+  PyObject* address;
+  uint64_t ipv4_prefix;
+  uint64_t ipv6_prefix;
+} AddressAsk;
+
+static int take_address(const char* call, PyObject* const* args, Py_ssize_t count, PyObject* names,
+                        AddressAsk* ask) {
+  static const char* const wanted[] = {"address", "ipv4_prefix", "ipv6_prefix", NULL};
+  PyObject* taken[3] = {NULL, NULL, NULL};
+  *ask = (AddressAsk){NULL, 32, 64};
+  if (take_arguments(call, args, count, names, wanted, 1, taken) < 0 ||
+      (taken[1] != NULL && number_of(taken[1], "ipv4_prefix", 0, 32, &ask->ipv4_prefix) < 0) ||
+      (taken[2] != NULL && number_of(taken[2], "ipv6_prefix", 0, 128, &ask->ipv6_prefix) < 0)) {
+    return -1;
+  }
+  ask->address = taken[0];
+  return 0;
+}
+
+/* A key of so many bytes; a code is of what is no address. */
+static PyObject* key_of_address(const AddressAsk* ask, const char* key, int size) {
+  if (size > 0) return PyUnicode_FromStringAndSize(key, size);
+  PyErr_Format(PyExc_ValueError, "%R is no IP address", ask->address);
+  return NULL;
+}
+
 static PyObject* address_key(PyObject* module, PyObject* const* args, Py_ssize_t count,
                              PyObject* names) {
-  static const char* const wanted[] = {"address", "ipv4_prefix", "ipv6_prefix", NULL};
   (void)module;
-  PyObject* taken[3] = {NULL, NULL, NULL};
+  AddressAsk ask;
   Bytes address;
-  uint64_t ipv4 = 32;
-  uint64_t ipv6 = 64;
-  if (take_arguments("address_key", args, count, names, wanted, 1, taken) < 0 ||
-      bytes_of(taken[0], "the address", &address) < 0 ||
-      (taken[1] != NULL && number_of(taken[1], "ipv4_prefix", 0, 32, &ipv4) < 0) ||
-      (taken[2] != NULL && number_of(taken[2], "ipv6_prefix", 0, 128, &ipv6) < 0)) {
+  if (take_address("address_key", args, count, names, &ask) < 0 ||
+      bytes_of(ask.address, "the address", &address) < 0) {
     return NULL;
   }
   char key[LIBRL_KEY_MAX];
-  const int size = librl_address_key(address.data, (size_t)address.size, (unsigned)ipv4,
-                                     (unsigned)ipv6, key, sizeof key);
-  if (size > 0) return PyUnicode_FromStringAndSize(key, size);
-  PyErr_Format(PyExc_ValueError, "%R is no IP address", taken[0]);
-  return NULL;
+  const int size = librl_address_key(address.data, (size_t)address.size, (unsigned)ask.ipv4_prefix,
+                                     (unsigned)ask.ipv6_prefix, key, sizeof key);
+  return key_of_address(&ask, key, size);
+}
+
+typedef union {
+  struct sockaddr any;
+  struct sockaddr_in ipv4;
+  struct sockaddr_in6 ipv6;
+} SocketAddress;
+
+/* Reads (host, port) or (host, port, flow, scope), as a socket says it; of another family, or where
+ * it is none, it leaves AF_UNSPEC. The scope counts neither as a number nor behind a "%". Returns 0,
+ * or -1 with an exception. */
+static int read_tuple(PyObject* tuple, SocketAddress* address) {
+  const Py_ssize_t parts = PyTuple_GET_SIZE(tuple);
+  PyObject* object = parts == 2 || parts == 4 ? PyTuple_GET_ITEM(tuple, 0) : NULL;
+  if (object == NULL || !PyUnicode_Check(object)) return 0;
+  Py_ssize_t size = 0;
+  const char* text = PyUnicode_AsUTF8AndSize(object, &size);
+  if (text == NULL) return -1;
+  char host[INET6_ADDRSTRLEN];
+  const size_t bytes = strcspn(text, parts == 4 ? "%" : "");
+  if (strlen(text) != (size_t)size || bytes >= sizeof host) return 0;
+  memcpy(host, text, bytes);
+  host[bytes] = 0;
+  if (parts == 2 && inet_pton(AF_INET, host, &address->ipv4.sin_addr) == 1) {
+    address->ipv4.sin_family = AF_INET;
+  } else if (parts == 4 && inet_pton(AF_INET6, host, &address->ipv6.sin6_addr) == 1) {
+    address->ipv6.sin6_family = AF_INET6;
+  }
+  return 0;
+}
+
+static PyObject* sockaddr_key(PyObject* module, PyObject* const* args, Py_ssize_t count,
+                              PyObject* names) {
+  (void)module;
+  AddressAsk ask;
+  SocketAddress told = {.any = {.sa_family = AF_UNSPEC}};
+  Bytes address = {(const char*)&told, sizeof told};
+  if (take_address("sockaddr_key", args, count, names, &ask) < 0) return NULL;
+  if (PyTuple_Check(ask.address)) {
+    if (read_tuple(ask.address, &told) < 0) return NULL;
+  } else if (PyBytes_Check(ask.address)) {
+    address = (Bytes){PyBytes_AS_STRING(ask.address), PyBytes_GET_SIZE(ask.address)};
+  } else {
+    PyErr_Format(
+        PyExc_TypeError,
+        "the address must be a tuple, as a socket says it, or the bytes of a sockaddr, not "
+        "%.100s",
+        Py_TYPE(ask.address)->tp_name);
+    return NULL;
+  }
+  char key[LIBRL_KEY_MAX];
+  const int size =
+      librl_sockaddr_key((const struct sockaddr*)address.data, (size_t)address.size,
+                         (unsigned)ask.ipv4_prefix, (unsigned)ask.ipv6_prefix, key, sizeof key);
+  return key_of_address(&ask, key, size);
 }
 
 static PyObject* composite_key(PyObject* module, PyObject* const* args, Py_ssize_t count) {
@@ -121,6 +201,10 @@ PyMethodDef librl_functions[] = {
      "address_key($module, address, ipv4_prefix=32, ipv6_prefix=64)\n--\n\nReturns the key of an "
      "IP address in text, or of the network that it lies in: all spellings\nof one give the same. "
      "Raises ValueError for anything else."},
+    {"sockaddr_key", CALL(sockaddr_key, METH_FASTCALL | METH_KEYWORDS),
+     "sockaddr_key($module, address, ipv4_prefix=32, ipv6_prefix=64)\n--\n\nThe same of an address "
+     "as accept() and getpeername() of a socket return it, or of the bytes\nof a sockaddr. Port, "
+     "flow and scope do not count. Raises ValueError for another family."},
     {"composite_key", CALL(composite_key, METH_FASTCALL),
      "composite_key($module, *parts)\n--\n\nReturns the key of several parts, such as user and "
      "route. Different parts never give\nthe same key."},

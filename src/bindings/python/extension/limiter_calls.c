@@ -65,6 +65,25 @@ static PyObject* try_acquire(PyObject* self, PyObject* const* args, Py_ssize_t c
                 &ask);
 }
 
+static PyObject* try_acquire_at(PyObject* object, PyObject* const* args, Py_ssize_t count,
+                                PyObject* names) {
+  static const char* const wanted[] = {"now_ns", "key", "cost", NULL};
+  LimiterObject* self = (LimiterObject*)object;
+  PyObject* taken[3] = {NULL, NULL, NULL};
+  uint64_t now_ns = 0;
+  Ask ask;
+  if (take_arguments("try_acquire_at", args, count, names, wanted, 2, taken) < 0 ||
+      number_of(taken[0], "now_ns", 0, INT64_MAX, &now_ns) < 0 ||
+      ask_of(taken[1], taken[2], &ask) < 0) {
+    return NULL;
+  }
+  DecisionObject* decision = new_decision(self->state);
+  if (decision == NULL) return NULL;
+  const int code = librl_acquire_at(self->handle, (int64_t)now_ns, ask.key.data,
+                                    (size_t)ask.key.size, ask.cost, &decision->told);
+  return tell_decision(self, "try_acquire_at", &ask.key, decision, code);
+}
+
 static int peek_at(librl_limiter_t* limiter, const void* key, size_t size, uint64_t cost,
                    librl_decision_t* decision) {
   return librl_peek(limiter, key, size, cost, decision);
@@ -276,6 +295,10 @@ PyMethodDef limiter_methods[] = {
      "try_acquire($self, key, cost=1, low=False)\n--\n\nCharges `cost` to the key if the limit "
      "allows it; a denial changes nothing. A call\nof low priority leaves the limit's floor to the "
      "others."},
+    {"try_acquire_at", CALL(try_acquire_at),
+     "try_acquire_at($self, now_ns, key, cost=1)\n--\n\nThe same at a time that was read with "
+     "Segment.now_ns() before, once for many calls. A time of the\npast is as if the call had come "
+     "then; one of the future must not be given. No list takes it."},
     {"try_acquire_many", CALL(try_acquire_many),
      "try_acquire_many($self, keys, cost=1)\n--\n\nDecides many keys in their order, for a "
      "fraction of the cost of so many calls."},

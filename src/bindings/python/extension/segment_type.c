@@ -126,6 +126,18 @@ static PyObject* reset_all(PyObject* object, PyObject* none) {
                               : PyLong_FromUnsignedLongLong(forgotten));
 }
 
+static PyObject* set_policy(PyObject* object, PyObject* args, PyObject* kwargs) {
+  static char* names[] = {"policy", "limits", NULL};
+  SegmentObject* self = (SegmentObject*)object;
+  const char* policy = NULL;
+  const char* limits = NULL;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ss:set_policy", names, &policy, &limits)) {
+    return NULL;
+  }
+  const int code = librl_set_policy(self->handle, policy, limits);
+  return after_lines(code < 0 ? raise_last(self->state, code) : Py_NewRef(Py_None));
+}
+
 static PyObject* path(PyObject* self, void* closure) {
   (void)closure;
   return PyUnicode_DecodeFSDefault(librl_path(((SegmentObject*)self)->handle));
@@ -147,6 +159,13 @@ static PyMethodDef methods[] = {
     {"advance_clock", advance_clock, METH_O,
      "advance_clock($self, seconds, /)\n--\n\nMoves the clock of a segment that was made with "
      "clock='manual'."},
+    {"set_policy", (PyCFunction)(void (*)(void))set_policy, METH_VARARGS | METH_KEYWORDS,
+     "set_policy($self, policy, limits)\n--\n\nPuts a limit, or a list of some, in force under a "
+     "name, in all processes at their next call.\nMakes the policy if there is none; what keys "
+     "have "
+     "used stays used. Each change takes one of\nthe segment's policies for good. For who has been "
+     "told to change a limit: a program that\nstarts uses limiter(), which leaves alone what was "
+     "changed by hand."},
     {"reset_all", reset_all, METH_NOARGS,
      "reset_all($self)\n--\n\nForgets what all keys have consumed; returns how many had."},
     {NULL, NULL, 0, NULL},

@@ -61,6 +61,7 @@ from librl._librl import (
     check_limits,
     composite_key,
     remove,
+    sockaddr_key,
     try_acquire_all,
 )
 
@@ -168,5 +169,6 @@ __all__ = [
     "check_limits",
     "composite_key",
     "remove",
+    "sockaddr_key",
     "try_acquire_all",
 ]

@@ -3,10 +3,12 @@
 import copy
 import math
 import pickle
+import socket
+import struct
 import threading
 
 import librl
-from support import Case
+from support import DEADLINE_S, Case
 
 
 class Asking(Case):
@@ -120,6 +122,22 @@ class Asking(Case):
         self.assertFalse(limiter.try_acquire("user", 6, low=True))
         self.assertTrue(limiter.try_acquire("user", 5, low=True))
         self.assertTrue(limiter.try_acquire("user", 5))
+
+    def test_a_time_that_was_read_before_counts(self):
+        now_ns = self.segment.now_ns()
+        self.segment.advance_clock(1)
+        # By its own time the bucket would be full again a second later.
+        self.assertTrue(self.limiter.try_acquire_at(now_ns, "user", 20))
+        self.assertEqual(self.limiter.peek("user").remaining, 10)
+        denied = self.limiter.try_acquire_at(now_ns, key="user")
+        self.assertEqual((denied.allowed, denied.retry_after_ns), (False, 100_000_000))
+        for arguments, kind in [((-1, "user"), ValueError), ((2**63, "user"), ValueError),
+                                ((1.5, "user"), TypeError), (("user",), TypeError),
+                                ((now_ns, ""), ValueError), ((now_ns, "user", 0), ValueError)]:
+            with self.subTest(arguments), self.assertRaises(kind):
+                self.limiter.try_acquire_at(*arguments)
+        with self.assertRaises(librl.InvalidError):
+            self.segment.limiter("list", "5/s, 8/h").try_acquire_at(now_ns, "user")
 
     def test_many_keys_are_decided_in_their_order(self):
         decisions = self.limiter.try_acquire_many(["a", b"b", "a"], 12)
@@ -335,6 +353,42 @@ class Keys(Case):
             librl.address_key("::1", ipv6_prefix=129)
         with self.assertRaises(TypeError):
             librl.address_key(16777343)
+
+    def test_what_a_socket_says_of_its_peer_is_a_key(self):
+        for address, key in [
+            (("203.0.113.7", 4711), "203.0.113.7"),
+            (("::ffff:203.0.113.7", 4711, 0, 0), "203.0.113.7"),
+            (("2001:db8:1:2::7", 4711, 5, 0), "2001:db8:1:2::/64"),
+            (("fe80::1%eth0", 4711, 0, 2), "fe80::/64"),
+            (struct.pack("=HH4s8x", socket.AF_INET, 0, bytes([203, 0, 113, 7])), "203.0.113.7"),
+        ]:
+            with self.subTest(address):
+                self.assertEqual(librl.sockaddr_key(address), key)
+        self.assertEqual(librl.sockaddr_key(("203.0.113.7", 1), 24), "203.0.113.0/24")
+        self.assertEqual(librl.sockaddr_key(("2001:db8::1", 1, 0, 0), ipv6_prefix=128),
+                         "2001:db8::1")
+        for address in ((), ("203.0.113.7",), ("localhost", 1), ("203.0.113.7\0", 1), (5, 1),
+                        ("203.0.113.7%eth0", 1), ("::1", 1), ("203.0.113.7", 1, 0, 0), b"", b"\1\0",
+                        ("1" * 100, 1), struct.pack("=H12s", socket.AF_UNIX, b"/tmp/socket")):
+            with self.subTest(address), self.assertRaisesRegex(ValueError, "no IP address"):
+                librl.sockaddr_key(address)
+        for address in ("203.0.113.7", ["203.0.113.7", 1], None):
+            with self.subTest(address), self.assertRaisesRegex(TypeError, "tuple"):
+                librl.sockaddr_key(address)
+        with self.assertRaisesRegex(ValueError, "ipv4_prefix"):
+            librl.sockaddr_key(("203.0.113.7", 1), 33)
+
+    def test_also_that_of_a_real_socket(self):
+        families = [(socket.AF_INET, "127.0.0.1", "127.0.0.1")]
+        if socket.has_dualstack_ipv6():
+            families.append((socket.AF_INET6, "::1", "::/64"))
+        for family, host, key in families:
+            with self.subTest(host), socket.create_server((host, 0), family=family) as server:
+                with socket.create_connection(server.getsockname()[:2], DEADLINE_S):
+                    connection, address = server.accept()
+                    with connection:
+                        self.assertEqual(librl.sockaddr_key(address), key)
+                        self.assertEqual(librl.sockaddr_key(connection.getpeername()), key)
 
     def test_different_parts_never_make_the_same_key(self):
         lists = [("a,b", "c"), ("a", "b,c"), ("a", "b", "c"), ("a\\", "b"), ("", "a"), ("a", ""),

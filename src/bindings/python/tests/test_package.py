@@ -113,13 +113,16 @@ class Types(Case):
             limiter: librl.Limiter = segment.limiter("a", "1/s")
             seconds: float = limiter.try_acquire(b"user", cost=2).retry_after
             first: librl.Limiter = limiter[0]
+            segment.set_policy("a", "2/s")
+            limiter.try_acquire_at(segment.now_ns(), librl.sockaddr_key(("203.0.113.7", 80)), 2)
             with limiter.permit("user") as permit:
                 number: int = permit.fence()
             async def wait() -> bool:
                 return bool(await librl.aio.acquire(limiter, "user", timeout=1.5))
             """
         wrong = ['librl.Segment(5)', 'limiter.try_acquire(5)', 'limiter.try_acquire("user", "1")',
-                 'limiter.try_acquire("user").allowed = True', 'limiter.headers("user")']
+                 'limiter.try_acquire("user").allowed = True', 'limiter.headers("user")',
+                 'librl.sockaddr_key("203.0.113.7")', 'limiter.try_acquire_at(1.5, "user")']
         status, told = self.mypy("mypy", "--strict", "-c", textwrap.dedent(right))
         self.assertEqual(status, 0, told)
         both = textwrap.dedent(right) + "\n".join(wrong)

@@ -115,6 +115,29 @@ class Opening(Case):
         with self.assertRaises(librl.BadOptionError):
             librl.Segment.private().advance_clock(1)
 
+    def test_a_policy_that_is_set_holds_at_the_next_call_of_all(self):
+        segment = self.new_segment()
+        limiter = segment.limiter("api", "10/h")
+        limiter.try_acquire("user", 4)
+        librl.Segment.open(self.name_of(segment)).set_policy("api", limits="20/h")
+        self.assertEqual((limiter.limits, limiter.peek("user").remaining), ("20/h", 16))
+        segment.set_policy("new", "5/s, 8/h")
+        self.assertEqual(segment.limiter("new").limits, "5/s, 8/h")
+        cases = [
+            (("api", "fast"), librl.BadLimitError),
+            (("a b", "1/s"), librl.BadNameError),
+            (("a\0b", "1/s"), ValueError),
+            (("api", None), TypeError),
+            (("api",), TypeError),
+        ]
+        for arguments, kind in cases:
+            with self.subTest(arguments), self.assertRaises(kind):
+                segment.set_policy(*arguments)
+        seen = librl.Segment.open_read_only(self.name_of(segment))
+        with self.assertRaises(librl.ReadOnlyError):
+            seen.set_policy("api", "30/h")
+        self.assertEqual(limiter.limits, "20/h")
+
     def test_reset_all_forgets_what_all_keys_have_used(self):
         segment = self.private()
         limiter = segment.limiter("api", "10/h")
