@@ -340,10 +340,8 @@ PyMethodDef limiter_methods[] = {
     {"headers", limiter_headers, METH_O,
      "headers($self, decision, /)\n--\n\nReturns the response fields that say how the client "
      "stands: RateLimit-Policy,\nRateLimit, and Retry-After after a denial. At most once each; "
-     "none where there is nothing to say.\nRateLimit is that of the limit that decided: of a list "
-     "the "
-     "one with the least left, or that\ndenies for longest; after try_acquire_all() only that "
-     "ask's "
-     "limiter has it."},
+     "none where there is nothing\nto say. RateLimit is that of the limit that decided: of a list, "
+     "the one that has the least\nleft or denies for longest; after try_acquire_all() only the "
+     "limiter of that ask has it."},
     {NULL, NULL, 0, NULL},
 };

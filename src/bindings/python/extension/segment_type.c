@@ -161,11 +161,11 @@ static PyMethodDef methods[] = {
      "clock='manual'."},
     {"set_policy", (PyCFunction)(void (*)(void))set_policy, METH_VARARGS | METH_KEYWORDS,
      "set_policy($self, policy, limits)\n--\n\nPuts a limit, or a list of some, in force under a "
-     "name, in all processes at their next call.\nMakes the policy if there is none; what keys "
+     "name, in all processes at their next\ncall. Makes the policy if there is none; what keys "
      "have "
-     "used stays used. Each change takes one of\nthe segment's policies for good. For who has been "
-     "told to change a limit: a program that\nstarts uses limiter(), which leaves alone what was "
-     "changed by hand."},
+     "used stays used. Each change takes\none of the segment's policies for good. For who has been "
+     "told to change a limit: a program\nthat starts uses limiter(), which leaves what was changed "
+     "by hand."},
     {"reset_all", reset_all, METH_NOARGS,
      "reset_all($self)\n--\n\nForgets what all keys have consumed; returns how many had."},
     {NULL, NULL, 0, NULL},

@@ -5,6 +5,7 @@
 #include "binding.h"
 
 #include <structmember.h>
+#include <unistd.h>
 
 typedef struct {
   PyObject ob_base;
@@ -16,6 +17,7 @@ typedef struct {
   DecisionObject* decision; /* the last; NULL before the first */
   librl_decision_t* each;   /* of a list of limits, what each was told; of one limit NULL */
   int is_kept;
+  pid_t asker; /* who asked: in a forked child its turn is not the child's to give back */
 } TurnObject;
 
 static PyObject* new_turn(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
@@ -51,7 +53,7 @@ static int refund(const TurnObject* self, librl_limiter_t* limiter, librl_decisi
 
 /* Returns whether anything was given back. */
 static int give_back(TurnObject* self) {
-  if (self->decision == NULL) return 0;
+  if (self->decision == NULL || self->asker != getpid()) return 0;
   librl_decision_t* told = &self->decision->told;
   if (self->each == NULL) return refund(self, self->limiter->handle, told);
   int was_any = 0;
@@ -100,6 +102,7 @@ static librl_decision_t* begin(TurnObject* self) {
   DecisionObject* decision = new_decision(self->state);
   if (decision == NULL) return NULL;
   Py_XSETREF(self->decision, decision);
+  self->asker = getpid();
   return &decision->told;
 }
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -10,6 +11,7 @@ from unittest import mock
 
 import librl
 import librl.aio
+from librl import _librl, _waiting
 from support import Case, poll
 
 
@@ -231,6 +233,29 @@ class AtAnyStep(Case):
         for limits in self.LIMITS:
             with self.subTest(limits):
                 self.assert_given_back(self.charged_when_interrupted(limits, acquire))
+
+
+class InAChild(Case):
+    def test_the_turn_of_a_parent_is_not_given_back(self):
+        segment = self.new_segment()
+        limiter = segment.limiter("api", "1/h")
+        limiter.try_acquire("user")
+        waits = _waiting.sleeps(turn := _librl.Turn(limiter, "user"), None)
+        with turn:
+            next(waits)
+            pid = os.fork()
+            if pid == 0:
+                status = 1
+                try:
+                    status = 10 * turn.give_back()
+                    turn.__exit__(KeyError)
+                    del turn, waits
+                finally:
+                    os._exit(status)
+            self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)
+            self.assertGreater(limiter.peek("user").retry_after, BEHIND_S)
+            self.assertTrue(turn.give_back())
+        self.assertLessEqual(limiter.peek("user").retry_after, BEHIND_S)
 
 
 class InAnEventLoop(Case):
