@@ -67,7 +67,8 @@ class QuickStarts(Case):
 
     @unittest.skipUnless(importlib.util.find_spec("flask"), "no python3-flask")
     def test_wsgi(self):
-        then = 'limiter.set_remaining("127.0.0.1", 0)\n' + textwrap.dedent(
+        # So much that no time until the request is enough to pay it.
+        then = 'limiter.charge("127.0.0.1", 100_000)\n' + textwrap.dedent(
             self.FLASK.format(tries=1)
         )
         self.assertEqual(self.run_renamed("quick_start_wsgi.py", then), "0\n")
@@ -81,7 +82,7 @@ class QuickStarts(Case):
             async def receive(): return {"type": "http.request", "body": b""}
             scope = {"type": "http", "method": "GET", "path": "/", "headers": [],
                      "query_string": b"", "client": ("203.0.113.7", 1)}
-            limiter.set_remaining("203.0.113.7", 0)
+            limiter.charge("203.0.113.7", 100_000)
             asyncio.run(app(scope, receive, send))
             print(sent[0]["status"])
             """
