@@ -128,6 +128,26 @@ static ngx_uint_t is_rewritten(const ngx_cycle_t* cycle, const ngx_librl_policy_
          ngx_strcmp(before->text.data, policy->text.data) != 0;
 }
 
+static char* refuse_policy(const ngx_cycle_t* cycle, const ngx_librl_policy_t* policy,
+                           const char* why) {
+  ngx_log_error(NGX_LOG_EMERG, cycle->log, 0, "rl_limit \"%V\": %s in %s:%ui", &policy->name, why,
+                policy->place.file, policy->place.line);
+  return NGX_CONF_ERROR;
+}
+
+/* What the segment has of that name stands, and may be nothing that a request can be asked for. */
+static char* check_parts(const ngx_cycle_t* cycle, const ngx_librl_policy_t* policy) {
+  ngx_uint_t i;
+
+  for (i = 0; i < policy->part_count; ++i) {
+    if (librl_peek(policy->parts[i].limiter, "k", 1, 1, NULL) < 0)
+      return refuse_policy(cycle, policy,
+                           "the segment has permits or a count of that name, and no limit of "
+                           "requests; give this limit a name of its own");
+  }
+  return NGX_CONF_OK;
+}
+
 static char* open_policy(ngx_cycle_t* cycle, ngx_librl_policy_t* policy) {
   const u_char* text = policy->text.len != 0 ? policy->text.data : NULL;
   int code = LIBRL_EUNKNOWN_POLICY;
@@ -135,10 +155,8 @@ static char* open_policy(ngx_cycle_t* cycle, ngx_librl_policy_t* policy) {
   /* What was written anew is put in force later: to ask for it now were to be told that it differs. */
   if (text == NULL || is_rewritten(cycle, policy)) code = bind_policy(cycle->pool, policy, NULL);
   if (code == LIBRL_EUNKNOWN_POLICY && text != NULL) code = bind_policy(cycle->pool, policy, text);
-  if (code == 0) return NGX_CONF_OK;
-  ngx_log_error(NGX_LOG_EMERG, cycle->log, 0, "rl_limit \"%V\": %s in %s:%ui", &policy->name,
-                librl_last_error(), policy->place.file, policy->place.line);
-  return NGX_CONF_ERROR;
+  if (code != 0) return refuse_policy(cycle, policy, librl_last_error());
+  return check_parts(cycle, policy);
 }
 
 /* Puts in force what was written anew. That it cannot be is no reason to stop nginx. */
@@ -229,15 +247,17 @@ static char* look_at_zone(ngx_cycle_t* cycle, ngx_librl_zone_t* zone) {
 }
 
 static char* look_at_policy(ngx_cycle_t* cycle, ngx_librl_policy_t* policy) {
-  librl_segment_t* segment = policy->zone->segment;
+  const ngx_uint_t is_written = policy->text.len != 0;
+  int code;
 
-  if (policy->text.len != 0) return NGX_CONF_OK;
-  if (segment != NULL) return open_policy(cycle, policy);
-  if (policy->zone->options.on_failure != LIBRL_FAIL_OPEN_CALL) return NGX_CONF_OK;
-  ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
-                "rl_limit \"%V\" has no limit, and there is no segment yet that has one in %s:%ui",
-                &policy->name, policy->place.file, policy->place.line);
-  return NGX_CONF_ERROR;
+  if (policy->zone->segment != NULL) {
+    code = bind_policy(cycle->pool, policy, NULL);
+    if (code == 0) return check_parts(cycle, policy);
+    if (code == LIBRL_EUNKNOWN_POLICY && is_written) return NGX_CONF_OK; /* the start brings it */
+    return refuse_policy(cycle, policy, librl_last_error());
+  }
+  if (is_written || policy->zone->options.on_failure != LIBRL_FAIL_OPEN_CALL) return NGX_CONF_OK;
+  return refuse_policy(cycle, policy, "has no limit, and there is no segment yet that has one");
 }
 
 /* --- the core's moments ---------------------------------------------------------------------------- */

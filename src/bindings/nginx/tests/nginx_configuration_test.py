@@ -196,6 +196,36 @@ class Tests(unittest.TestCase):
             self.assertIn('rl_limit "other"', said)
 
 
+class NoLimitsOfRequests(unittest.TestCase):
+    """What the segment has under a policy's name may be nothing that a request can be asked for."""
+
+    def test_permits_and_counters_are_refused(self):
+        nginx = Nginx(ZONE)
+        self.addCleanup(nginx.remove)
+        rlctl("create", nginx.segment, "--keys", "100")
+        for name, text in {"uploads": "concurrency 5", "hits": "counter"}.items():
+            rlctl("policy", "set", nginx.segment, name, text)
+            for written in (' "5/d"', ""):
+                with self.subTest(text + written):
+                    nginx.configure(location(f"web {name} key=$rl_client{written}"))
+                    started = nginx.run()
+                    for code, said in nginx.test(), (started.returncode, started.stderr):
+                        self.assertNotEqual(code, 0)
+                        self.assertRegex(said, f'rl_limit "{name}": the segment has permits or a count'
+                                               rf" .* in {nginx.folder}/nginx.conf:\d+")
+
+    def test_a_reload_with_one_is_refused(self):
+        good = location('web api key=$rl_client "5/d"')
+        with Nginx(good) as nginx:
+            workers = nginx.workers()
+            rlctl("policy", "set", nginx.segment, "hits", "counter")
+            nginx.configure(good.replace("web api", "web hits"))
+            nginx.signal(nginx_server.signal.SIGHUP)
+            nginx_server.poll(lambda: 'rl_limit "hits": the segment has' in nginx.errors(), "the refusal")
+            self.assertEqual(nginx.workers(), workers)
+            self.assertEqual(nginx.statuses(6), [200] * 5 + [429])
+
+
 class Segments(unittest.TestCase):
     """What the start and a reload make of them."""
 
