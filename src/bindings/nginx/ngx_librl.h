@@ -45,6 +45,7 @@ typedef struct {
 typedef struct {
   ngx_str_t name; /**< "api", and of a list "api#2" and so on */
   librl_limiter_t* limiter;
+  unsigned is_leaky : 1; /**< has a queue of its own, when the configuration was read */
 } ngx_librl_part_t;
 
 /** A policy of a zone, of which all rl_limit that name it have the one handle. */

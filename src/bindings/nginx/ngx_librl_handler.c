@@ -133,13 +133,14 @@ static int ask_all(ngx_librl_asked_t* asked, ngx_uint_t count, ngx_uint_t* which
   return answer;
 }
 
-/* One limit alone; where a request may wait, it takes its place in line. */
+/* One limit alone; where a request may wait, it takes its place in line. A leaky limit says itself how
+ * long that may be: acquire stands in its queue, to the end, and reserve as long as delay=TIME allows. */
 static int ask_one(ngx_librl_asked_t* asked) {
   const ngx_librl_limit_t* limit = asked->limit;
   librl_limiter_t* limiter = asked->part->limiter;
   int64_t deadline_ns;
 
-  if (limit->wait_max == 0)
+  if (limit->wait_max == 0 || (asked->part->is_leaky && !limit->is_wait_max_given))
     return librl_acquire(limiter, asked->key.data, asked->key.len, 1, &asked->decision);
   deadline_ns =
       librl_now(limit->policy->zone->segment) + (int64_t)limit->wait_max * (int64_t)NS_PER_MS;

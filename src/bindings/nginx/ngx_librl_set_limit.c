@@ -6,7 +6,7 @@
  */
 #include "ngx_librl.h"
 
-/* How long `delay` alone makes a request wait at most. */
+/* How long `delay` alone makes a request wait at most, of a limit without a queue. */
 #define WAIT_MAX_MS 5000
 
 /* Returns the policy of that name, made if nobody has named it before; NULL without memory. */

@@ -71,13 +71,18 @@ static ngx_int_t make_part(ngx_pool_t* pool, ngx_librl_policy_t* policy, librl_l
                            ngx_uint_t i) {
   ngx_librl_part_t* part = &policy->parts[i];
   u_char* name = ngx_pnalloc(pool, policy->name.len + NGX_INT_T_LEN + 2);
+  char kind[sizeof "leaky"];
+  int code;
 
   if (name == NULL) return LIBRL_ENOMEM;
   part->name.data = name;
   part->name.len = (size_t)((i == 0 ? ngx_sprintf(name, "%V%Z", &policy->name)
                                     : ngx_sprintf(name, "%V#%ui%Z", &policy->name, i + 1)) -
                             name - 1);
-  return librl_limiter_at(all, i, &part->limiter);
+  code = librl_limiter_at(all, i, &part->limiter);
+  part->is_leaky = code == 0 && librl_limit_text(part->limiter, kind, sizeof kind) > 0 &&
+                   ngx_strcmp(kind, "leaky") == 0;
+  return code;
 }
 
 /* Makes the handles of a policy; `text` may be NULL, for what the segment has. Returns a code. */

@@ -2,6 +2,7 @@
 """What rl_limit does with requests: keys, answers, response fields, variables, waits."""
 
 import concurrent.futures
+import contextlib
 import os
 import socket
 import struct
@@ -313,6 +314,18 @@ class Waits(unittest.TestCase):
             self.assertEqual(nginx.statuses(7, "/page.html?k=1"), [200] * 7)
             self.assertEqual([r[2] for r in nginx.requests(7)],
                              ["PASSED"] + ["DELAYED_DRY_RUN"] * 4 + ["REJECTED_DRY_RUN"] * 2)
+
+    def test_the_queue_of_a_leaky_limit_says_how_long(self):
+        """A minute in line and more, where delay=TIME does not say less."""
+        for delay, waiting in {"delay": 2, "delay=90s": 1, "delay=5s": 0}.items():
+            with self.subTest(delay), contextlib.ExitStack() as open_ones, \
+                    Nginx(location(f'web slow key=$arg_k "leaky 1/m queue=2" {delay}')) as nginx:
+                self.assertEqual(nginx.get("/page.html?k=1").status, 200)
+                for n in range(waiting):
+                    s = open_ones.enter_context(socket.create_connection(("127.0.0.1", nginx.port)))
+                    s.sendall(b"GET /page.html?k=1 HTTP/1.1\r\nHost: a\r\n\r\n")
+                    poll(lambda n=n: nginx.errors().count(": delayed") > n, "a place in line")
+                self.assertEqual(nginx.get("/page.html?k=1").status, 429)
 
     def test_who_hangs_up_gives_back_the_place_in_line(self):
         with Nginx(location('web slow key=$arg_k "leaky 1/m queue=1" delay=1h')) as nginx:
