@@ -226,13 +226,13 @@ static void go_on(ngx_http_request_t* r) {
 static ngx_int_t hold_up(ngx_http_request_t* r, ngx_librl_context_t* context, int64_t wait_ns) {
   ngx_event_t* read = r->connection->read;
 
+  context->is_waiting = 1; /* from here on who goes gives back what he was charged */
   /* What was there to read before is told once more, as it may be the end. */
   if (read->ready) {
     ngx_post_event(read, &ngx_posted_events);
   } else if (ngx_handle_read_event(read, 0) != NGX_OK) {
     return NGX_HTTP_INTERNAL_SERVER_ERROR;
   }
-  context->is_waiting = 1;
   context->go_at_ns = monotonic_ns() + wait_ns;
   r->read_event_handler = ngx_http_test_reading; /* who hangs up is noticed */
   r->write_event_handler = go_on;

@@ -1,10 +1,11 @@
 """A real nginx with the module in it, in a folder of its own, for the tests beside this file.
 
-The tests get what they need in the environment: NGINX_MODULE, NGINX_SOURCES (those of nginx-dev), LIBRL (the
-library), RLCTL, and in NGINX_EXTRAS the folder where programs lie that are not installed. What is missing
-skips them, with a word."""
+The tests get what they need in the environment: NGINX_MODULE, NGINX_SOURCES (those of nginx-dev),
+NGINX_FAILING (failing.c), LIBRL (the library), RLCTL, and in NGINX_EXTRAS the folder where programs lie that
+are not installed. What is missing skips them, with a word."""
 
 import collections
+import contextlib
 import ctypes
 import http.client
 import itertools
@@ -22,6 +23,7 @@ DEADLINE_S = 60
 MODULE = os.environ.get("NGINX_MODULE", "")
 RLCTL = os.environ.get("RLCTL", "rlctl")
 EXTRAS = os.environ.get("NGINX_EXTRAS", "")
+FAILING = os.environ.get("NGINX_FAILING", "")
 IS_DEEP = os.environ.get("RL_DEEP", "0") not in ("", "0")
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -98,15 +100,19 @@ Answer = collections.namedtuple("Answer", "status headers body")
 class Nginx:
     """A master with two workers; `with` starts it, and ends it with all it has started.
 
-    In what it is given SEGMENT stands for the path of a segment that goes with it."""
+    In what it is given SEGMENT stands for the path of a segment that goes with it. With failing, calls fail
+    that failing.c knows, as long as they are told to."""
 
-    def __init__(self, http, listen="", main="user www-data;", workers=2):
+    def __init__(self, http, listen="", main="user www-data;", workers=2, failing=False):
         self.name = f"test-{os.getpid()}-{next(numbers)}"
         self.folder = f"/tmp/{self.name}"
         self.segment = f"/dev/shm/rl.{self.name}"
         self.port = free_port()
         self.masters = []
         self.main, self.listen, self.workers_wanted = main, listen, workers
+        self.environment = environment()
+        if failing:
+            self.environment.update(LD_PRELOAD=FAILING, RL_FAILING=f"{self.folder}/failing")
         os.umask(0o022)  # workers are somebody else, and read what is here
         os.makedirs(f"{self.folder}/logs", exist_ok=True)
         os.makedirs(f"{self.folder}/html", exist_ok=True)
@@ -147,7 +153,7 @@ http {{
 
     def run(self, *more):
         return subprocess.run(self.command(*more), capture_output=True, text=True, check=False,
-                              env=environment(), timeout=DEADLINE_S)
+                              env=self.environment, timeout=DEADLINE_S)
 
     def test(self):
         """Returns what `nginx -t` says, and its exit code."""
@@ -168,6 +174,14 @@ http {{
             self.__exit__()
             raise
         return self
+
+    @contextlib.contextmanager
+    def failing(self, what):
+        self.write(f"{self.folder}/failing", what)
+        try:
+            yield
+        finally:
+            os.unlink(f"{self.folder}/failing")
 
     def pid(self):
         def read():

@@ -1,0 +1,36 @@
+#!/usr/bin/env python3
+"""What the module does when calls of nginx and of the library fail, which failing.c makes them do."""
+
+import socket
+import unittest
+
+import nginx_server
+from nginx_server import Nginx, poll, rlctl, rows_of
+
+ZONE = "rl_zone web path=SEGMENT keys=1000;\n"
+
+
+def location(limit):
+    return f"{ZONE}server {{ LISTEN location / {{ rl_limit {limit}; }} }}"
+
+
+class Waits(unittest.TestCase):
+    def test_who_cannot_be_held_up_gives_back_the_place_in_line(self):
+        # With `deferred` nginx has read the request before it has the connection watched.
+        with Nginx(location('web slow key=$rl_client "leaky 1/d queue=2" delay'), listen="deferred",
+                   failing=True) as nginx:
+            self.assertEqual(nginx.get().status, 200)
+            before = self.remaining(nginx)
+            with nginx.failing("watch"), socket.create_connection(("127.0.0.1", nginx.port)) as s:
+                s.sendall(b"GET /page.html HTTP/1.0\r\n\r\n")
+                self.assertIn(b" 500 ", s.recv(65536))
+            poll(lambda: self.remaining(nginx) == before, "the place in line", 10)
+
+    @staticmethod
+    def remaining(nginx):
+        row, = rows_of(rlctl("list", nginx.segment, "--json"))
+        return row["remaining"]
+
+
+if __name__ == "__main__":
+    nginx_server.main()
