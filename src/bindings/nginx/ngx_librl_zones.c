@@ -59,25 +59,22 @@ const char* ngx_librl_check_options(const librl_options_t* given) {
 
 /* --- policies -------------------------------------------------------------------------------------- */
 
-static void free_parts(ngx_librl_policy_t* policy) {
+static void free_parts(ngx_librl_part_t* parts, ngx_uint_t count) {
   ngx_uint_t i;
 
-  for (i = 0; i < policy->part_count; ++i) librl_limiter_free(policy->parts[i].limiter);
-  policy->parts = NULL;
-  policy->part_count = 0;
+  for (i = 0; i < count; ++i) librl_limiter_free(parts[i].limiter);
 }
 
-static ngx_int_t make_part(ngx_pool_t* pool, ngx_librl_policy_t* policy, librl_limiter_t* all,
-                           ngx_uint_t i) {
-  ngx_librl_part_t* part = &policy->parts[i];
-  u_char* name = ngx_pnalloc(pool, policy->name.len + NGX_INT_T_LEN + 2);
+static int make_part(ngx_pool_t* pool, const ngx_str_t* policy, librl_limiter_t* all, ngx_uint_t i,
+                     ngx_librl_part_t* part) {
+  u_char* name = ngx_pnalloc(pool, policy->len + NGX_INT_T_LEN + 2);
   char kind[sizeof "leaky"];
   int code;
 
   if (name == NULL) return LIBRL_ENOMEM;
   part->name.data = name;
-  part->name.len = (size_t)((i == 0 ? ngx_sprintf(name, "%V%Z", &policy->name)
-                                    : ngx_sprintf(name, "%V#%ui%Z", &policy->name, i + 1)) -
+  part->name.len = (size_t)((i == 0 ? ngx_sprintf(name, "%V%Z", policy)
+                                    : ngx_sprintf(name, "%V#%ui%Z", policy, i + 1)) -
                             name - 1);
   code = librl_limiter_at(all, i, &part->limiter);
   part->is_leaky = code == 0 && librl_limit_text(part->limiter, kind, sizeof kind) > 0 &&
@@ -85,24 +82,29 @@ static ngx_int_t make_part(ngx_pool_t* pool, ngx_librl_policy_t* policy, librl_l
   return code;
 }
 
-/* Makes the handles of a policy; `text` may be NULL, for what the segment has. Returns a code. */
+/* Makes the handles of a policy; `text` may be NULL, for what the segment has. Returns a code; after a
+ * failure the policy has the handles that it had. */
 static int bind_policy(ngx_pool_t* pool, ngx_librl_policy_t* policy, const u_char* text) {
+  ngx_librl_part_t* parts;
   librl_limiter_t* all;
   ngx_uint_t i, count;
   int code =
       librl_limiter(policy->zone->segment, (const char*)policy->name.data, (const char*)text, &all);
 
   if (code != 0) return code;
-  free_parts(policy);
   count = librl_limiter_count(all);
-  policy->parts = ngx_pcalloc(pool, count * sizeof *policy->parts);
-  if (policy->parts == NULL) code = LIBRL_ENOMEM;
-  for (i = 0; i < count && code == 0; ++i) {
-    code = (int)make_part(pool, policy, all, i);
-    if (code == 0) policy->part_count = i + 1;
-  }
+  parts = ngx_pcalloc(pool, count * sizeof *parts);
+  if (parts == NULL) code = LIBRL_ENOMEM;
+  for (i = 0; i < count && code == 0; ++i) code = make_part(pool, &policy->name, all, i, &parts[i]);
   librl_limiter_free(all);
-  return code;
+  if (code != 0) {
+    if (parts != NULL) free_parts(parts, count);
+    return code;
+  }
+  free_parts(policy->parts, policy->part_count);
+  policy->parts = parts;
+  policy->part_count = count;
+  return 0;
 }
 
 /* Returns what the configuration before said of the same policy of the same segment, if anything. */
@@ -189,7 +191,8 @@ static void close_all(void* data) {
   ngx_librl_zone_t** zones = conf->zones.elts;
   ngx_uint_t i;
 
-  for (i = 0; i < conf->policies.nelts; ++i) free_parts(policies[i]);
+  for (i = 0; i < conf->policies.nelts; ++i)
+    free_parts(policies[i]->parts, policies[i]->part_count);
   for (i = 0; i < conf->zones.nelts; ++i) librl_close(zones[i]->segment);
 }
 

@@ -14,6 +14,16 @@ def location(limit):
     return f"{ZONE}server {{ LISTEN location / {{ rl_limit {limit}; }} }}"
 
 
+class Reloads(unittest.TestCase):
+    def test_a_limit_that_cannot_be_read_again_is_asked_all_the_same(self):
+        with Nginx(location('web api key=$rl_client "5/d"'), failing=True) as nginx:
+            self.assertEqual(nginx.statuses(3), [200] * 3)
+            with nginx.failing("bind"):
+                nginx.reload(location('web api key=$rl_client "6/d"'))
+            self.assertIn('cannot become "6/d"', nginx.errors())
+            self.assertEqual(nginx.statuses(4), [200] * 3 + [429])
+
+
 class Waits(unittest.TestCase):
     def test_who_cannot_be_held_up_gives_back_the_place_in_line(self):
         # With `deferred` nginx has read the request before it has the connection watched.
