@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What `nginx -t` says of rl_zone and rl_limit, and what a configuration makes of a segment."""
 
+import contextlib
 import os
 import pwd
 import stat
@@ -12,6 +13,7 @@ import nginx_server
 from nginx_server import Nginx, rlctl, rows_of
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.abspath(f"{HERE}/../../../..")
 SOURCES = os.environ.get("NGINX_SOURCES", "/usr/share/nginx/src")
 ZONE = "rl_zone web path=SEGMENT keys=1000;\n"
 
@@ -161,6 +163,25 @@ class Building(unittest.TestCase):
     def test_without_librl_in_a_configure_of_nginx(self):
         said = self.build("sh", shell=f"ngx_addon_dir={HERE}/.. ; . {HERE}/../config")
         self.assertIn("pkg-config does not find librl", said)
+
+    def test_without_what_nginx_is_built_with(self):
+        """The library and all else is built all the same."""
+        with tempfile.TemporaryDirectory() as folder:
+            os.mkdir(f"{folder}/known")
+            listed = subprocess.run(["pkg-config", "--variable", "pc_path", "pkg-config"], check=True,
+                                    capture_output=True, text=True).stdout.strip()
+            known = [f"{at}/{name}" for at in listed.split(":") if os.path.isdir(at)
+                     for name in os.listdir(at)]
+            for path in known:
+                if not os.path.basename(path).startswith(("libpcre2-8.", "openssl.")):
+                    with contextlib.suppress(FileExistsError):
+                        os.symlink(path, f"{folder}/known/{os.path.basename(path)}")
+            environment = {**os.environ, "PKG_CONFIG_PATH": "", "PKG_CONFIG_LIBDIR": f"{folder}/known"}
+            result = subprocess.run(["meson", "setup", f"{folder}/build", ROOT], check=False, text=True,
+                                    capture_output=True, env=environment, timeout=300)
+            self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+            self.assertRegex(result.stdout, "the module for nginx is not built: it needs .*"
+                                            "libpcre2-dev, libssl-dev")
 
     def test_without_nginx_dev(self):
         result = subprocess.run([f"{HERE}/../build", "/not-there", "/not-there"], check=False,

@@ -41,7 +41,7 @@ NGINX = find("nginx")
 
 def what_is_missing():
     if not os.path.exists(MODULE):
-        return "the module is not built: there is no nginx-dev here"
+        return "the module is not built: what it needs is not here, as `meson setup` says"
     if NGINX is None:
         return "there is no nginx here"
     return None
