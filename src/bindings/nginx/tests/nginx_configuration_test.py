@@ -304,7 +304,7 @@ class Segments(unittest.TestCase):
 
     def test_what_rlctl_changes_outlives_a_reload_that_changes_nothing(self):
         http = location('web api key=$rl_client "5/d"')
-        with Nginx(http) as nginx:
+        with Nginx(http, upgrades=True) as nginx:
             rlctl("policy", "set", nginx.segment, "api", "2/d")
             nginx.reload(http)
             self.assertEqual(policies(nginx), {"api": "2/d"})

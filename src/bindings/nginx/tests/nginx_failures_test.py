@@ -1,7 +1,11 @@
 #!/usr/bin/env python3
 """What the module does when calls of nginx and of the library fail, which failing.c makes them do."""
 
+import os
+import shutil
 import socket
+import subprocess
+import sys
 import unittest
 
 import nginx_server
@@ -40,6 +44,26 @@ class Waits(unittest.TestCase):
     def remaining(nginx):
         row, = rows_of(rlctl("list", nginx.segment, "--json"))
         return row["remaining"]
+
+
+class Tests(unittest.TestCase):
+    KILLED = """
+import nginx_server, signal
+with nginx_server.Nginx("server { LISTEN }") as nginx:
+    print(nginx.pid(), nginx.folder, flush=True)
+    signal.pause()
+"""
+
+    def test_a_test_that_is_killed_leaves_no_nginx_behind(self):
+        killed = subprocess.Popen([sys.executable, "-c", self.KILLED], stdout=subprocess.PIPE, text=True,
+                                  cwd=os.path.dirname(os.path.abspath(__file__)))
+        with killed:
+            try:
+                master, folder = killed.stdout.readline().split()
+            finally:
+                killed.kill()
+        self.addCleanup(shutil.rmtree, folder)
+        poll(lambda: not Nginx.lives(int(master)), "the end of nginx")
 
 
 if __name__ == "__main__":

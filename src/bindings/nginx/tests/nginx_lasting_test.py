@@ -75,7 +75,7 @@ class Kept(unittest.TestCase):
 
     def test_whatever_becomes_of_the_processes(self):
         http = location('web api key=$rl_client "100/d"')
-        with Nginx(http) as nginx:
+        with Nginx(http, upgrades=True) as nginx:
             events = [nginx.kill_worker, nginx.reload, nginx.upgrade, nginx.kill_worker, nginx.upgrade,
                       nginx.reload, lambda: nginx.reload(http, workers=4),
                       lambda: nginx.reload(http.replace('"100/d"', '"100/d" status=503')),
@@ -171,7 +171,8 @@ class UnderLoad(unittest.TestCase):
         """A key is admitted burst + T / interval in any time T: here the time from the first answer in
         the log to the last, and 50 ms for what the log's clock is late."""
         rate, burst = 20, 10
-        with Nginx(location(f'web api key=$arg_k "{rate}/s burst={burst}"')) as nginx:
+        with Nginx(location(f'web api key=$arg_k "{rate}/s burst={burst}"'),
+                   upgrades=True) as nginx:
             kills = self.load_and_disturb(nginx, keys=8)
             admitted = collections.Counter(p for _, s, _, p in nginx.requests() if s == 200)
             times = [at for at, _, _, _ in nginx.requests()]
@@ -187,7 +188,7 @@ class UnderLoad(unittest.TestCase):
         the one request may be missing that was charged and not yet in the log."""
         limit, sample = 60, 30
         http = location(f'web api key=$arg_k "{limit}/d"')
-        with Nginx(http.replace("keys=1000", f"keys={2000 * SECONDS}")) as nginx:
+        with Nginx(http.replace("keys=1000", f"keys={2000 * SECONDS}"), upgrades=True) as nginx:
             kills = self.load_and_disturb(nginx, keys=1000 * SECONDS)
             paths = [f"/page.html?k={k}" for k in range(sample)]
             for path in paths:

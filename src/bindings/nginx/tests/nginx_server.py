@@ -101,15 +101,18 @@ class Nginx:
     """A master with two workers; `with` starts it, and ends it with all it has started.
 
     In what it is given SEGMENT stands for the path of a segment that goes with it. With failing, calls fail
-    that failing.c knows, as long as they are told to."""
+    that failing.c knows, as long as they are told to. Who wants to upgrade the binary says so: nginx does that
+    only as a daemon, and any other ends with the program of the tests, also when that is killed."""
 
-    def __init__(self, http, listen="", main="user www-data;", workers=2, failing=False):
+    def __init__(self, http, listen="", main="user www-data;", workers=2, failing=False,
+                 upgrades=False):
         self.name = f"test-{os.getpid()}-{next(numbers)}"
         self.folder = f"/tmp/{self.name}"
         self.segment = f"/dev/shm/rl.{self.name}"
         self.port = free_port()
         self.masters = []
         self.main, self.listen, self.workers_wanted = main, listen, workers
+        self.is_daemon = upgrades
         self.environment = environment()
         if failing:
             self.environment.update(LD_PRELOAD=FAILING, RL_FAILING=f"{self.folder}/failing")
@@ -130,6 +133,7 @@ class Nginx:
         self.text = f"""{self.main}
 load_module {MODULE};
 env LD_LIBRARY_PATH;
+daemon {"on" if self.is_daemon else "off"};
 worker_processes {self.workers_wanted};
 worker_shutdown_timeout 5s;
 pid {self.folder}/pid;
@@ -160,15 +164,28 @@ http {{
         result = self.run("-t")
         return result.returncode, result.stderr
 
-    def __enter__(self):
-        # Masters are nobody's children; who ends them must be told of their end.
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        result = self.run()
-        if result.returncode != 0:
-            self.remove()
-            raise AssertionError(result.stderr)
-        try:
+    def start(self):
+        """Returns when a master has taken the configuration; raises what it said if it does not."""
+        if self.is_daemon:
+            result = self.run()
+            if result.returncode != 0:
+                raise AssertionError(result.stderr)
             self.masters = [self.pid()]
+            return
+        said = f"{self.folder}/said"
+        to_said = [(os.POSIX_SPAWN_OPEN, 2, said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)]
+        command = ["setpriv", "--pdeathsig", "TERM", *self.command()]
+        self.masters = [os.posix_spawnp(command[0], command, self.environment, file_actions=to_said)]
+        poll(lambda: self.told_pid() or not self.lives(self.masters[0]), "a master")
+        if not self.told_pid():
+            with open(said, encoding="utf-8") as file:
+                raise AssertionError(file.read())
+
+    def __enter__(self):
+        # A daemon is nobody's child; who ends it must be told of its end.
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        try:
+            self.start()
             poll(lambda: len(self.workers()) == self.workers_wanted, "workers")
         except BaseException:
             self.__exit__()
@@ -183,15 +200,15 @@ http {{
         finally:
             os.unlink(f"{self.folder}/failing")
 
-    def pid(self):
-        def read():
-            try:
-                with open(f"{self.folder}/pid", encoding="ascii") as file:
-                    return int(file.read() or 0)
-            except FileNotFoundError:
-                return 0
+    def told_pid(self):
+        try:
+            with open(f"{self.folder}/pid", encoding="ascii") as file:
+                return int(file.read() or 0)
+        except FileNotFoundError:
+            return 0
 
-        return poll(read, "the master's process id")
+    def pid(self):
+        return poll(self.told_pid, "the master's process id")
 
     def workers(self, master=None):
         return [pid for pid in children_of(master or self.pid())
