@@ -14,7 +14,6 @@ from nginx_server import Nginx, rlctl, rows_of
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.abspath(f"{HERE}/../../../..")
-SOURCES = os.environ.get("NGINX_SOURCES", "/usr/share/nginx/src")
 ZONE = "rl_zone web path=SEGMENT keys=1000;\n"
 
 
@@ -149,7 +148,7 @@ class Building(unittest.TestCase):
     def build(self, *command, shell=""):
         environment = {**os.environ, "PKG_CONFIG_PATH": "", "PKG_CONFIG_LIBDIR": "/not-there"}
         with tempfile.TemporaryDirectory() as folder:
-            result = subprocess.run([*command, *([] if shell else [folder, SOURCES])], check=False,
+            result = subprocess.run([*command, *([] if shell else [folder, nginx_server.SOURCES])], check=False,
                                     input=shell, capture_output=True, text=True, env=environment,
                                     timeout=nginx_server.DEADLINE_S)
         self.assertEqual(result.returncode, 1, result.stderr)

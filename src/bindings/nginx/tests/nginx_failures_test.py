@@ -6,7 +6,9 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import unittest
+import unittest.mock
 
 import nginx_server
 from nginx_server import Nginx, poll, rlctl, rows_of
@@ -53,6 +55,15 @@ with nginx_server.Nginx("server { LISTEN }") as nginx:
     print(nginx.pid(), nginx.folder, flush=True)
     signal.pause()
 """
+
+    def test_another_nginx_that_is_first_in_the_path_is_not_taken(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with open(f"{folder}/nginx", "w", encoding="utf-8") as file:
+                file.write("#!/bin/sh\necho nginx version: nginx/1.99.9 >&2\n")
+            os.chmod(file.name, 0o755)
+            with unittest.mock.patch.dict(os.environ, PATH=f"{folder}:{os.environ['PATH']}"):
+                self.assertEqual(nginx_server.find("nginx"), file.name)
+                self.assertEqual(nginx_server.find_nginx(), nginx_server.NGINX)
 
     def test_a_test_that_is_killed_leaves_no_nginx_behind(self):
         killed = subprocess.Popen([sys.executable, "-c", self.KILLED], stdout=subprocess.PIPE, text=True,

@@ -11,6 +11,7 @@ import http.client
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -24,26 +25,56 @@ MODULE = os.environ.get("NGINX_MODULE", "")
 RLCTL = os.environ.get("RLCTL", "rlctl")
 EXTRAS = os.environ.get("NGINX_EXTRAS", "")
 FAILING = os.environ.get("NGINX_FAILING", "")
+SOURCES = os.environ.get("NGINX_SOURCES", "/usr/share/nginx/src")
 IS_DEEP = os.environ.get("RL_DEEP", "0") not in ("", "0")
 PR_SET_CHILD_SUBREAPER = 36
 
 numbers = itertools.count()
 
 
-def find(program):
-    folders = [os.environ.get("PATH", ""), "/usr/sbin", "/sbin"]
+def find_all(program):
+    folders = [*os.environ.get("PATH", "").split(":"), "/usr/sbin", "/sbin"]
     folders += [f"{EXTRAS}/usr/sbin", f"{EXTRAS}/usr/bin"]
-    return shutil.which(program, path=":".join(folders))
+    return [path for folder in folders if (path := shutil.which(program, path=folder))]
 
 
-NGINX = find("nginx")
+def find(program):
+    return next(iter(find_all(program)), None)
+
+
+def environment():
+    libraries = f"{EXTRAS}/usr/lib/{os.uname().machine}-linux-gnu"
+    return {**os.environ, "LD_LIBRARY_PATH": libraries}
+
+
+def version_of(nginx):
+    said = subprocess.run([nginx, "-v"], capture_output=True, text=True, check=False, env=environment(),
+                          timeout=DEADLINE_S).stderr
+    return said.partition("nginx/")[2].split(" ")[0].strip()
+
+
+def version_wanted():
+    """Returns that of the headers which the module is built with: it is loaded into no other."""
+    with contextlib.suppress(FileNotFoundError), \
+            open(f"{SOURCES}/src/core/nginx.h", encoding="utf-8") as file:
+        return re.search(r'NGINX_VERSION\s+"(.*)"', file.read())[1]
+    return None
+
+
+def find_nginx():
+    """Debian's need not be the first in the PATH."""
+    wanted = version_wanted()
+    return next((path for path in find_all("nginx") if version_of(path) == wanted), None)
+
+
+NGINX = find_nginx()
 
 
 def what_is_missing():
     if not os.path.exists(MODULE):
         return "the module is not built: what it needs is not here, as `meson setup` says"
     if NGINX is None:
-        return "there is no nginx here"
+        return f"there is no nginx {version_wanted()} here, for which the module is built"
     return None
 
 
@@ -60,11 +91,6 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
-
-
-def environment():
-    libraries = f"{EXTRAS}/usr/lib/{os.uname().machine}-linux-gnu"
-    return {**os.environ, "LD_LIBRARY_PATH": libraries}
 
 
 def rlctl(*arguments, codes=(0,)):
