@@ -70,15 +70,4 @@ static ngx_http_module_t context = {
     merge_location,
 };
 
-ngx_module_t ngx_http_librl_module = {NGX_MODULE_V1,
-                                      &context,
-                                      commands,
-                                      NGX_HTTP_MODULE,
-                                      NULL, /* init master */
-                                      NULL, /* init module */
-                                      NULL, /* init process */
-                                      NULL, /* init thread */
-                                      NULL, /* exit thread */
-                                      NULL, /* exit process */
-                                      NULL, /* exit master */
-                                      NGX_MODULE_V1_PADDING};
+ngx_module_t ngx_http_librl_module = NGX_LIBRL_MODULE(&context, commands, NGX_HTTP_MODULE, NULL);

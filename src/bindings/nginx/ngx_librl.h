@@ -111,6 +111,14 @@ typedef struct {
   unsigned is_waiting : 1;
 } ngx_librl_context_t;
 
+/** A module as nginx knows it. Of what it tells modules ours want to hear of init_module at most. */
+#define NGX_LIBRL_MODULE(context, directives, type, init_module)                   \
+  {                                                                                \
+    NGX_MODULE_V1, context, directives, type, NULL /* init master */, init_module, \
+        NULL /* init process */, NULL /* init thread */, NULL /* exit thread */,   \
+        NULL /* exit process */, NULL /* exit master */, NGX_MODULE_V1_PADDING     \
+  }
+
 extern ngx_module_t ngx_librl_module;      /**< of the core: zones and policies */
 extern ngx_module_t ngx_http_librl_module; /**< of HTTP: all the rest */
 

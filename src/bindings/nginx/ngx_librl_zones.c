@@ -333,15 +333,4 @@ static ngx_int_t init_module(ngx_cycle_t* cycle) {
 
 static ngx_core_module_t context = {ngx_string("librl"), create_conf, init_conf};
 
-ngx_module_t ngx_librl_module = {NGX_MODULE_V1,
-                                 &context,
-                                 NULL, /* directives */
-                                 NGX_CORE_MODULE,
-                                 NULL, /* init master */
-                                 init_module,
-                                 NULL, /* init process */
-                                 NULL, /* init thread */
-                                 NULL, /* exit thread */
-                                 NULL, /* exit process */
-                                 NULL, /* exit master */
-                                 NGX_MODULE_V1_PADDING};
+ngx_module_t ngx_librl_module = NGX_LIBRL_MODULE(&context, NULL, NGX_CORE_MODULE, init_module);
