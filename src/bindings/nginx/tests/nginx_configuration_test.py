@@ -7,6 +7,7 @@ import pwd
 import stat
 import subprocess
 import tempfile
+import time
 import unittest
 
 import nginx_server
@@ -363,6 +364,23 @@ class WithoutSegment(unittest.TestCase):
 
     def test_deny(self):
         self.assertEqual(self.statuses("deny"), [429] * 12)
+
+    def test_where_only_root_may_make_files_it_takes_a_reload(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root can start workers who are somebody else")
+        limit = location('web api key=$rl_client "4/d"')
+        nginx = Nginx(limit)
+        nginx.segment = f"{nginx.folder}/web"  # of root, as /run is
+        nginx.configure(limit.replace("keys=1000", "on_failure=allow"))
+        nginx.write(nginx.segment, "something else\n")
+        with nginx:
+            os.unlink(nginx.segment)
+            end = time.monotonic() + 4  # of which nothing was there for two, and they would have made it
+            while time.monotonic() < end:
+                self.assertEqual(nginx.get().status, 200)
+            self.assertFalse(os.path.exists(nginx.segment))
+            nginx.reload()
+            self.assertEqual(nginx.statuses(5), [200] * 4 + [429])
 
     def test_local_divides_by_the_workers(self):
         told = self.statuses("local")
