@@ -172,7 +172,7 @@ class Answers(unittest.TestCase):
             self.assertEqual(nginx.statuses(2, "/own"), [200, 429])
 
     def test_shadow_denies_nobody_and_says_so(self):
-        with Nginx(location('web api key=$rl_client "2/d" shadow')) as nginx:
+        with Nginx(location('web api key=$rl_client "2/d" shadow'), workers=1) as nginx:
             self.assertEqual(nginx.statuses(3), [200] * 3)
             self.assertEqual([told for _, _, told, _ in nginx.requests(3)],
                              ["PASSED", "PASSED", "REJECTED_DRY_RUN"])
@@ -218,7 +218,7 @@ class Redirects(unittest.TestCase):
     def test_an_error_page_is_part_of_it_and_keeps_what_was_told(self):
         body = """rl_limit web api key=$rl_client "2/d";
                   error_page 429 /page.html;"""
-        with Nginx(server(body)) as nginx:
+        with Nginx(server(body), workers=1) as nginx:
             told = [nginx.get("/page.html") for _ in range(3)]
             self.assertEqual([a.status for a in told], [200, 200, 429])
             self.assertEqual(told[2].body, "page\n")
@@ -310,7 +310,7 @@ class Waits(unittest.TestCase):
             self.assertGreaterEqual(max(at for status, at in told if status == 200), 0.995)
 
     def test_in_shadow_nobody_waits(self):
-        with Nginx(location(self.SLOWER + " delay=1h shadow")) as nginx:
+        with Nginx(location(self.SLOWER + " delay=1h shadow"), workers=1) as nginx:
             self.assertEqual(nginx.statuses(7, "/page.html?k=1"), [200] * 7)
             self.assertEqual([r[2] for r in nginx.requests(7)],
                              ["PASSED"] + ["DELAYED_DRY_RUN"] * 4 + ["REJECTED_DRY_RUN"] * 2)
@@ -342,7 +342,7 @@ class Waits(unittest.TestCase):
     def test_a_request_with_a_body_waits(self):
         body = f"""location / {{ rl_limit {self.SLOW} delay; proxy_pass http://127.0.0.1:$server_port/b; }}
                    location /b {{ return 204; }}"""
-        with Nginx(server(body)) as nginx:
+        with Nginx(server(body), workers=1) as nginx:
             for _ in range(3):
                 connection = nginx.connect()
                 connection.request("PUT", "/?k=1", body=b"x" * 300_000)

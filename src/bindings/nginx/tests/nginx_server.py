@@ -318,7 +318,7 @@ http {{
 
     def requests(self, count=0):
         """Returns (seconds, status, $rl_status, path) of each request in the log, as soon as there are so
-        many: a worker writes after it has answered."""
+        many: a worker writes after it has answered. Only those of one worker stand in their order."""
         def lines():
             with open(f"{self.folder}/logs/access.log", encoding="utf-8") as file:
                 return [line.split() for line in file]
