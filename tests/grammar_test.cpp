@@ -229,14 +229,16 @@ Words with_word(const ctl::Verb& verb, Arg wanted, const std::string& word,
                 const std::string& segment) {
   Words words = words_in(verb.name);
   for (const Arg arg : verb.needs)
-    words.push_back(arg == wanted         ? word
-                    : arg == Arg::segment ? segment
-                    : arg == Arg::limit   ? "1/s"
-                                          : "api");
+    if (!ctl::option(arg).is_behind_dashes)
+      words.push_back(arg == wanted         ? word
+                      : arg == Arg::segment ? segment
+                      : arg == Arg::limit   ? "1/s"
+                                            : "api");
   for (const Arg arg : verb.takes)
     if (arg == Arg::limit) words.push_back("1/s");
   if (!ctl::is_positional(wanted))
     words.insert(words.end(), {std::string(ctl::spelling(wanted)), word});
+  if (verb.error_code != 2) words.insert(words.end(), {"key", "--", "true"});
   return words;
 }
 

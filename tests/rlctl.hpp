@@ -45,10 +45,11 @@ inline void check_answer(const Ran& ran, int exit_code, std::string_view out) {
   CHECK(ran.err == "");
 }
 
-/// What every error looks like: exit code 2, nothing on standard output, and one sentence.
-inline void check_error(const Ran& ran, std::string_view part) {
+/// What every error looks like: exit code 2, or what a verb has for that, nothing on standard output,
+/// and one sentence.
+inline void check_error(const Ran& ran, std::string_view part, int exit_code = 2) {
   CAPTURE(ran.err);
-  CHECK(ran.exit_code == 2);
+  CHECK(ran.exit_code == exit_code);
   CHECK(ran.out == "");
   CHECK(ran.err.starts_with("rlctl: "));
   CHECK(std::count(ran.err.begin(), ran.err.end(), '\n') == 1);

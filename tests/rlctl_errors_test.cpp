@@ -36,9 +36,9 @@ std::vector<VerbCommand> verbs_on(const std::string& segment) {
 void check_every_verb(const std::string& segment, std::string_view part) {
   for (VerbCommand& command : verbs_on(segment)) {
     for (const bool json : {false, true}) {
-      if (json) command.words.push_back("--json");
+      if (json) command.words = in_json(command.words);
       CAPTURE(command.verb);
-      check_error(rlctl(command.words), part);
+      check_error(rlctl(command.words), part, error_code(command.verb));
     }
   }
 }

@@ -20,7 +20,7 @@ namespace rl::test {
 
 /// Verbs that may change a segment. Any other, a new one included, leaves every byte as it is.
 inline bool is_writer(std::string_view verb) {
-  static constexpr std::array<std::string_view, 20> kWriters{"policy set",   "policy shadow",
+  static constexpr std::array<std::string_view, 21> kWriters{"policy set",   "policy shadow",
                                                              "policy trial", "policy promote",
                                                              "policy rm",    "apply",
                                                              "acquire",      "reset",
@@ -29,7 +29,8 @@ inline bool is_writer(std::string_view verb) {
                                                              "override set", "override unset",
                                                              "allow",        "disallow",
                                                              "rm",           "create",
-                                                             "load",         "repair"};
+                                                             "load",         "repair",
+                                                             "run"};
   return std::find(kWriters.begin(), kWriters.end(), verb) != kWriters.end();
 }
 
@@ -40,6 +41,23 @@ struct VerbCommand {
   bool is_whole = true;  ///< the example of the table, not what is left without its options
   [[nodiscard]] bool reads() const { return !is_writer(verb); }
 };
+
+/// Has a command answer in JSON: before its verb, as what stands at its end may be another's.
+inline Words in_json(Words words) {
+  words.insert(words.begin(), "--json");
+  return words;
+}
+
+/// What an error of a verb ends with: `run` has the codes 1 and 2 of its command.
+inline int error_code(std::string_view verb) {
+  return verb == "run" ? 125 : 2;
+}
+/// The same of a whole command.
+inline int error_code(const Words& words) {
+  const auto verb = std::find_if(words.begin(), words.end(),
+                                 [](const std::string& word) { return word != "--json"; });
+  return verb == words.end() ? 2 : error_code(*verb);
+}
 
 /// The table of verbs, and the files that its examples name.
 class VerbWalk {
@@ -57,7 +75,8 @@ class VerbWalk {
   }
 
   /// The example of each verb but create, and what is left of it without its options. Who looks again
-  /// after a while does so soon: what is tried here is the look, a thousand times, not the wait.
+  /// after a while does so soon, and who waits does not: what is tried here is the look, a thousand
+  /// times, not the wait. A command that is run does nothing.
   [[nodiscard]] std::vector<VerbCommand> commands(const std::string& segment) const {
     std::vector<VerbCommand> all;
     for (const Json& verb : table_) {
@@ -114,6 +133,10 @@ class VerbWalk {
     Words words = words_of(verb.at("verb"));
     std::size_t positional = 0;
     for (std::size_t i = words.size() + 1; i < given.size(); ++i) {
+      if (given[i] == "--") {
+        words.insert(words.end(), {"--", "true"});
+        break;
+      }
       if (!given[i].starts_with("--")) {
         const std::size_t at = std::min(positional++, arguments.size() - 1);
         words.push_back(as_ours(arguments[at], given[i], segment));
@@ -124,7 +147,7 @@ class VerbWalk {
       REQUIRE_MESSAGE(option != verb.at("options").end(), given[i]);
       const bool has_value = option->at("value") != "";
       // Without an end there would be none of the test; an interval is set below.
-      if (options && given[i] != "--follow" && given[i] != "--interval") {
+      if (options && given[i] != "--follow" && given[i] != "--interval" && given[i] != "--wait") {
         words.push_back(given[i]);
         if (has_value && i + 1 < given.size())
           words.push_back(as_ours(*option, given[i + 1], segment));

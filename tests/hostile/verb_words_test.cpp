@@ -45,7 +45,7 @@ TEST_CASE("keys_and_reasons_of_any_bytes_never_reach_the_terminal_raw") {
   for (VerbCommand command : verbs.commands(name)) {
     if (!command.reads()) continue;
     for (const bool json : {false, true}) {
-      if (json) command.words.push_back("--json");
+      if (json) command.words = test::in_json(command.words);
       check_end(rlctl(command.words), command.words);
     }
   }

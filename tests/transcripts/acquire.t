@@ -18,6 +18,17 @@ passes.
   {"allowed":false,"reason":"limited","limit":200,"remaining":0,"retry_after_ns":10000000,"reset_after_ns":2000000000,"wait_ns":0}
   [1]
 
+With `--wait` it waits for its turn, if that comes in time; else it is denied at once. (Nobody moves this clock.)
+
+  $ rlctl acquire web api user:42 --wait 9ms
+  denied, come back in 10 ms: 0 of 200 left, full in 2 s
+  [1]
+  $ rlctl acquire web api user:43 --wait 1m
+  allowed: 199 of 200 left, full in 10 ms
+  $ rlctl acquire web api user:42 --wait soon
+  rlctl: --wait "soon": give a duration such as 90s or 10ms
+  [2]
+
 A key of any bytes comes from a file, or behind --.
 
   $ printf 'user\0:42' | rlctl acquire web api --key-file -

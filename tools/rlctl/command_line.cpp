@@ -28,15 +28,11 @@ std::string names_of(std::span<const Verb> verbs) {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
-/// `rlctl complete -- WORD...` has a command line in it, of which every word counts as it is, also an
+/// `rlctl run ... -- COMMAND` has a command line in it, of which every word counts as it is, also an
 /// empty one. Returns where that begins, at "--".
-int end_of_own(int argc, const char* const* argv) {
-  int end = argc;
-  if (argc > 1 && std::string_view(argv[1]) == "complete") {
-    const auto dashes = std::find(argv + 2, argv + argc, std::string_view("--"));
-    end = static_cast<int>(dashes - argv);
-  }
-  return end;
+int end_of_own(const Verb* verb, int argc, const char* const* argv) {
+  if (verb == nullptr || !behind_dashes(*verb)) return argc;
+  return static_cast<int>(std::find(argv + 1, argv + argc, std::string_view("--")) - argv);
 }
 
 /// Returns the end of a sentence about an option that there is not.
@@ -93,7 +89,8 @@ class Parser {
       name.remove_prefix(space + 1);
     }
     Added added{&verb, parent->add_subcommand(std::string(name)), {}};
-    for (const Arg arg : verb.needs) add(added, arg)->required();
+    for (const Arg arg : verb.needs)
+      if (!option(arg).is_behind_dashes) add(added, arg)->required();
     for (const Arg arg : verb.takes) add(added, arg);
     add(added, Arg::json);
     added_.push_back(std::move(added));
@@ -228,11 +225,31 @@ class Parser {
 
 }  // namespace
 
+const Verb* verb_named(std::span<const Verb> verbs, int argc, const char* const* argv) {
+  std::string name;
+  for (int i = 1; i < argc; ++i) {
+    if (argv[i][0] == '-') continue;
+    name += argv[i];
+    const auto named = std::find_if(verbs.begin(), verbs.end(),
+                                    [&](const Verb& verb) { return verb.name == name; });
+    if (named != verbs.end()) return &*named;
+    name += ' ';
+  }
+  return nullptr;
+}
+
 Command parse(std::span<const Verb> verbs, int argc, const char* const* argv) {
-  const int end = end_of_own(argc, argv);
+  const Verb* const verb = verb_named(verbs, argc, argv);
+  const int end = end_of_own(verb, argc, argv);
   Command command = Parser(verbs).parse(end, argv);
-  if (end < argc) {
-    command.arguments.set(Arg::typed, Arguments::Values(argv + end + 1, argv + argc));
+  if (command.verb == nullptr || command.verb != verb) return command;
+  const std::optional<Arg> rest = behind_dashes(*verb);
+  if (!rest) return command;
+  if (end < argc) command.arguments.set(*rest, Arguments::Values(argv + end + 1, argv + argc));
+  const bool is_needed = std::count(verb->needs.begin(), verb->needs.end(), *rest) != 0;
+  if (is_needed && end + 1 >= argc) {
+    throw not_understood(
+        fmt::format("{}: {} is required; usage: {}", verb->name, spelling(*rest), usage_of(*verb)));
   }
   return command;
 }

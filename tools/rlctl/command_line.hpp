@@ -18,6 +18,10 @@ struct Command {
   std::string text;
 };
 
+/// Returns the verb that a command line names, whatever stands behind it; null for none. Words that
+/// begin with a dash are passed over.
+const Verb* verb_named(std::span<const Verb> verbs, int argc, const char* const* argv);
+
 /// Errors: Error (bad_option) with a sentence for whatever cannot be understood.
 Command parse(std::span<const Verb> verbs, int argc, const char* const* argv);
 

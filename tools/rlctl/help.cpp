@@ -167,13 +167,18 @@ std::vector<const Verb*> verbs_under(std::string_view words) {
 std::string usage_of(const Verb& verb) {
   std::string usage = fmt::format("rlctl {}", verb.name);
   const auto add = [&](Arg arg, std::string_view form) {
-    if (!is_positional(arg)) return;
+    if (!is_positional(arg) || option(arg).is_behind_dashes) return;
     usage += ' ' + fmt::format(fmt::runtime(form), spelling(arg));
     if (arg != Arg::limit && option(arg).takes_many) usage += "...";
   };
   for (const Arg arg : verb.needs) add(arg, "{}");
   for (const Arg arg : verb.takes) add(arg, "[{}]");
-  return usage + " [OPTIONS]";
+  usage += " [OPTIONS]";
+  if (const std::optional<Arg> rest = behind_dashes(verb)) {
+    const bool is_needed = std::count(verb.needs.begin(), verb.needs.end(), *rest) != 0;
+    usage += fmt::format(fmt::runtime(is_needed ? " -- {}..." : " [-- {}...]"), spelling(*rest));
+  }
+  return usage;
 }
 
 std::string help() {

@@ -2,10 +2,12 @@
 #include <vector>
 
 #include "shm/labels.hpp"
+#include "tools/rlctl/asking.hpp"
 #include "tools/rlctl/common.hpp"
 #include "tools/rlctl/input.hpp"
 #include "tools/rlctl/key_columns.hpp"
 #include "tools/rlctl/report.hpp"
+#include "tools/rlctl/turn.hpp"
 #include "tools/rlctl/verbs.hpp"
 
 namespace rl::ctl {
@@ -26,11 +28,7 @@ int answer(const Arguments& arguments, const Decision& decision, std::uint64_t c
     put(text_of(decision, by, asked));
   }
   if (decision.reason == Reason::never) {
-    complain(
-        fmt::format("a cost of {} is above the most that may pass at once under policy \"{}\" and "
-                    "can never pass; ask "
-                    "for at most {}",
-                    cost, policy, decision.limit));
+    complain(never_passes(cost, std::string(policy), decision));
   }
   return decision.allowed ? 0 : 1;
 }
@@ -38,27 +36,8 @@ int answer(const Arguments& arguments, const Decision& decision, std::uint64_t c
 /// The same for what a list decided, or the one limit that it has.
 int answer(const Arguments& arguments, const Limiters& limiters, const AllOf& all,
            std::uint64_t cost, std::string_view asked) {
-  const std::string policy = limiters.policy(all.which);
-  const std::string_view by = limiters.size() > 1 ? policy : std::string_view();
-  return answer(arguments, all.decision, cost, asked, policy, by);
-}
-
-std::uint64_t cost_of(const Arguments& arguments) {
-  const std::uint64_t cost = arguments.count(Arg::cost, 1);
-  if (cost == 0) throw Error(Errc::bad_option, "--cost 0: a call costs something; give at least 1");
-  return cost;
-}
-
-/// Throws for a policy that only counts: there is no call to be made or looked at.
-void check_takes_calls(const Arguments& arguments, const Limiters& limiters) {
-  if (limiters[0].limit().algorithm() != Algorithm::counter) return;
-  const std::string& policy = arguments.text(Arg::policy);
-  const std::string& segment = arguments.text(Arg::segment);
-  throw Error(
-      Errc::bad_option,
-      fmt::format("policy \"{}\" only counts, and takes no calls; `rlctl why {} KEY` says what "
-                  "a key has come to",
-                  policy, segment));
+  return answer(arguments, all.decision, cost, asked, limiters.policy(all.which),
+                decided_by(limiters, all));
 }
 
 /// A key without a slot, which is the same as an idle one. Its label is what a slot would hold.
@@ -74,34 +53,33 @@ KeyInfo never_seen(std::string policy, std::string key, const Limit& limit, bool
   return row;
 }
 
-void check_that_no_cost_is_given(const Arguments& arguments) {
-  if (arguments.has(Arg::cost)) {
-    throw Error(
-        Errc::bad_option,
-        fmt::format("policy \"{}\" gives permits, and a permit has no cost; leave --cost out",
-                    arguments.text(Arg::policy)));
-  }
+/// What ends a wait: whatever ends a program that somebody runs by hand or from a script.
+HeldSignals ending_signals() {
+  return HeldSignals({SIGHUP, SIGINT, SIGQUIT, SIGTERM});
 }
 
 /// Takes a permit and gives it back: that one could be had is what is to be known. Returns the exit
 /// code.
-int take_permit(const Arguments& arguments, const Limiters& limiters, const std::string& key) {
-  check_that_no_cost_is_given(arguments);
-  Limiter limiter = limiters[0];
-  const Permit permit = limiter.permit(key);
+int take_permit(const Arguments& arguments, const Wish& wish) {
+  Limiter limiter = wish.limiters[0];
+  const Permit permit =
+      wish.wait ? ctl::take_permit(wish, ending_signals()) : limiter.permit(wish.key);
   const bool has_one = permit && permit.decision().reason == Reason::ok;
   if (!has_one || arguments.has(Arg::json))
-    return answer(arguments, limiters, {.decision = permit.decision()}, 1, "");
+    return answer(arguments, wish.limiters, {.decision = permit.decision()}, 1, "");
   put(fmt::format("took a permit, one of {}, for up to {}; it is given back now\n",
                   permit.decision().limit, human_duration(limiter.limit().lease())));
   return 0;
 }
 
-bool gives_permits(const Limiter& limiter) {
-  return rl::gives_permits(limiter.limit().algorithm());
-}
-bool gives_permits(const Limiters& limiters) {
-  return limiters.size() == 1 && gives_permits(limiters[0]);
+/// Makes a call that may wait for its turn, and says so. Returns the exit code.
+int acquire_in_turn(const Arguments& arguments, const Wish& wish) {
+  AllOf all = take_turn(wish, ending_signals());
+  const std::chrono::nanoseconds waited = all.decision.wait;
+  const bool has_waited = all && waited > waited.zero();
+  const std::string asked = has_waited ? fmt::format("after {} ", human_duration(waited)) : "";
+  if (!arguments.has(Arg::json)) all.decision.wait = waited.zero();  // that is over
+  return answer(arguments, wish.limiters, all, wish.cost, asked);
 }
 
 /// A key's row under one policy, and the text of the limit that it is under.
@@ -145,10 +123,13 @@ std::string key_of(const Arguments& arguments) {
 int acquire(const Arguments& arguments) {
   const std::string key = key_of(arguments);
   const std::uint64_t cost = cost_of(arguments);
+  const auto wait = wait_of(arguments);
   Segment segment = open_to_write(arguments);
   Limiters limiters = segment.limiters(arguments.text(Arg::policy));
-  check_takes_calls(arguments, limiters);
-  if (gives_permits(limiters)) return take_permit(arguments, limiters, key);
+  check_can_be_asked(arguments, limiters);
+  const Wish wish{segment, limiters, key, cost, wait};
+  if (gives_permits(limiters)) return take_permit(arguments, wish);
+  if (wait) return acquire_in_turn(arguments, wish);
   return answer(arguments, limiters, limiters.try_acquire(key, cost), cost, "");
 }
 
@@ -157,9 +138,8 @@ int peek(const Arguments& arguments) {
   const std::uint64_t cost = cost_of(arguments);
   Segment segment = open_to_read(arguments);
   const Limiters limiters = segment.limiters(arguments.text(Arg::policy));
-  check_takes_calls(arguments, limiters);
+  check_can_be_asked(arguments, limiters);
   const bool of_permits = gives_permits(limiters);
-  if (of_permits) check_that_no_cost_is_given(arguments);
   const AllOf seen =
       of_permits ? AllOf{.decision = limiters[0].peek_permit(key)} : limiters.peek(key, cost);
   return answer(arguments, limiters, seen, cost, "would be ");

@@ -15,7 +15,10 @@ constexpr std::string_view kSentence =
     "who writes to it, remove it and create it anew\n";
 
 std::atomic<const char*> unfinished{nullptr};
-static_assert(std::atomic<const char*>::is_always_lock_free);  // a handler of signals reads it
+std::atomic<int> code_at_end{2};
+// A handler of signals reads them.
+static_assert(std::atomic<const char*>::is_always_lock_free);
+static_assert(std::atomic<int>::is_always_lock_free);
 
 }  // namespace
 
@@ -30,10 +33,13 @@ void end_as_memory_is_lost() noexcept {
   const char* const path = unfinished.load(std::memory_order_acquire);
   if (path != nullptr) (void)::unlink(path);
   (void)!::write(STDERR_FILENO, kSentence.data(), kSentence.size());
-  ::_exit(2);
+  // relaxed: set before there was a handler to read it (say_when_memory_is_lost).
+  ::_exit(code_at_end.load(std::memory_order_relaxed));
 }
 
-void say_when_memory_is_lost() noexcept {
+void say_when_memory_is_lost(int exit_code) noexcept {
+  // relaxed: this thread's own handler reads it (end_as_memory_is_lost).
+  code_at_end.store(exit_code, std::memory_order_relaxed);
   struct sigaction action {};
   action.sa_handler = [](int) { end_as_memory_is_lost(); };
   (void)::sigaction(SIGBUS, &action, nullptr);

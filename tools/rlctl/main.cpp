@@ -12,7 +12,8 @@
 ///   - What is read from a segment is input: escaped before it is shown.
 ///   - Exit code 0 yes: it is done, or was so before (the text, and "changed", tell which). 1 no: a
 ///     call is denied; of a dump, a self-test, a doctor or metrics not all is well. 2 error, with one
-///     sentence on standard error, as for what is named and is not there.
+///     sentence on standard error, as for what is named and is not there. `run` has its command's, and
+///     for its own what those have who run commands: child_command.hpp.
 #include <clocale>
 #include <exception>
 
@@ -43,16 +44,19 @@ int run(int argc, const char* const* argv) {
 
 int main(int argc, char** argv) {
   rl::ctl::prepare_output();
-  rl::ctl::say_when_memory_is_lost();
+  int error_code = 2;
   // How wide a character is; Debian always has this locale, and without it columns are off.
   (void)std::setlocale(LC_CTYPE, "C.UTF-8");
   rl::set_log([](rl::Severity severity, std::string_view line, void*) noexcept {
     if (severity == rl::Severity::warning) rl::ctl::complain(line);
   });
   try {
+    const rl::ctl::Verb* const verb = rl::ctl::verb_named(rl::ctl::verbs(), argc, argv);
+    if (verb != nullptr) error_code = verb->error_code;
+    rl::ctl::say_when_memory_is_lost(error_code);
     return rl::ctl::run(argc, argv);
   } catch (const std::exception& e) {
     rl::ctl::complain(e.what());
-    return 2;
+    return error_code;
   }
 }

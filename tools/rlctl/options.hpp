@@ -28,6 +28,9 @@ enum class Arg : std::uint8_t {
   key,
   key_file,
   cost,
+  wait,
+  on_failure,
+  command,
   keys,
   mode,
   labels,
@@ -99,8 +102,9 @@ struct Option {
   std::string_view value;     ///< what stands behind an option; empty for a flag
   std::string_view help;
   Completes completes = Completes::nothing;
-  std::string_view words = {};  ///< with spaces between, where there are only so many
-  bool takes_many = false;      ///< words up to the next option, unquoted
+  std::string_view words = {};    ///< with spaces between, where there are only so many
+  bool takes_many = false;        ///< words up to the next option, unquoted
+  bool is_behind_dashes = false;  ///< all words after --, whatever they are
 };
 
 /// Returns all, in the order of Arg.

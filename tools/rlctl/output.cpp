@@ -13,6 +13,9 @@
 namespace rl::ctl {
 namespace {
 
+/// What became of who writes to nobody, before prepare_output.
+void (*before_sigpipe)(int) = SIG_DFL;
+
 [[noreturn]] void fail() {
   throw Error(Errc::system,
               fmt::format("writing to standard output: {}; the answer is not complete, "
@@ -27,7 +30,11 @@ void prepare_output() noexcept {
     // The wrong way round: using the stand-in is an error (EBADF), as it was without it.
     if (::fcntl(fd, F_GETFD) < 0) (void)::open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
   }
-  (void)::signal(SIGPIPE, SIG_DFL);
+  before_sigpipe = ::signal(SIGPIPE, SIG_DFL);
+}
+
+void leave_output() noexcept {
+  if (before_sigpipe == SIG_IGN) (void)::signal(SIGPIPE, SIG_IGN);
 }
 
 void put(std::string_view text) {

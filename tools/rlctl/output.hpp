@@ -9,6 +9,8 @@ namespace rl::ctl {
 /// Makes sure that 0, 1 and 2 are open, so that no segment is ever opened as one of them and
 /// written to; a reader that goes away (`| head`) ends the process quietly. Call it first.
 void prepare_output() noexcept;
+/// Makes SIGPIPE what it was before, for another program that takes this one's place.
+void leave_output() noexcept;
 
 /// Writes to standard output. Errors: Error (system) when the text cannot be written.
 void put(std::string_view text);

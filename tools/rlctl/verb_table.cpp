@@ -1,5 +1,8 @@
 #include "tools/rlctl/verb_table.hpp"
 
+#include <algorithm>
+
+#include "tools/rlctl/child_command.hpp"
 #include "tools/rlctl/verbs.hpp"
 
 namespace rl::ctl {
@@ -104,9 +107,17 @@ std::span<const Verb> verbs() {
        "acquire",
        "Charge a call to a key, if its limit allows it",
        {segment, policy},
-       {key, key_file, cost, any_owner},
+       {key, key_file, cost, wait, any_owner},
        "rlctl acquire web api user:42 --cost 5",
        acquire},
+      {single,
+       "run",
+       "Run a command when a limit allows it, or under a permit that is held while it runs",
+       {segment, policy, command},
+       {key, key_file, cost, wait, on_failure, any_owner},
+       "rlctl run web api nightly --wait 10m -- rsync -a /srv backup:/srv",
+       ctl::run,
+       kRunFailed},
       {look,
        "peek",
        "Say what acquire would answer, and charge nothing",
@@ -309,6 +320,15 @@ std::span<const Verb> verbs() {
        complete},
   };
   return table;
+}
+
+std::optional<Arg> behind_dashes(const Verb& verb) noexcept {
+  for (const std::vector<Arg>* args : {&verb.needs, &verb.takes}) {
+    const auto found = std::find_if(args->begin(), args->end(),
+                                    [](Arg arg) { return option(arg).is_behind_dashes; });
+    if (found != args->end()) return *found;
+  }
+  return {};
 }
 
 }  // namespace rl::ctl

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -23,7 +24,8 @@ enum class Group : std::uint8_t {
   machine,  ///< this host, and rlctl itself
 };
 
-/// One thing that rlctl can do. Its exit code is 0 for yes and 1 for no; errors are thrown.
+/// One thing that rlctl can do. Its exit code is 0 for yes and 1 for no, or its command's; errors are
+/// thrown.
 struct Verb {
   Group group;
   std::string_view name;     ///< one word, or two such as "policy set"
@@ -32,8 +34,12 @@ struct Verb {
   std::vector<Arg> takes;    ///< optional
   std::string_view example;  ///< a whole command
   int (*run)(const Arguments&);
+  int error_code = 2;  ///< the exit code after an error
 };
 
 std::span<const Verb> verbs();
+
+/// Returns what of the verb is known by its place and stands behind --; nothing for most.
+std::optional<Arg> behind_dashes(const Verb& verb) noexcept;
 
 }  // namespace rl::ctl

@@ -40,6 +40,8 @@ int acquire(const Arguments& arguments);
 int peek(const Arguments& arguments);
 int show(const Arguments& arguments);
 int reset(const Arguments& arguments);
+// A command under a limit: run_verb.cpp
+int run(const Arguments& arguments);
 // One key, all policies: why_verb.cpp
 int why(const Arguments& arguments);
 // All keys: list_verb.cpp, and `list --heavy`: heavy_verb.cpp

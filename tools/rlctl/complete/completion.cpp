@@ -137,9 +137,11 @@ class Reader {
 
   /// What the next word is that is no option.
   [[nodiscard]] std::optional<Arg> next_argument() const {
+    if (after_dashes_ && verb_ != nullptr)
+      if (const std::optional<Arg> rest = behind_dashes(*verb_)) return rest;
     std::size_t place = 0;
     for (const Arg arg : all()) {
-      if (!is_positional(arg)) continue;
+      if (!is_positional(arg) || option(arg).is_behind_dashes) continue;
       if (place == arguments_ || option(arg).takes_many) return arg;
       ++place;
     }
