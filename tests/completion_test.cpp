@@ -96,6 +96,16 @@ TEST_CASE("what_is_to_be_looked_up_comes_with_what_stands_before") {
   CHECK(place({"metrics", "web", "sh"}).wanted == Completes::segments);
 }
 
+TEST_CASE("behind_the_dashes_of_run_stands_a_command_and_no_key") {
+  CHECK(place({"run", "web", "api", "us"}).wanted == Completes::keys);
+  CHECK(place({"run", "web", "api", "k", "mo"}).wanted == Completes::nothing);
+  CHECK(place({"run", "web", "api", "k", "--", "/bin/tr"}).wanted == Completes::files);
+  CHECK(place({"run", "web", "api", "k", "--", "tar", "-c", ""}).wanted == Completes::files);
+  CHECK(offers({"run", "web", "api", "k", "--", "tar", "--wa"}) == Offers{});
+  CHECK(offers({"run", "web", "api", "k", "--wa"}) == Offers{"--wait"});
+  CHECK(offers({"run", "web", "api", "k", "--on-failure", ""}) == Offers{"allow", "deny"});
+}
+
 TEST_CASE("a_line_is_read_as_bash_reads_it") {
   const auto words = [](std::string_view line) { return ctl::read_line(line, " :=", "").words; };
   CHECK(words("rlctl list ") == Words{"rlctl", "list", ""});

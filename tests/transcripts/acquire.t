@@ -26,7 +26,7 @@ With `--wait` it waits for its turn, if that comes in time; else it is denied at
   $ rlctl acquire web api user:43 --wait 1m
   allowed: 199 of 200 left, full in 10 ms
   $ rlctl acquire web api user:42 --wait soon
-  rlctl: --wait "soon": give a duration such as 90s or 10ms
+  rlctl: --wait "soon": give a duration, such as 90s: a whole number and ns, us, ms, s, m, h or d
   [2]
 
 A key of any bytes comes from a file, or behind --.

@@ -100,7 +100,10 @@ std::vector<Row> rows_of(const Verb& verb, bool positional) {
   std::vector<Row> rows;
   for (const std::vector<Arg>* args : {&verb.needs, &verb.takes})
     for (const Arg arg : *args)
-      if (is_positional(arg) == positional) rows.push_back(row_of(arg));
+      if (is_positional(arg) == positional && !option(arg).is_behind_dashes)
+        rows.push_back(row_of(arg));
+  if (const std::optional<Arg> rest = behind_dashes(verb); rest && positional)
+    rows.push_back(row_of(*rest));
   return rows;
 }
 

@@ -104,13 +104,14 @@ std::pair<KeyInfo, std::string> row_of(const Segment& segment, const std::string
 
 std::string key_of(const Arguments& arguments) {
   const bool from_file = arguments.has(Arg::key_file);
-  if (from_file == arguments.has(Arg::key)) {
+  const Arg given = arguments.has(Arg::run_key) ? Arg::run_key : Arg::key;
+  if (from_file == arguments.has(given)) {
     throw Error(Errc::bad_option,
                 from_file ? "both a KEY and --key-file are given; keep one"
                           : "no key is given; give KEY, or --key-file FILE (- for standard input)");
   }
-  std::string key = from_file ? read_whole("--key-file", arguments.text(Arg::key_file))
-                              : arguments.text(Arg::key);
+  std::string key =
+      from_file ? read_whole("--key-file", arguments.text(Arg::key_file)) : arguments.text(given);
   if (key.empty()) {
     throw Error(Errc::bad_option, from_file ? fmt::format("--key-file {}: it is empty; a key has "
                                                           "at least one byte",

@@ -40,6 +40,8 @@ constexpr std::array<Option, kArgCount> kOptions{{
      Completes::files},
     {Arg::key, "KEY", "", "who is limited; put -- before a key that begins with a dash",
      Completes::keys},
+    {Arg::run_key, "KEY", "", "who is limited; from --key-file where it begins with a dash",
+     Completes::keys},
     {Arg::key_file, "--key-file", "FILE",
      "read the key's bytes from a file, - for standard input, whole", Completes::files},
     {Arg::cost, "--cost", "N", "how much the call costs (1)"},

@@ -26,6 +26,7 @@ enum class Arg : std::uint8_t {
   on_off,
   file,
   key,
+  run_key,
   key_file,
   cost,
   wait,

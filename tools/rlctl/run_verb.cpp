@@ -73,9 +73,9 @@ int deny(const Arguments& arguments, const Order& order, const Limiters& limiter
   } else if (told.reason == Reason::never) {
     complain("not run: " + never_passes(order.cost, policy, told));
   } else {
-    const std::string when = told.retry_after == kNever
-                                 ? "and no waiting helps"
-                                 : "come back in " + human_duration(told.retry_after);
+    std::string when = "and no waiting helps";
+    if (told.retry_after != kNever) when = "come back in " + human_duration(told.retry_after);
+    if (gives_permits(limiters)) when += ", or when one is given back";
     complain(fmt::format("not run: policy \"{}\" denies it ({}); {}", policy,
                          to_string(told.reason), when));
   }

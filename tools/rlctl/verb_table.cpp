@@ -114,7 +114,7 @@ std::span<const Verb> verbs() {
        "run",
        "Run a command when a limit allows it, or under a permit that is held while it runs",
        {segment, policy, command},
-       {key, key_file, cost, wait, on_failure, any_owner},
+       {run_key, key_file, cost, wait, on_failure, any_owner},
        "rlctl run web api nightly --wait 10m -- rsync -a /srv backup:/srv",
        ctl::run,
        kRunFailed},
