@@ -268,7 +268,8 @@ TEST_CASE("without_permission_nothing_opens") {
   }
   const Made segment;
   for (const VerbCommand& command : verbs_on(segment.name()))
-    check_error(nobody.rlctl(command.words), "this user may not open it for ");
+    check_error(nobody.rlctl(command.words), "this user may not open it for ",
+                error_code(command.verb));
   check_error(nobody.rlctl({"rm", segment.name(), "--force"}), "this user may not open it");
   CHECK(std::filesystem::exists(segment.path()));
 }
