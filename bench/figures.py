@@ -226,7 +226,45 @@ def pictures(results):
                      for name in shown) or None
 
 
-SPECIAL = {"cost": cost, "machine": machine, "pictures": pictures, "peers_summary": peers_summary}
+# Who asks, and what of librl; then what is there today. Each is (program, row, contender).
+LANGUAGES = [
+    ("C++", ("decisions", "one hot key, allowed", "librl"),
+     [("decisions", "one hot key, allowed", "Boost map, one mutex")]),
+    ("C", ("decisions", "one hot key, C ABI", "librl, from C"),
+     [("peers", HOT, "robust mutex, one bucket")]),
+    ("Python", ("servers", f"{HOT}: Python limits", "librl for Python"),
+     [("servers", f"{HOT}: Python limits", "in its memory"),
+      ("servers", f"{HOT}: Python limits", "in Redis")]),
+    ("Python, limits with its storage shm://", ("servers", f"{HOT}: Python limits", "in librl"),
+     [("servers", f"{HOT}: Python limits", "in its memory"),
+      ("servers", f"{HOT}: Python limits", "in Redis")]),
+    ("nginx, a request more", ("servers", f"{HOT}: nginx with librl", "rl_limit, added"),
+     [("servers", f"{HOT}: nginx", "limit_req, added")]),
+    ("the same, 1,000,000 clients", ("servers", f"{MANY}: nginx with librl", "rl_limit, added"),
+     [("servers", f"{MANY}: nginx", "limit_req, added")]),
+]
+
+
+def languages(results):
+    """The table of what a decision adds in each language, beside what its users have today."""
+    def found(program_name, row, contender):
+        of_program = results.get(program_name, {"rows": []})
+        return next((r for g in groups(of_program) if g[0]["row"] == row for r in g
+                     if r["contender"] == contender), None)
+
+    rows = []
+    for who, ours, others in LANGUAGES:
+        first = found(*ours)
+        for at, row in enumerate([first, *[found(*other) for other in others]] if first else []):
+            if row is not None:
+                rows.append([who if at == 0 else "", row["contender"],
+                             *[figure(row[k]) for k in ("median", "min", "max")],
+                             ratio(first, row) if at != 0 else ""])
+    return table(["who asks", "what", "median", "min", "max", "librl / this"], rows) if rows else None
+
+
+SPECIAL = {"cost": cost, "languages": languages, "machine": machine, "pictures": pictures,
+           "peers_summary": peers_summary}
 
 
 def block(name, part, results):

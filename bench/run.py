@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the benchmarks one after the other and keeps what they measured, with what else went on.
 
-usage: bench/run.py [--build FOLDER] [--results FOLDER] [--quick] [--only NAME]...
+usage: bench/run.py [--build FOLDER] [--results FOLDER] [--quick | --deep] [--only NAME]...
 
 Of each program NAME.json is written to the results, with the day and `noise`: which share of the
 CPUs' time others took while it ran, and which was lent elsewhere by the host. One that fails or takes
@@ -21,6 +21,8 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PATIENCE_S = 600
+# What has rows that take gigabytes of memory, for --deep.
+DEEP = ("batch", "decisions")
 
 
 def cpu_ticks():
@@ -95,7 +97,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", default=os.path.join(ROOT, "build"))
     parser.add_argument("--results", default=os.path.join(ROOT, "bench/results"))
-    parser.add_argument("--quick", action="store_true", help="only see that they run")
+    how_long = parser.add_mutually_exclusive_group()
+    how_long.add_argument("--quick", action="store_true", help="only see that they run")
+    how_long.add_argument("--deep", action="store_true", help="with 16,000,000 keys, too")
     parser.add_argument("--only", action="append", metavar="NAME", help="this one; may be repeated")
     args = parser.parse_args()
     # A signal ends the program that runs, too, by way of `finally`.
@@ -114,7 +118,8 @@ def main():
                 continue
             print(f"--- {name}", flush=True)
             made = os.path.join(folder, name + ".json")
-            trouble, noise = run([*command, "--json", made, *["--quick"] * args.quick])
+            more = ["--quick"] * args.quick + ["--deep"] * (args.deep and name in DEEP)
+            trouble, noise = run([*command, "--json", made, *more])
             if trouble:
                 print(f"--- FAILED: {name}: {trouble}", file=sys.stderr, flush=True)
                 failed.append(name)

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -21,6 +22,7 @@
 #include <string_view>
 #include <vector>
 
+#include <rl/rl.h>
 #include <rl/rl.hpp>
 
 #include "bench/loops.hpp"
@@ -180,6 +182,22 @@ void hot_rows(KnownSegment& segment, const Keys& hot) {
   });
 }
 
+/// A call as a program in C makes it, but for the way through the loader's table.
+void row_from_c(KnownSegment& segment, const Keys& hot) {
+  librl_segment_t* opened = nullptr;
+  librl_limiter_t* made = nullptr;
+  const bool is_made = librl_open(segment->path().c_str(), nullptr, &opened) == 0 &&
+                       librl_limiter(opened, "generous", nullptr, &made) == 0;
+  const std::unique_ptr<librl_segment_t, decltype(&librl_close)> ours(opened, librl_close);
+  const std::unique_ptr<librl_limiter_t, decltype(&librl_limiter_free)> limiter(made,
+                                                                                librl_limiter_free);
+  if (!is_made) throw std::runtime_error(librl_last_error());
+  count("hot key, allowed, from C", hot, [&](std::string_view key) {
+    librl_decision_t decision = LIBRL_DECISION_INIT;
+    return librl_acquire(made, key.data(), key.size(), 1, &decision) == 1;
+  });
+}
+
 /// A hot key under each other algorithm, with a limit that is never reached.
 void algorithm_rows(KnownSegment& segment, const Keys& hot) {
   constexpr std::uint64_t kMany = 1'000'000'000;
@@ -272,6 +290,7 @@ void all_rows() {
   {
     KnownSegment segment;
     hot_rows(segment, hot);
+    row_from_c(segment, hot);
     algorithm_rows(segment, hot);
     insert_row(segment);
     // On a clock that was left, other code is counted.
