@@ -45,10 +45,13 @@ struct Stage {
   [[nodiscard]] std::string written() const { return contents(file()); }
 };
 
-/// The program at work beside the test, with nobody to hear it.
+/// The program at work beside the test, with nobody to hear it, and with no signal ignored: a shell sets
+/// no trap for one that was (as under nohup).
 Child started(Words words) {
   words.insert(words.begin(), rlctl_path());
   return Child([words]() mutable {
+    for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2})
+      (void)::signal(signal, SIG_DFL);
     const int nowhere = ::open("/dev/null", O_RDWR | O_CLOEXEC);
     for (int fd = 0; fd <= 2; ++fd) ::dup2(nowhere, fd);
     std::vector<char*> argv;

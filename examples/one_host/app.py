@@ -1,7 +1,7 @@
 """An application behind nginx: it charges its clients in the same segment, by the same policy and
 with the same key, so what they do here and what they do there is one count.
 
-gunicorn --workers 2 --bind unix:/srv/web/app.sock app:app"""
+gunicorn --workers 2 --group www-data --umask 007 --bind unix:/srv/web/app.sock app:app"""
 
 import os
 
@@ -15,7 +15,7 @@ def hello(environ, start_response):
 
 
 def client(environ):
-    """Returns what nginx found: nobody but nginx reaches the socket."""
+    """Returns what nginx found: nobody but nginx's group reaches the socket."""
     return environ["HTTP_X_CLIENT"]
 
 

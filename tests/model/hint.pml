@@ -12,6 +12,10 @@
                 access at a time. A holder may die: its permit can be taken by who looks at all. The
                 hint may be found too old at any time; then it is marked again.
    Abstracted   A slot is one word, and a failed compare-and-swap is a read that is tried again.
+                A denial by the hint is one step: the reading of the hint, which is the instant that
+                it is true of. What the code does after it turns a denial into something else, or
+                leaves it: it looks at the permit that the hint names, and takes it if it may (the
+                first look, here), and reads the hint again, as its two words are two readings.
                 Ticks: a mark is told by its releases alone, as in the code within a tick. The end of
                 a lease is as the holder's death. Who is killed or stopped anywhere else is a process
                 that never goes on: its release is under way for ever, and in the code the hint is too

@@ -34,9 +34,10 @@ int error_from(int fd) noexcept {
   return got == sizeof error ? error : 0;
 }
 
-/// A terminal tells all of its foreground at once, and so the command as well.
+/// A terminal tells all of its foreground at once, and so the command as well; of its hangup, only the
+/// process that leads the session.
 bool has_been_told(const siginfo_t& info) noexcept {
-  return info.si_code == SI_KERNEL;
+  return info.si_code == SI_KERNEL && info.si_signo != SIGHUP;
 }
 
 }  // namespace
@@ -84,10 +85,22 @@ int ChildCommand::start(const std::vector<std::string>& words, HeldSignals& sign
   const int error = error_from(from.get());
   if (error != 0) (void)::waitpid(pid_, &status_, 0);
   (void)::signal(SIGPIPE, SIG_IGN);  // nobody who left may end us before the command
+  if (error == 0) pass_on_all(signals);
   return error;
 }
 
+/// Also what a terminal told: when it did, there may have been no command yet.
+void ChildCommand::pass_on_all(const HeldSignals& signals) {
+  for (;;) {  // ends: with what has come
+    const int signal = signals.next(std::chrono::nanoseconds(0)).si_signo;
+    if (signal == 0) return;
+    if (signal != SIGCHLD) (void)::kill(pid_, signal);
+  }
+}
+
 bool ChildCommand::wait(std::chrono::nanoseconds most, const HeldSignals& signals) {
+  // First, as the news of its end may have been taken among others.
+  if (::waitpid(pid_, &status_, WNOHANG) == pid_) return true;
   const siginfo_t info = signals.next(most);
   if (info.si_signo != 0 && info.si_signo != SIGCHLD && !has_been_told(info))
     (void)::kill(pid_, info.si_signo);

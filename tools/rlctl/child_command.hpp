@@ -41,6 +41,8 @@ class ChildCommand {
   [[nodiscard]] int end() const;
 
  private:
+  void pass_on_all(const HeldSignals& signals);
+
   pid_t pid_ = -1;
   int status_ = 0;
 };

@@ -151,10 +151,14 @@ static PyObject* leave(PyObject* object, PyObject* exception) {
   TurnObject* self = (TurnObject*)object;
   if (PyTuple_GET_SIZE(exception) != 0 && PyTuple_GET_ITEM(exception, 0) != Py_None) {
     (void)give_back(self);
-  } else {
-    self->is_kept = 1;
+    return after_lines(Py_NewRef(Py_False));
   }
-  return after_lines(Py_NewRef(Py_False));
+  if (tell_lines() < 0) { /* Ctrl-C in a handler: who asked never learns that he may go */
+    (void)give_back(self);
+    return NULL;
+  }
+  self->is_kept = 1;
+  return Py_NewRef(Py_False);
 }
 
 static void dealloc(PyObject* object) {
