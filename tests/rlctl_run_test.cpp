@@ -1,9 +1,14 @@
 // `rlctl run` and `rlctl acquire --wait`: real commands under limits, real signals, exact counts.
+#include <fcntl.h>
+
 #include <chrono>
+#include <csignal>
+#include <cstdlib>
 #include <fstream>
 #include <functional>
 #include <sstream>
 
+#include "shm/os.hpp"
 #include "tests/rlctl.hpp"
 
 namespace rl::test {
@@ -45,20 +50,24 @@ struct Stage {
   [[nodiscard]] std::string written() const { return contents(file()); }
 };
 
-/// The program at work beside the test, with nobody to hear it, and with no signal ignored: a shell sets
-/// no trap for one that was (as under nohup).
-Child started(Words words) {
+/// Becomes the program, with no signal ignored: a shell sets no trap for one that was (as under nohup).
+[[noreturn]] void become_rlctl(Words words) {
   words.insert(words.begin(), rlctl_path());
-  return Child([words]() mutable {
-    for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2})
-      (void)::signal(signal, SIG_DFL);
+  for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2})
+    (void)::signal(signal, SIG_DFL);
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  ::execv(argv[0], argv.data());
+  throw errno;
+}
+
+/// The program at work beside the test, with nobody to hear it.
+Child started(const Words& words) {
+  return Child([words] {
     const int nowhere = ::open("/dev/null", O_RDWR | O_CLOEXEC);
     for (int fd = 0; fd <= 2; ++fd) ::dup2(nowhere, fd);
-    std::vector<char*> argv;
-    for (std::string& word : words) argv.push_back(word.data());
-    argv.push_back(nullptr);
-    ::execv(argv[0], argv.data());
-    throw errno;
+    become_rlctl(words);
   });
 }
 
@@ -254,6 +263,27 @@ TEST_CASE("a_signal_for_a_run_goes_on_to_its_command") {
       CHECK(stage.written() == "runs\ntold\n");
     }
   }
+}
+
+TEST_CASE("a_terminal_that_hangs_up_tells_the_command_too_though_rlctl_leads_its_session") {
+  Stage stage;
+  stage.limit("up", "concurrency 1 lease=1h");
+  shm::Fd terminal(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
+  REQUIRE(terminal);
+  REQUIRE(::grantpt(terminal.get()) == 0);
+  REQUIRE(::unlockpt(terminal.get()) == 0);
+  const std::string name = ::ptsname(terminal.get());
+  const Words words = stage.run_words("up", {}, stage.shell_words(kUntilTold));
+  Child run([&] {
+    ::setsid();
+    const int end = ::open(name.c_str(), O_RDWR);  // and so it is this session's
+    for (int fd = 0; fd <= 2; ++fd) ::dup2(end, fd);
+    become_rlctl(words);
+  });
+  await([&] { return stage.written() == "runs\n"; });
+  terminal = shm::Fd();
+  CHECK(run.wait() == 7);
+  CHECK(stage.written() == "runs\ntold\n");
 }
 
 TEST_CASE("a_command_begins_with_the_signals_and_the_files_of_who_ran_it") {
