@@ -247,19 +247,15 @@ LANGUAGES = [
 
 def languages(results):
     """The table of what a decision adds in each language, beside what its users have today."""
-    def found(program_name, row, contender):
-        of_program = results.get(program_name, {"rows": []})
-        return next((r for g in groups(of_program) if g[0]["row"] == row for r in g
-                     if r["contender"] == contender), None)
-
     rows = []
     for who, ours, others in LANGUAGES:
-        first = found(*ours)
-        for at, row in enumerate([first, *[found(*other) for other in others]] if first else []):
-            if row is not None:
-                rows.append([who if at == 0 else "", row["contender"],
+        first, *rest = [named(results.get(where, {"rows": []}), row, contender)
+                        for where, row, contender in (ours, *others)]
+        for row in [first, *rest] if first else []:
+            if row:
+                rows.append([who if row is first else "", row["contender"],
                              *[figure(row[k]) for k in ("median", "min", "max")],
-                             ratio(first, row) if at != 0 else ""])
+                             "" if row is first else ratio(first, row)])
     return table(["who asks", "what", "median", "min", "max", "librl / this"], rows) if rows else None
 
 

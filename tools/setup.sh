@@ -83,6 +83,12 @@ rl_apt_get() {
     apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=60 "$@" </dev/null
 }
 
+# Runs a command of apt's, and where it fails once more with new lists: old ones name what is no longer
+# there.
+rl_with_lists() {
+  "$@" || { rl_apt_get update && "$@"; }
+}
+
 # Installs packages; "boost" stands for any Boost. Debian has two that exclude each other, and the
 # one that is there must not be replaced.
 rl_apt_install() {
@@ -124,11 +130,8 @@ rl_install_extras() {
   missing=${missing//$'\n'/ }
   if [ "${RL_NO_INSTALL:-0}" != 1 ] && command -v apt-get >/dev/null; then
     echo "installing $missing"
-    # Old lists name what is no longer there.
     # shellcheck disable=SC2086
-    rl_quietly rl_apt_install $missing ||
-      { rl_apt_get update >/dev/null 2>&1 && rl_quietly rl_apt_install $missing; } &&
-      rl_has_more=yes && return 0
+    rl_quietly rl_with_lists rl_apt_install $missing && rl_has_more=yes && return 0
   fi
   echo "without $missing: what needs it is skipped"
 }
@@ -147,10 +150,9 @@ rl_unpack_extra() {
   echo "without $package: what needs it is skipped"
 }
 
-# Old lists name what is no longer there.
 rl_unpack() (
   cd "$2" || return
-  apt-get -qq download "$1" || { rl_apt_get update && apt-get -qq download "$1"; } || return
+  rl_with_lists apt-get -qq download "$1" || return
   dpkg-deb -x "$1"_*.deb . && rm -f "$1"_*.deb
 )
 
@@ -174,7 +176,7 @@ rl_unpack_with_needs() {
   local package=$1 folder=$2 deb
   local get=(apt-get -qq -y -o Debug::NoLocking=1 -o "Dir::Cache::archives=$folder/debs"
     --no-install-recommends --download-only install "$package")
-  "${get[@]}" </dev/null || { rl_apt_get update && "${get[@]}" </dev/null; } || return
+  rl_with_lists "${get[@]}" </dev/null || return
   for deb in "$folder"/debs/*.deb; do
     dpkg-deb -x "$deb" "$folder" || return
   done
