@@ -19,10 +19,13 @@ using namespace std::chrono_literals;
 constexpr int kDenied = 124;
 constexpr int kRunFailed = 125;
 
-/// A segment whose time goes on, with limits that rlctl runs commands under, and a folder for what
+/// A segment whose time goes on, or is moved by the test, with limits that rlctl runs commands under, and a folder for what
 /// these write.
 struct Stage {
-  Scratch segment{SegmentOptions{.keys = 100}};
+  explicit Stage(ClockSource clock = ClockSource::automatic)
+      : segment(SegmentOptions{.keys = 100, .clock = clock}) {}
+
+  Scratch segment;
   Folder folder;
 
   Limiter limit(const std::string& policy, const std::string& text) {
@@ -307,16 +310,12 @@ TEST_CASE("a_command_begins_with_the_signals_and_the_files_of_who_ran_it") {
 }
 
 TEST_CASE("a_lease_is_renewed_for_as_long_as_the_command_runs") {
-  const Made made({"--policies", "20"});
-  Segment segment = Segment::open(made.name());
-  segment.set_policy("up", Limit::parse("concurrency 1 lease=1s"));
-  Limiter up = segment.limiter("up");
-  const Folder folder;
-  Child run = started({"run", made.name(), "up", "k", "--", "env", "F=" + folder.at("written"),
-                       "sh", "-c", kUntilTold});
-  await([&] { return contents(folder.at("written")) == "runs\n"; });
+  Stage stage(ClockSource::manual);
+  Limiter up = stage.limit("up", "concurrency 1 lease=1s");
+  Child run = started(stage.run_words("up", {}, stage.shell_words(kUntilTold)));
+  await([&] { return stage.written() == "runs\n"; });
   for (int half = 0; half < 6; ++half) {  // three leases, on a clock that the test turns
-    segment.advance_clock(500ms);
+    stage.segment->advance_clock(500ms);
     REQUIRE(!up.peek_permit("k"));
     await([&] { return up.peek_permit("k").retry_after > 900ms; });
   }
@@ -326,24 +325,21 @@ TEST_CASE("a_lease_is_renewed_for_as_long_as_the_command_runs") {
 }
 
 TEST_CASE("a_permit_that_is_lost_is_told_once_and_the_command_goes_on") {
-  const Made made({"--policies", "20"});
-  Segment segment = Segment::open(made.name());
-  segment.set_policy("up", Limit::parse("concurrency 1 lease=1s"));
-  Limiter up = segment.limiter("up");
-  const Folder folder;
-  const std::string go = folder.at("go");
-  const std::string err = folder.at("err");
+  Stage stage(ClockSource::manual);
+  Limiter up = stage.limit("up", "concurrency 1 lease=1s");
+  const std::string go = stage.folder.at("go");
+  const std::string err = stage.folder.at("err");
   Child run([&] {
-    const Ran ran = rlctl(
-        {"run", made.name(), "up", "k", "--", "sh", "-c",
-         "touch " + folder.at("runs") + "; until [ -e " + go + " ]; do sleep 0.01; done; exit 5"});
+    const Ran ran = rlctl(stage.run_words("up", {},
+                                          stage.shell_words("echo runs >>\"$F\"; until [ -e " + go +
+                                                            " ]; do sleep 0.01; done; exit 5")));
     std::ofstream(err) << ran.err;
     if (ran.exit_code != 5) throw ran.exit_code;
   });
-  await([&] { return std::filesystem::exists(folder.at("runs")); });
+  await([&] { return stage.written() == "runs\n"; });
   std::optional<Permit> other;  // has it from the moment that the lease is over
   await([&] {
-    segment.advance_clock(2s);
+    stage.segment->advance_clock(2s);
     other.emplace(up.permit("k"));
     return static_cast<bool>(*other);
   });
