@@ -9,6 +9,7 @@
 #include "bench/loops.hpp"
 #include "bench/rounds.hpp"
 #include "bench/scratch.hpp"
+#include "bench/steps.hpp"
 
 namespace rl::bench {
 namespace {
@@ -42,6 +43,32 @@ struct Batches {
     made = 0;
     limiter.try_acquire_batch(views, decisions);
     return decisions[0].allowed;
+  }
+};
+
+/// The floor of a batch: hash all and ask for their lines, read the clock once, then swap.
+template <std::size_t kKeys, class Clock>
+struct FloorBatches {
+  const FloorArray& array;
+  RandomKeys keys;
+  Clock clock;
+  std::array<KeyText, kKeys> texts = {};
+  std::array<shm::Hash128, kKeys> hashes = {};
+  std::size_t made = 0;
+
+  void start(unsigned round) {
+    keys.start(round);
+    made = 0;
+  }
+  bool operator()() {
+    texts[made] = KeyText(keys.next());
+    if (++made < kKeys) return true;
+    made = 0;
+    for (std::size_t i = 0; i < kKeys; ++i) hashes[i] = array.ask(texts[i].view());
+    const std::uint64_t now = clock.now();
+    bool swapped = true;
+    for (const shm::Hash128& hash : hashes) swapped &= array.swap(hash, now);
+    return swapped;
   }
 };
 
@@ -79,17 +106,26 @@ void random_rows(Report& report, std::uint32_t count, double seconds) {
       throw std::runtime_error("a row is not what it says it is");
   }
   const RandomKeys keys(count);
-  const Contender one_by_one = contender("one by one", OneByOne{limiter, keys});
-  const auto row = [&](Contender batches, const std::vector<Goal>& goals) {
-    const std::string name = fmt::format("{} of {} keys at random", batches.name, count);
-    batches.name = "batch";
-    report.add(compare(name, {batches, one_by_one}, report.options(), seconds), goals);
-  };
-  // Six times as many decisions a second, where keys are not in the cache.
-  const std::vector<Goal> goals{{"one by one", at_most(1.0 / 6)}};
-  row(contender("8", Batches<8>{limiter, keys}), {});
-  row(contender("32", Batches<32>{limiter, keys}), count > 1'000 ? goals : std::vector<Goal>{});
-  row(contender("1024", Batches<1024>{limiter, keys}), {});
+  const FloorArray array(table_bytes(count));
+  with_bare_clock([&](auto clock) {
+    using Clock = decltype(clock);
+    const auto row = [&]<std::size_t kKeys>(const std::vector<Goal>& goals) {
+      report.add(
+          compare(
+              fmt::format("{} of {} keys at random", kKeys, count),
+              {contender("batch", Batches<kKeys>{limiter, keys}),
+               contender("floor of a batch", FloorBatches<kKeys, Clock>{array, keys, clock}),
+               contender("one by one", OneByOne{limiter, keys}),
+               contender("floor, one by one", FloorSwaps<RandomKeys, Clock>{array, keys, clock})},
+              report.options(), seconds),
+          goals);
+    };
+    // Six times as many decisions a second, where keys are not in the cache.
+    const std::vector<Goal> goals{{"one by one", at_most(1.0 / 6)}};
+    row.template operator()<8>({});
+    row.template operator()<32>(count > 1'000 ? goals : std::vector<Goal>{});
+    row.template operator()<1024>({});
+  });
 }
 
 }  // namespace

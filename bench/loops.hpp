@@ -159,6 +159,18 @@ class FloorArray {
     return slot.compare_exchange(seen, {seen.tag, clock.now() ^ hash.high >> 16});
   }
 
+  /// The same in two parts, for many keys at once: the first asks for the line.
+  [[gnu::always_inline]] shm::Hash128 ask(std::string_view key) const noexcept {
+    const shm::Hash128 hash = hasher_(key.data(), key.size());
+    __builtin_prefetch(&line_for(hash.low), 1);
+    return hash;
+  }
+  [[gnu::always_inline]] bool swap(const shm::Hash128& hash, std::uint64_t now) const noexcept {
+    shm::Slot& slot = slot_for(hash.low);
+    const shm::SlotWords seen = slot.words();
+    return slot.compare_exchange(seen, {seen.tag, now ^ hash.high >> 16});
+  }
+
   /// Does the floor's part of a denial, which changes nothing.
   template <class Clock>
   [[gnu::always_inline]] std::uint64_t look(std::string_view key, Clock& clock) const noexcept {
@@ -179,8 +191,11 @@ class FloorArray {
   struct alignas(64) Line {
     shm::Slot slots[4];
   };
+  [[nodiscard]] Line& line_for(std::uint64_t place) const noexcept {
+    return lines_[(place >> 32) * lines_.size() >> 32];
+  }
   [[nodiscard]] shm::Slot& slot_for(std::uint64_t place) const noexcept {
-    Line& line = lines_[(place >> 32) * lines_.size() >> 32];
+    Line& line = line_for(place);
     return line.slots[line.slots[0].tag() & 3U];
   }
 
