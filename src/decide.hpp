@@ -264,8 +264,9 @@ inline std::uint64_t take_charge(const Binding& binding, std::string_view key,
 /// under, or that of before its last change in which tokens did not stay tokens. A call that had to
 /// wait stands in a line: it leaves only while nobody stands behind it, who was promised an instant
 /// so much after its own.
-inline bool give_back(const Binding& binding, std::string_view key, const Decision& decision,
-                      std::uint64_t charged, std::uint64_t cost) noexcept {
+inline bool give_back_in_slot(const Binding& binding, std::string_view key,
+                              const Decision& decision, std::uint64_t charged,
+                              std::uint64_t cost) noexcept {
   View& view = *binding.view;
   const bool stands_in_line = decision.wait.count() != 0;
   Follower follower(view, view.clock);
@@ -289,8 +290,16 @@ inline bool give_back(const Binding& binding, std::string_view key, const Decisi
   };
   const bool was_done = view.table.step_member(hash_of(binding, key), step);
   if (was_done && given) view.stripes.add(decision.policy, shm::PolicyTally::refunds);
-  if (!binding.stands_alone()) refund_on_trial(binding, key, cost);
   return was_done && given;
+}
+
+/// The same, and in that of a candidate beside the policy: what a lease took it has never charged,
+/// all else it has.
+inline bool give_back(const Binding& binding, std::string_view key, const Decision& decision,
+                      std::uint64_t charged, std::uint64_t cost) noexcept {
+  const bool given = give_back_in_slot(binding, key, decision, charged, cost);
+  if (!binding.stands_alone()) refund_on_trial(binding, key, cost);
+  return given;
 }
 
 /// Counts, and says to the caller, what was decided in the key's own slot.

@@ -132,7 +132,7 @@ std::uint64_t TokenLease::give_back() noexcept {
   // What was taken from another segment is no debt of this one's, though the policy's id be the same.
   if (binding.view != view_) return left;
   const std::uint64_t charged = take_charge(binding, key_, taken_);
-  if (charged != 0) (void)rl::give_back(binding, key_, taken_, charged, left);
+  if (charged != 0) (void)give_back_in_slot(binding, key_, taken_, charged, left);
   return left;
 }
 

@@ -241,6 +241,19 @@ TEST_CASE("a_candidate_on_trial_sees_each_call") {
   CHECK(seen.by_candidate.denied == 7);
 }
 
+TEST_CASE("a_candidate_is_given_nothing_back_of_a_lease_from_before_its_trial") {
+  Leased l;
+  TokenLease lease = l.lease();
+  CHECK(lease.try_acquire());
+  l.segment->set_candidate("api", Limit::parse("1/h burst=3"));
+  for (int i = 0; i < 3; ++i) CHECK(l.api.try_acquire("hot"));
+  CHECK(lease.give_back() == kTokens - 1);
+  CHECK(l.api.try_acquire("hot"));
+  const Comparison seen = l.segment->compare("api").value();
+  CHECK(seen.by_candidate.allowed == 3);
+  CHECK(seen.by_candidate.denied == 1);
+}
+
 TEST_CASE("permits_and_counts_are_no_tokens") {
   for (const char* limit : {"concurrency 5", "counter"}) {
     CAPTURE(limit);
