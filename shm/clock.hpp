@@ -74,9 +74,11 @@ class Clock {
       if (offset_->load(std::memory_order_acquire) == 0) [[likely]] {
         const std::uint64_t tsc = read_tsc();
         Guard& guard = guard_for(id_);
-        const bool fresh = guard.owner == id_ && tsc - guard.anchor.tsc_before < check_ticks_;
-        if (fresh && ++guard.calls < kCallsPerCheck) [[likely]]
-          return ns_from_tsc(tsc);
+        if (guard.owner == id_) [[likely]] {
+          const bool fresh = tsc - guard.anchor.tsc_before < check_ticks_;
+          if (fresh && ++guard.calls < kCallsPerCheck) [[likely]]
+            return ns_from_tsc(tsc);
+        }
       }
     }
     return now_slowly();

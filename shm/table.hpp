@@ -300,13 +300,15 @@ class Table {
   [[nodiscard, gnu::always_inline]] Seen look(const KeyHash& key,
                                               std::uint64_t tag) const noexcept {
     const Seen seen = look_at_home(key, tag);
-    return seen.words.tag == tag ? seen : look_further(key, tag);
+    if (seen.words.tag == tag) [[likely]]
+      return seen;
+    return look_further(key.place, key.sides, tag);
   }
   /// The same in its home line, where most keys are.
   [[nodiscard, gnu::always_inline]] Seen look_at_home(const KeyHash& key,
                                                       std::uint64_t tag) const noexcept {
-    const std::uint64_t home = first_pair(key) * 8 + (key.sides & 1U) * CandidateList::kPerLine;
-    return look_in_line(&slot(home), tag);
+    Cell* const home = pairs_[first_pair(key)].slots + (key.sides & 1U) * CandidateList::kPerLine;
+    return look_in_line(home, tag);
   }
   /// The same in the other lines, which were asked for.
   [[nodiscard]] Seen look_beyond_home(const KeyHash& key, std::uint64_t tag) const noexcept {
@@ -523,8 +525,10 @@ class Table {
     return {&cell, cell.words()};
   }
 
-  /// Who is not at home.
-  [[nodiscard, gnu::noinline]] Seen look_further(KeyHash key, std::uint64_t tag) const noexcept {
+  /// Who is not at home. (Its arguments fit registers: a hash in memory would be stored by all.)
+  [[nodiscard, gnu::noinline]] Seen look_further(std::uint64_t place, std::uint32_t sides,
+                                                 std::uint64_t tag) const noexcept {
+    const KeyHash key{identity_of(tag), place, sides};
     prefetch_beyond_home(key);
     return look_beyond_home(key, tag);
   }
