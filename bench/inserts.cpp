@@ -77,17 +77,72 @@ Contender inserting(Newcomers& newcomers) {
           }};
 }
 
+/// The floor of an insert is what the memory has to do with it. All four lines of the key's list are
+/// read, as else nobody knows that it is new; a claim, and what makes it a member, are two
+/// compare-and-swaps, and between them the list is read again; the key's counts and its text have lines
+/// of their own, which are asked for as early as can be.
+template <class Clock>
+struct FloorInserts {
+  const SharedArray<shm::Pair>& pairs;
+  const SharedArray<shm::Label>& labels;
+  RandomKeys keys;
+  Clock clock;
+  shm::Hasher hasher{shm::Hash128{0x6c69'6272'6c20'666c, 0x6f6f'7220'6f66'2061}};
+
+  void start(unsigned round) { keys.start(round); }
+  bool operator()() {
+    const KeyText text(keys.next());
+    const std::string_view key = text.view();
+    const shm::Hash128 hash = hasher(key.data(), key.size());
+    shm::Pair& first = pair_at(hash.low);
+    const shm::Pair& second = pair_at(hash.high);
+    const std::uint64_t at = all_lines(first, second) & 7U;
+    shm::Slot& slot = first.slots[at];
+    shm::Label& label = labels[static_cast<std::size_t>(&first - &pairs[0]) * 8 + at];
+    __builtin_prefetch(&first.counts[at], 1);
+    __builtin_prefetch(&label, 1);
+    const shm::SlotWords seen = slot.words();
+    const shm::SlotWords claim{hash.low, seen.state};
+    const bool is_claimed = slot.compare_exchange(seen, claim);
+    const std::uint64_t again = all_lines(first, second);
+    const bool is_member = slot.compare_exchange(claim, {again, clock.now()});
+    first.counts[at].allowed.store(hash.high, std::memory_order_relaxed);
+    for (std::size_t i = 0; i < KeyText::kBytes / 4; ++i)
+      label.words[i].store(static_cast<unsigned char>(key[i]), std::memory_order_relaxed);
+    return is_claimed && is_member;
+  }
+
+ private:
+  [[nodiscard]] shm::Pair& pair_at(std::uint64_t place) const noexcept {
+    return pairs[(place >> 32) * pairs.size() >> 32];
+  }
+  [[nodiscard]] static std::uint64_t all_lines(const shm::Pair& a, const shm::Pair& b) noexcept {
+    return a.slots[0].tag() + a.slots[4].tag() + b.slots[0].tag() + b.slots[4].tag();
+  }
+};
+
 }  // namespace
 
 void add_insert_row(Report& report, const std::string& of, std::uint32_t promised, double seconds) {
   Scratch segment({.keys = promised});
   Newcomers newcomers(*segment, promised);
-  report.add(compare(fmt::format("{}, new", of),
-                     {inserting(newcomers),
-                      contender("a known key", Decisions<RandomKeys>{newcomers.limiter(),
-                                                                     newcomers.known(), true})},
-                     report.options(), seconds),
-             {{"a known key", at_most(2.5)}});
+  const SharedArray<shm::Pair> pairs(table_bytes(promised) / sizeof(shm::Pair));
+  const SharedArray<shm::Label> labels(pairs.size() * 8);
+  const FloorArray array(table_bytes(promised));
+  const RandomKeys keys(promised);
+  with_bare_clock([&](auto clock) {
+    using Clock = decltype(clock);
+    report.add(
+        compare(
+            fmt::format("{}, new", of),
+            {inserting(newcomers),
+             contender("a known key",
+                       Decisions<RandomKeys>{newcomers.limiter(), newcomers.known(), true}),
+             contender("floor of a new key", FloorInserts<Clock>{pairs, labels, keys, clock}),
+             contender("floor of a known key", FloorSwaps<RandomKeys, Clock>{array, keys, clock})},
+            report.options(), seconds),
+        {{"a known key", at_most(2.5)}});
+  });
 }
 
 }  // namespace rl::bench

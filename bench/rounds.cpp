@@ -1,7 +1,9 @@
 #include "bench/rounds.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <stdexcept>
+#include <utility>
 
 namespace rl::bench {
 namespace {
@@ -22,9 +24,13 @@ class Stopwatch : public benchmark::BenchmarkReporter {
   double ns_ = 0;
 };
 
-double time_once(const Contender& contender, unsigned round, benchmark::IterationCount steps) {
+/// A turn is taken in so many parts, with those of the others in between: a neighbour on the same
+/// core comes and goes within a second, and is to meet everybody.
+constexpr unsigned kParts = 5;
+
+double time_once(const Contender& contender, unsigned part, benchmark::IterationCount steps) {
   benchmark::RegisterBenchmark(contender.name.c_str(), [&](benchmark::State& state) {
-    contender.body(state, round);
+    contender.body(state, part);
   })->Iterations(steps);
   Stopwatch stopwatch;
   benchmark::RunSpecifiedBenchmarks(&stopwatch);
@@ -32,24 +38,32 @@ double time_once(const Contender& contender, unsigned round, benchmark::Iteratio
   return stopwatch.ns();
 }
 
+/// Makes one figure of the parts of each turn: all have as many steps.
+void join_parts(Result& result) {
+  const std::vector<double> parts = std::exchange(result.samples, {});
+  for (auto part = parts.begin(); part != parts.end(); part += kParts)
+    result.samples.push_back(std::accumulate(part, part + kParts, 0.0) / kParts);
+}
+
 }  // namespace
 
 std::vector<Result> compare(const std::string& row, const std::vector<Contender>& contenders,
                             const Options& options, double seconds) {
   if (options.quick) seconds = 0.002;
-  const double turn_ns = seconds * 1e9;
+  const double part_ns = seconds * 1e9 / kParts;
   std::vector<Result> results;
   std::vector<benchmark::IterationCount> steps;
   for (const Contender& contender : contenders) {
     results.push_back({row, contender.name, {}});
     // Twice: the first run is short and cold, and says little.
     double ns = time_once(contender, 0, 1'000);
-    ns = time_once(contender, 0, std::max(1'000L, static_cast<long>(turn_ns / 10 / ns)));
-    steps.push_back(std::max(1'000L, static_cast<long>(turn_ns / ns)));
+    ns = time_once(contender, 0, std::max(1'000L, static_cast<long>(part_ns / ns)));
+    steps.push_back(std::max(1'000L / kParts, static_cast<long>(part_ns / ns)));
   }
-  take_turns(results, options.turns(), [&](std::size_t i, unsigned round) {
-    return time_once(contenders[i], round, steps[i]);
+  take_turns(results, options.turns() * kParts, [&](std::size_t i, unsigned part) {
+    return time_once(contenders[i], part, steps[i]);
   });
+  std::for_each(results.begin(), results.end(), join_parts);
   return results;
 }
 

@@ -18,16 +18,17 @@ namespace rl::bench {
 /// Somebody to be timed.
 struct Contender {
   std::string name;
-  std::function<void(benchmark::State& state, unsigned round)> body;
+  std::function<void(benchmark::State& state, unsigned part)>
+      body;  ///< the so many-th of its turns
 };
 
-/// Makes a contender of an object with start(round) and operator(), whose result is kept alive.
-/// Each turn begins with untimed steps that bring its data into the caches.
+/// Makes a contender of an object with start(part) and operator(), whose result is kept alive.
+/// Each part of a turn begins with untimed steps that bring its data into the caches.
 template <class Step>
 Contender contender(std::string name, Step step) {
-  return {std::move(name), [step](benchmark::State& state, unsigned round) {
+  return {std::move(name), [step](benchmark::State& state, unsigned part) {
             Step mine = step;
-            mine.start(round);
+            mine.start(part);
             for (benchmark::IterationCount i = 0; i < state.max_iterations / 8; ++i) {
               benchmark::DoNotOptimize(mine());
             }
@@ -35,7 +36,8 @@ Contender contender(std::string name, Step step) {
           }};
 }
 
-/// Runs the contenders in turns of `seconds` each. Units: nanoseconds a step.
+/// Runs the contenders in turns of `seconds` each, a fifth of one after a fifth of the other. Units:
+/// nanoseconds a step.
 std::vector<Result> compare(const std::string& row, const std::vector<Contender>& contenders,
                             const Options& options, double seconds = 0.05);
 
