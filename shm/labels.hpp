@@ -122,7 +122,7 @@ class Labels {
     std::memcpy(bytes, &identity, 8);
     std::memcpy(bytes + 8, &image.length, 1);
     std::memcpy(bytes + 9, image.text, kLabelTextBytes);
-    return static_cast<std::uint32_t>(hasher_(bytes, sizeof bytes).low);
+    return static_cast<std::uint32_t>(hasher_.low(bytes, sizeof bytes));
   }
 
   Label* labels_;

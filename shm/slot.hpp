@@ -36,7 +36,7 @@ constexpr std::uint16_t policy_of(std::uint64_t tag) noexcept {
   return static_cast<std::uint16_t>(tag);
 }
 constexpr bool is_free(SlotWords words) noexcept {
-  return words == SlotWords{};
+  return (words.tag | words.state) == 0;
 }
 constexpr bool is_member(std::uint64_t tag) noexcept {
   return policy_of(tag) != 0 && identity_of(tag) != 0;
@@ -46,8 +46,9 @@ constexpr bool is_member(std::uint64_t tag) noexcept {
 constexpr bool is_tentative(std::uint64_t tag) noexcept {
   return policy_of(tag) == 0 && identity_of(tag) != 0;
 }
+/// Without a branch for the policy: what is left of the tag is it, and 0 less one is more than all.
 constexpr bool is_member_of(std::uint64_t tag, std::uint64_t identity) noexcept {
-  return identity_of(tag) == identity && policy_of(tag) != 0;
+  return (tag ^ make_tag(identity, 0)) - 1 < 0xffff;
 }
 
 /// Of Slot::tag(). Pairs with compare_exchange; what its caller wrote before (the policy's entry)

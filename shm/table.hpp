@@ -121,9 +121,14 @@ struct KeyHash {
 /// The slots of a key are named by their position on its list, 0 to 15, or as an index into the
 /// table.
 struct CandidateList {
-  std::uint64_t first_pair;
-  std::uint64_t second_pair;
-  std::uint32_t sides;
+  std::uint64_t lines[4];  ///< where A, A', B and B' begin
+
+  static constexpr CandidateList of(std::uint64_t first_pair, std::uint64_t second_pair,
+                                    std::uint32_t sides) noexcept {
+    const std::uint64_t home = first_pair * 8 + (sides & 1U) * kPerLine;
+    const std::uint64_t second = second_pair * 8 + (sides >> 1 & 1U) * kPerLine;
+    return {{home, home ^ kPerLine, second, second ^ kPerLine}};
+  }
 
   static constexpr int kSize = 16;
   static constexpr int kPerLine = 4;
@@ -135,18 +140,14 @@ struct CandidateList {
 
   /// Returns the table's index of the slot at `position`.
   [[nodiscard]] constexpr std::uint64_t slot_at(int position) const noexcept {
-    const bool second = position >= 8;
-    const std::uint64_t pair = second ? second_pair : first_pair;
-    const std::uint32_t side = (second ? sides >> 1 : sides) & 1U;
-    return pair * 8 + ((static_cast<std::uint32_t>(position) & 7U) ^ (side << 2));
+    const auto at = static_cast<std::uint32_t>(position);
+    return lines[at / kPerLine] + at % kPerLine;
   }
   static constexpr std::uint32_t kLines = kSize / kPerLine;
   /// Returns in which of the lines a slot is, the first being 0; kLines when it is not on the list.
   [[nodiscard]] constexpr std::uint32_t line_of(std::uint64_t slot) const noexcept {
     std::uint32_t line = 0;
-    while (line < kLines &&
-           slot / kPerLine != slot_at(static_cast<int>(line) * kPerLine) / kPerLine)
-      ++line;
+    while (line < kLines && slot / kPerLine != lines[line] / kPerLine) ++line;
     return line;
   }
 };
@@ -171,7 +172,7 @@ enum class Standing : std::uint8_t {
 
 /// Drives the table: an algorithm, a policy and a clock, seen as pure steps.
 template <class R>
-concept Rules = requires(R rules, std::uint16_t policy, std::uint64_t state) {
+concept Rules = requires(R rules, std::uint16_t policy, std::uint64_t state, std::uint64_t index) {
   /// What this call makes of the key's state. Called again whenever a CAS failed.
   { rules.step(policy, state) }
   noexcept->std::same_as<Transition>;
@@ -194,6 +195,9 @@ concept Rules = requires(R rules, std::uint16_t policy, std::uint64_t state) {
   /// Whether a key that owes something may be evicted.
   { rules.may_evict() }
   noexcept->std::same_as<bool>;
+  /// Asks for the line of what is written beside a slot that is about to be claimed. Reads nothing.
+  { rules.prefetch_beside(index) }
+  noexcept;
   /// A number that was never returned before, to anybody, and is not 0.
   { rules.nonce() }
   noexcept->std::same_as<std::uint64_t>;
@@ -265,7 +269,7 @@ class Table {
   [[nodiscard]] CandidateList candidates(const KeyHash& key) const noexcept {
     const std::uint64_t a = first_pair(key);
     const std::uint64_t b = scale(key.place & 0xffff'ffffU, pair_count_ - 1);
-    return {a, b + (b >= a ? 1U : 0U), key.sides};
+    return CandidateList::of(a, b + (b >= a ? 1U : 0U), key.sides);
   }
 
   /// Returned where a key has no slot.
@@ -326,14 +330,6 @@ class Table {
     const CandidateList list = candidates(key);
     for (const int first : CandidateList::kBeyondHome)
       __builtin_prefetch(&slot(list.slot_at(first)), 1);
-  }
-
-  /// Returns where a key would get a slot now, or kNowhere where it has one or none is free. A hint.
-  [[nodiscard]] std::uint64_t room_for(const KeyHash& key) const noexcept {
-    const CandidateList list = candidates(key);
-    const Survey survey = scan(list, key.identity);
-    const int position = survey.member < 0 ? best_position(survey.free) : kLost;
-    return position >= 0 ? list.slot_at(position) : kNowhere;
   }
 
   /// Applies a step to the member that was seen: one CAS. False when the step passes, a rival's was
@@ -558,10 +554,10 @@ class Table {
   template <class R>
   [[gnu::noinline]] Insert insert_absent(const CandidateList& list, std::uint64_t identity,
                                          R& rules, Attempt& attempt) const noexcept {
+    const Survey survey = scan(list, identity);
+    prefetch_room(list, survey, rules);
     const Transition first = rules.first();
     if (first.kind != Transition::store) return {Insert::unneeded};
-
-    const Survey survey = scan(list, identity);
     if (survey.member >= 0) return {Insert::retry};
     Claim claim{survey.tentative, survey.tentative_words, false};
     if (claim.position < 0) {
@@ -587,20 +583,36 @@ class Table {
     return {claim.own ? Insert::inserted : Insert::retry, index};
   }
 
+  /// Asks for what a new key writes beside its slot, before that is claimed: the two compare-and-swaps
+  /// of an insert, and the next decision's, would wait for it.
+  template <class R>
+  void prefetch_room(const CandidateList& list, const Survey& survey, R& rules) const noexcept {
+    const int position = best_position(survey.free);
+    if (!is_large_ || survey.member >= 0 || position < 0) return;
+    const std::uint64_t index = list.slot_at(position);
+    __builtin_prefetch(&counts(index), 1);
+    rules.prefetch_beside(index);
+  }
+
   /// Step 1: the whole list, in order.
   [[nodiscard]] Survey scan(const CandidateList& list, std::uint64_t identity) const noexcept {
     Survey survey;
-    for (int position = 0; position < CandidateList::kSize; ++position) {
-      const SlotWords words = slot(list.slot_at(position)).words();
-      if (is_free(words)) survey.free |= 1U << position;
-      if (identity_of(words.tag) != identity) continue;
-      if (is_member(words.tag)) {
-        survey.member = position;
-        return survey;
-      }
-      if (survey.tentative < 0) {
-        survey.tentative = position;
-        survey.tentative_words = words;
+    for (int first = 0; first < CandidateList::kSize; first += CandidateList::kPerLine) {
+      const Cell* const line = &slot(list.slot_at(first));
+#pragma GCC unroll 4
+      for (int i = 0; i < CandidateList::kPerLine; ++i) {
+        const SlotWords words = line[i].words();
+        survey.free |= std::uint32_t{is_free(words)} << (first + i);
+        if (identity_of(words.tag) != identity) [[likely]]
+          continue;
+        if (is_member(words.tag)) {
+          survey.member = first + i;
+          return survey;
+        }
+        if (survey.tentative < 0) {
+          survey.tentative = first + i;
+          survey.tentative_words = words;
+        }
       }
     }
     return survey;
@@ -732,11 +744,26 @@ class Table {
     return victim;
   }
 
+  /// Whether no other candidate has our identity.
+  [[nodiscard]] bool is_alone(const CandidateList& list, std::uint64_t identity,
+                              const Claim& claim) const noexcept {
+    std::uint32_t named = 0;  // a bit for each position, the first being the highest
+    for (int first = 0; first < CandidateList::kSize; first += CandidateList::kPerLine) {
+      const Cell* const line = &slot(list.slot_at(first));
+#pragma GCC unroll 4
+      for (int i = 0; i < CandidateList::kPerLine; ++i)
+        named = 2 * named + std::uint32_t{identity_of(line[i].words().tag) == identity};
+    }
+    return (named & ~(1U << (CandidateList::kSize - 1 - claim.position))) == 0;
+  }
+
   /// Step 2: makes sure that the claim is the only one of its key. On false, start over. The claim
   /// may have become another's.
   template <class R>
   bool resolve(const CandidateList& list, std::uint64_t identity, R& rules, Claim& claim,
                Attempt& attempt) const noexcept {
+    if (is_alone(list, identity, claim)) [[likely]]
+      return true;  // all but c were scanned, and there was nothing to do
     int position = 0;
     while (position < CandidateList::kSize) {
       if (position == claim.position) {

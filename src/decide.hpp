@@ -227,16 +227,6 @@ Decision decide_by_rules(const Binding& binding, std::string_view key, const shm
   return is_to_be_told ? noted(view, EventKind::denied, key, d) : d;
 }
 
-/// Asks for what a new key writes beside its slot, before the slot is claimed: a claim is a full
-/// barrier, and so would wait for each of them.
-inline void prefetch_room(const View& view, const shm::KeyHash& key) noexcept {
-  const std::uint64_t index =
-      view.table.is_large() ? view.table.room_for(key) : view.table.kNowhere;
-  if (index == view.table.kNowhere) return;
-  shm::prefetch(&view.table.counts(index));
-  view.labels.prefetch(index);
-}
-
 /// A decision for which the first look was not enough: the key is new, is under another policy, a
 /// rival was faster, or the clock is odd.
 template <class Time, class Operation>
@@ -244,7 +234,6 @@ template <class Time, class Operation>
                                                std::string_view key, shm::Hash128 hash,
                                                Operation operation) noexcept {
   const auto who = shm::KeyHash::from(hash);
-  prefetch_room(*binding.view, who);
   CallRules<Time, Operation> rules(binding, time, operation);
   return decide_by_rules(binding, key, who, rules);
 }

@@ -165,6 +165,10 @@ class CallRules {
     return binding_.policy.limit.when_full() == WhenFull::evict &&
            binding_.policy.kind != shm::PolicyKind::candidate;
   }
+  /// Asks for the label of a slot that is about to be claimed.
+  [[gnu::always_inline]] void prefetch_beside(std::uint64_t slot_index) const noexcept {
+    if constexpr (requires { binding_.view->labels; }) binding_.view->labels.prefetch(slot_index);
+  }
   std::uint64_t nonce() noexcept { return binding_.view->participant.nonce(); }
   void on_evicted() noexcept {
     count(health().evicted);

@@ -80,6 +80,7 @@ struct CountingRules {
   std::uint64_t tokens_owed(std::uint16_t, std::uint64_t state) noexcept { return state; }
   bool may_evict() noexcept { return evicts; }
   std::uint64_t nonce() noexcept { return nonces++; }
+  void prefetch_beside(std::uint64_t) noexcept {}
   void on_evicted() noexcept { ++evicted; }
   void on_idle_overwritten() noexcept { ++overwritten; }
   void on_tentative_freed() noexcept { ++freed; }
