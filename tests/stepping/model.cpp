@@ -165,8 +165,9 @@ Outcome Model::count(const Step& step) {
   return {true, Reason::ok, debt_ns(key) / kIntervalNs};
 }
 
-/// A lease pays while it lasts, whatever has become of its key. Else as many tokens are taken as pass at
-/// once, where nobody has a place in a line and nothing is on trial; or the call is as any other.
+/// A lease pays while it lasts, whatever has become of its key. Else all its tokens are taken where
+/// they pass at once, nobody has a place in a line and nothing is on trial; or the call is as any
+/// other.
 Outcome Model::lease(const Step& step) {
   Lease& held = leases_[step.key];
   if (held.left != 0 && now_ns_ < held.until_ns) {

@@ -211,6 +211,10 @@ const std::vector<Operation>& operations_apart() {
        .before = {{Step::begin_trial}, {Step::acquire}},
        .step = {Step::lease, 'k', 3},
        .rivals = kOnTrial},
+      {.name = "lease given back beside a trial",
+       .before = {{Step::lease, 'k', 3}, {Step::begin_trial}, {Step::acquire}},
+       .step = {Step::give_back},
+       .rivals = kOnTrial},
 
       // --- a limit that bans for denials: what denies last bans ---
       {.name = "first denial of a key",

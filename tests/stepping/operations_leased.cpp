@@ -63,7 +63,7 @@ const std::vector<Operation>& operations_leased() {
        .before = {kLease, {Step::acquire, 'k', 2}, {Step::advance}, {Step::acquire}},
        .step = kLease},
 
-      // --- a lease that is given back: whoever dies in it has given back all that was left, or nothing
+      // --- a lease that is given back: who dies in it has given back all that was left, or none ---
       {.name = "lease, given back", .before = {kLease}, .step = kGiveBack},
       {.name = "lease, given back, window",
        .before = {kLease},
