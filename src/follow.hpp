@@ -32,7 +32,8 @@ struct Followed {
   std::uint64_t state = 0;
   std::uint64_t now_ns = 0;  ///< not before the last change on the way
   bool has_moved = false;
-  bool is_as_charged = true;  ///< tokens that were charged before are tokens still, one by one
+  /// Tokens that were charged before are tokens still, one by one, and were owed at each change.
+  bool is_as_charged = true;
 };
 
 /// Follows links on a view (src/core.hpp), or a double of one. Holds what it found: ask again, and
@@ -121,7 +122,8 @@ class Follower {
 
   void hop(Followed& at, std::uint16_t next, const Policy& to) noexcept {
     const std::uint64_t changed_ns = date_of(at.id, at.now_ns);
-    const bool keeps = to.spent == Spent::keep && count_alike(at.policy->limit, to.limit);
+    const bool owes = !is_idle(at.policy->parameters, at.state, changed_ns);
+    const bool keeps = owes && to.spent == Spent::keep && count_alike(at.policy->limit, to.limit);
     at.state = converted(at.policy->parameters, at.state, to.parameters, to.spent, changed_ns);
     at.is_as_charged = at.is_as_charged && keeps;
     at.policy = &to;

@@ -16,32 +16,74 @@ using std::chrono::nanoseconds;
 constexpr std::size_t kProcesses = 6;
 constexpr std::uint64_t kTokens = 32;
 
-TEST_CASE("A_processes_with_leases_get_no_more_than_the_limit_and_miss_at_most_their_leases") {
-  constexpr std::uint64_t kBurst = 200'000;
-  for (const char* text : {"1/h burst=200000", "window 200000/d", "sliding 200000/d"}) {
-    CAPTURE(text);
-    test::Scratch segment({.keys = 100, .clock = ClockSource::manual});
-    Limiter api = segment->limiter("api", Limit::parse(text));
+constexpr std::uint64_t kMost = 200'000;
+constexpr const char* kWithoutLine[] = {"1/h burst=200000", "window 200000/d", "sliding 200000/d"};
+
+/// One limit, at an instant that stays.
+struct Limited {
+  explicit Limited(std::string_view limit) : api(segment->limiter("api", Limit::parse(limit))) {
     segment->advance_clock(24h);
+  }
+  test::Scratch segment{SegmentOptions{.keys = 100, .clock = ClockSource::manual}};
+  Limiter api;
+};
+
+TEST_CASE("A_processes_with_leases_get_no_more_than_the_limit_and_miss_at_most_their_leases") {
+  for (const char* limit : kWithoutLine) {
+    INFO("under " << limit);
+    Limited l(limit);
     std::array<std::uint64_t, 2> admitted{};
     for (const bool is_leased : {false, true}) {
       CAPTURE(is_leased);
       const std::string key = is_leased ? "leased" : "plain";
       test::Shared<std::atomic<std::uint64_t>> sum;
       test::in_processes(kProcesses, [&](std::size_t) {
-        TokenLease lease(api, key, is_leased ? kTokens : 1, 10ms);
+        TokenLease lease(l.api, key, is_leased ? kTokens : 1, 10ms);
         while (lease.try_acquire()) ++sum[0];  // ends: the clock stands still
         // Who is denied holds nothing itself.
         if (lease.give_back() != 0) throw 1;
       });
       admitted.at(is_leased ? 1 : 0) = sum[0];
-      CHECK(api.peek(key).remaining == kBurst - sum[0]);
+      CHECK(l.api.peek(key).remaining == kMost - sum[0]);
     }
-    CHECK(admitted[0] == kBurst);
-    CHECK(admitted[1] <= kBurst);
+    CHECK(admitted[0] == kMost);
+    CHECK(admitted[1] <= kMost);
     CHECK(admitted[1] + kProcesses * (kTokens - 1) >= admitted[0]);
-    CHECK(segment->totals().policies.front().allowed == admitted[0] + admitted[1]);
+    CHECK(l.segment->totals().policies.front().allowed == admitted[0] + admitted[1]);
   }
+}
+
+TEST_CASE("A_what_processes_give_back_of_their_leases_is_there_again_to_the_last_token") {
+  for (const char* limit : kWithoutLine) {
+    INFO("under " << limit);
+    Limited l(limit);
+    test::Shared<std::atomic<std::uint64_t>> spent;
+    test::in_processes(kProcesses, [&](std::size_t who) {
+      TokenLease lease(l.api, "hot", kTokens, 10ms);
+      for (std::uint64_t round = 0; round < 3'000; ++round) {
+        const std::uint64_t cost = 1 + (round + who) % 9;
+        if (!lease.try_acquire(cost)) throw 1;
+        spent[0] += cost;
+        if (lease.give_back() != kTokens - cost) throw 2;
+      }
+    });
+    CHECK(spent[0] > kMost / 3);
+    CHECK(l.api.peek("hot").remaining == kMost - spent[0]);
+  }
+}
+
+TEST_CASE("A_processes_that_ask_a_line_through_leases_get_each_place_in_it_once") {
+  constexpr std::uint64_t kPlaces = 20'000;
+  test::Scratch segment({.keys = 100, .clock = ClockSource::manual});
+  Limiter api = segment->limiter("api", Limit::leaky(1, 1s, kPlaces - 1));
+  segment->advance_clock(1h);
+  test::Shared<std::atomic<std::uint64_t>> callers(kPlaces);
+  test::in_processes(kProcesses, [&](std::size_t) {
+    TokenLease lease(api, "hot", kTokens, 10ms);
+    while (const Decision d = lease.try_acquire()) ++callers[static_cast<std::size_t>(d.wait / 1s)];
+    if (lease.give_back() != 0) throw 1;
+  });
+  for (std::size_t place = 0; place < kPlaces; ++place) REQUIRE(callers[place] == 1);
 }
 
 /// Windows of the segment's time, one after the other.

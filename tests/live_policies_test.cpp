@@ -194,6 +194,26 @@ TEST_CASE("A_a_refund_is_converted_where_tokens_stay_tokens_and_refused_where_th
   }
 }
 
+TEST_CASE("A_a_window_that_was_over_when_its_limit_changed_gives_nothing_back") {
+  for (const char* limit : {"window 10/h", "sliding 10/h"}) {
+    for (const auto later : {1h, 2h}) {  // what fades is owed, and not given back either
+      INFO(limit << ", " << later.count() << " hours later");
+      test::Scratch segment(by_hand());
+      Limiter api = segment->limiter("api", Limit::parse(limit));
+      segment->advance_clock(24h);
+      Decision over = api.try_acquire("k", 4);
+      segment->advance_clock(later);
+      Decision d = api.try_acquire("k", 5);
+      segment->set_policy("api", Limit::parse(limit + std::string(" floor=20")));
+      const auto before = api.peek("k").remaining;
+      CHECK_FALSE(api.refund("k", over));
+      CHECK(api.peek("k").remaining == before);
+      CHECK(api.refund("k", d));
+      CHECK(api.peek("k").remaining == before + 5);
+    }
+  }
+}
+
 TEST_CASE("A_an_owing_key_of_a_slower_limit_is_not_idle_though_its_old_units_say_so") {
   test::Scratch segment({.keys = 1, .clock = ClockSource::manual});
   Limiter api = segment->limiter("api", Limit::parse("1000/s burst=100 when_full=deny"));

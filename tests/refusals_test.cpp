@@ -20,11 +20,12 @@ void check_that_no_call_is_taken(Limiter& limiter, Instant now) {
   std::array<std::string_view, 1> keys{"k"};
   std::array<Decision, 1> batch;
   limiter.try_acquire_batch(keys, batch);
+  TokenLease lease(limiter, "k", 8, 1h);
   for (const Decision& d :
        {limiter.try_acquire("k"), limiter.try_acquire("k", 1, Priority::low),
         limiter.try_acquire_at(now, "k"), limiter.peek("k"), limiter.charge("k", 1),
         Decision(limiter.reserve("k", 1, now + 1h)), limiter.acquire_for("k", 1, 1h),
-        limiter.hold("k", 1), batch[0], all_of({{limiter, "k"}}).decision}) {
+        limiter.hold("k", 1), batch[0], all_of({{limiter, "k"}}).decision, lease.try_acquire()}) {
     CHECK_FALSE(d);
     CHECK(d.reason == Reason::invalid);
   }
@@ -33,6 +34,7 @@ void check_that_no_call_is_taken(Limiter& limiter, Instant now) {
   CHECK_FALSE(limiter.refund("k", never_made));
   CHECK_FALSE(limiter.settle("k", nor_this, 2));
   CHECK_FALSE(limiter.set_remaining("k", 1));
+  CHECK(lease.give_back() == 0);
 }
 
 TEST_CASE("a_concurrency_limit_takes_no_calls_of_any_kind") {

@@ -400,6 +400,32 @@ OF_FOLLOWING = [
     at.is_as_charged =
         at.is_as_charged && (keeps || shm::kMutant == shm::Mutant::REFUND_ACROSS_SHARES);
 """),
+    ("GIVE_BACK_WHAT_IS_OVER", "A: what was over at a change is given back as if counted then", """\
+    const bool owes = !is_idle(at.policy->parameters, at.state, changed_ns);
+""", """\
+    const bool owes = shm::kMutant == shm::Mutant::GIVE_BACK_WHAT_IS_OVER ||
+                      !is_idle(at.policy->parameters, at.state, changed_ns);
+"""),
+]
+
+# No constant expressions any more: which mutant is on is known at run time.
+OF_OPERATIONS = [
+    ("LEASE_FROM_A_LINE", "A: who has a place in a line takes those of later calls, too", """\
+  [[nodiscard]] constexpr Verdict act(const Parameters& parameters, std::uint64_t state,
+                                      std::uint64_t now_ns) noexcept {
+    const bool has_no_line = std::holds_alternative<TokenBucket>(parameters) ||
+""", """\
+  [[nodiscard]] Verdict act(const Parameters& parameters, std::uint64_t state,
+                            std::uint64_t now_ns) noexcept {
+    const bool has_no_line = kMutant == Mutant::LEASE_FROM_A_LINE ||
+                             std::holds_alternative<TokenBucket>(parameters) ||
+"""),
+    ("LEASE_UNCHARGED", "A: a lease is taken, and only the call that takes it is charged", """\
+    const Verdict verdict = acquire(parameters, state, now_ns, taken);
+""", """\
+    const bool charges = kMutant != Mutant::LEASE_UNCHARGED;
+    const Verdict verdict = acquire(parameters, state, now_ns, charges ? taken : cost);
+"""),
 ]
 
 OF_PERMIT_LOOKS = [
@@ -449,6 +475,7 @@ MUTANTS = {
     "shm/table.hpp": OF_TABLE,
     "src/rules.hpp": OF_RULES,
     "src/follow.hpp": OF_FOLLOWING,
+    "src/operations.hpp": OF_OPERATIONS,
     "src/permit_looks.hpp": OF_PERMIT_LOOKS,
     "src/held_permit.hpp": OF_HELD_PERMITS,
 }

@@ -68,6 +68,7 @@ class Ordeal final : private Walk {
       (void)victim_.act({Step::peek});
       (void)victim_.act({Step::peek});
     }
+    victim_.get_ready(operation.step);
     counted_before_ = calls_counted(witness_.mapping());
     evicted_before_ = evicted();
     gave_up_before_ = health().gave_up.load(std::memory_order_relaxed);
@@ -96,6 +97,7 @@ class Ordeal final : private Walk {
     ::alarm(0);  // the victim stands still: the rivals have a deadline of their own
     if (instruction != instruction_) {
       instruction_ = instruction;
+      own_.assign(victim_.own_memory().begin(), victim_.own_memory().end());
       script_ = scripts().begin();
       if (snapshot_.empty() || std::memcmp(snapshot_.data(), bytes(), size()) != 0) {
         snapshot_.assign(bytes(), bytes() + size());
@@ -117,6 +119,7 @@ class Ordeal final : private Walk {
     ::alarm(0);
     judge("stopped", outcome_);
     restore();
+    std::copy(own_.begin(), own_.end(), victim_.own_memory().begin());
     ++script_;
   }
 
@@ -199,7 +202,8 @@ class Ordeal final : private Walk {
     const bool may_move =
         operation_.clock == ClockSource::manual && operation_.step.kind != Step::acquire_at;
     // A step that asks more than once may bind to a policy that is undone with the script.
-    const bool may_change = operation_.step.kind != Step::all_of;
+    const bool may_change =
+        operation_.step.kind != Step::all_of && operation_.step.kind != Step::lease;
     const auto& chosen = operation_.rivals;
     const bool is_chosen =
         chosen.empty() ? !script.puts_apart && !script.repairs
@@ -233,6 +237,7 @@ class Ordeal final : private Walk {
   std::uint64_t instruction_ = ~std::uint64_t{0};
   std::vector<RivalScript>::const_iterator script_;
   std::vector<char> snapshot_;
+  std::vector<char> own_;  ///< the victim's own memory, as the instruction finds it
   std::vector<Outcome> rival_outcomes_;
   Outcome outcome_;
   std::string wrong_;
@@ -247,7 +252,8 @@ TEST_CASE("A_P_S_an_operation_may_be_killed_or_stopped_at_every_instruction") {
   const char* const only = std::getenv("RL_OPERATION");
   Tried total;
   std::vector<Operation> all = operations();
-  all.insert(all.end(), operations_apart().begin(), operations_apart().end());
+  for (const auto* more : {&operations_apart(), &operations_leased()})
+    all.insert(all.end(), more->begin(), more->end());
   for (const Operation& operation : all) {
     if (only != nullptr && std::string_view(only) != operation.name) continue;
     Tried tried;

@@ -19,8 +19,13 @@ bool is_spoilt(const shm::Mapping& mapping) {
 }
 
 /// Before which of the rivals' operations the victim's took effect; none if it never did. Of a call
-/// under a limit that bans, before which its parts did.
+/// under a limit that bans, or whose lease is over, before which its parts did.
 using Places = std::vector<std::size_t>;
+
+/// Whether the victim is a call that ends a lease before it takes another, each by itself.
+bool ends_a_lease(const Story& story) {
+  return story.victim.kind == Step::lease && story.before.holds_what_is_over(story.victim.key);
+}
 
 /// Plays the operations in one order on the model. Evictions are found where a debt is missed, and
 /// somebody is looked for who can have made them: a rival (whose operation ran whole), or the
@@ -81,6 +86,8 @@ class Order {
     is_in_parts_ = stepped_limit_bans();
     if (is_in_parts_ && part != 0) {
       model_.go_on();
+    } else if (part == 0 && ends_a_lease(story_)) {
+      perform({Step::give_back, story_.victim.key}, nullptr, time);
     } else {
       perform(story_.victim, story_.victim_outcome ? &*story_.victim_outcome : nullptr, time);
       seen_[story_.victim.key] = time;
@@ -172,6 +179,16 @@ class Order {
   std::string wrong_;
 };
 
+/// Two parts, one after the other; killed, both at the beginning, the first of them, or none.
+std::vector<Places> places_of_leases(const Story& story) {
+  const std::size_t count = story.rivals.size();
+  if (!story.victim_outcome) return {{0, 0}, {0}, {}};
+  std::vector<Places> all;
+  for (std::size_t first = 0; first <= count; ++first)
+    for (std::size_t second = first; second <= count; ++second) all.push_back({first, second});
+  return all;
+}
+
 /// Three parts, one after the other; killed, all at the beginning, or the first of them.
 std::vector<Places> places_of_parts(const Story& story) {
   const std::size_t count = story.rivals.size();
@@ -192,6 +209,7 @@ std::vector<Places> places_of_parts(const Story& story) {
 std::vector<Places> possible_places(const Story& story) {
   const std::size_t count = story.rivals.size();
   if (stepped_limit_bans()) return places_of_parts(story);
+  if (ends_a_lease(story)) return places_of_leases(story);
   if (!story.victim_outcome) return {{0}, {}};
   const bool is_of_all = story.only_key != '\0' && story.victim.kind == Step::reset;
   std::vector<Places> all;

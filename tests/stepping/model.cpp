@@ -70,11 +70,11 @@ Outcome Model::act_on_one(const Step& step) {
       advance(asked);
       break;
     case Step::refund:
-      give_back(step.key, asked);
+      give_back(step.key, first_[step.key], asked);
       break;
     case Step::settle: {
       const std::uint64_t held = first_[step.key].cost_ns;
-      if (asked < held) give_back(step.key, held - asked);
+      if (asked < held) give_back(step.key, first_[step.key], held - asked);
       if (asked > held) key.tat_ns = now_ns_ + debt_ns(key) + asked - held;
       break;
     }
@@ -117,6 +117,10 @@ Outcome Model::act_on_one(const Step& step) {
       break;
     case Step::mend:
       return done(std::exchange(is_spoilt_, false));
+    case Step::lease:
+      return lease(step);
+    case Step::give_back:
+      return {true, Reason::ok, end_lease(step.key)};
     case Step::reap:
     case Step::read_events:
     case Step::die_inserting:
@@ -161,6 +165,39 @@ Outcome Model::count(const Step& step) {
   return {true, Reason::ok, debt_ns(key) / kIntervalNs};
 }
 
+/// A lease pays while it lasts, whatever has become of its key. Else all its tokens are taken where
+/// they pass at once, nobody has a place in a line and nothing is on trial; or the call is as any
+/// other.
+Outcome Model::lease(const Step& step) {
+  Lease& held = leases_[step.key];
+  if (held.left != 0 && now_ns_ < held.until_ns) {
+    Outcome told = held.told;
+    told.remaining += --held.left;
+    return told;
+  }
+  (void)end_lease(step.key);
+  const Key& key = keys_[step.key];
+  const bool can_be_ahead = key.kind == Stand::limit && !has_trial_ &&
+                            stepped_algorithm() != Algorithm::leaky && left(key) >= step.amount;
+  if (!can_be_ahead) return act_on_one({Step::batch, step.key});
+  const std::uint64_t cost_ns = step.amount * kIntervalNs;
+  const Outcome taken = decide(step);
+  held = {{cost_ns, key.tat_ns, key.is_overridden}, now_ns_ + kLeaseNs, step.amount, taken};
+  return lease(step);
+}
+
+/// Returns what was left of it.
+std::uint64_t Model::end_lease(char key) {
+  const Lease held = std::exchange(leases_[key], {});
+  if (held.left != 0) give_back(key, held.taken, held.left * kIntervalNs);
+  return held.left;
+}
+
+bool Model::holds_what_is_over(char key) const {
+  const auto at = leases_.find(key);
+  return at != leases_.end() && at->second.left != 0 && at->second.until_ns <= now_ns_;
+}
+
 /// Whoever is banned is denied, and owes what he is charged when the ban is over; whoever is let
 /// through is charged nothing.
 Outcome Model::decide_apart(const Step& step) {
@@ -188,13 +225,15 @@ void Model::advance(std::uint64_t ns) {
   for (auto& [name, first] : first_) {
     if (counts_by_windows) first.charged_ns = 0;
   }
+  for (auto& [name, lease] : leases_) {
+    if (counts_by_windows) lease.taken.charged_ns = 0;
+  }
 }
 
 /// A leaky bucket takes back the last place in line only, a window what was counted in it; and no
 /// limit what another has charged.
-void Model::give_back(char name, std::uint64_t most_ns) {
+void Model::give_back(char name, const First& first, std::uint64_t most_ns) {
   Key& key = keys_[name];
-  const First& first = first_[name];
   const std::uint64_t charged = first.charged_ns;
   if (key.kind != Stand::limit || key.is_overridden != first.is_overridden) return;
   if (stepped_algorithm() == Algorithm::leaky && charged != key.tat_ns) return;

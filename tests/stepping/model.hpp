@@ -26,6 +26,8 @@ class Model {
   [[nodiscard]] Stand stand_of(char key) const;
   /// All keys whose slots are not to be had for nothing, but for one.
   [[nodiscard]] std::set<char> occupants(char but) const;
+  /// Whether a lease of the key is held that is over: the next call gives back what is left of it.
+  [[nodiscard]] bool holds_what_is_over(char key) const;
   /// All that were ever asked for.
   [[nodiscard]] std::set<char> keys() const;
 
@@ -48,12 +50,22 @@ class Model {
     bool is_overridden;
   };
 
+  /// Tokens of a key that were taken ahead.
+  struct Lease {
+    First taken;  ///< what it cost: all of them
+    std::uint64_t until_ns = 0;
+    std::uint64_t left = 0;  ///< 0: there is none
+    Outcome told;            ///< but for what is left
+  };
+
   Outcome act_on_one(const Step& step);
   Outcome decide(const Step& step);
   Outcome count(const Step& step);
+  Outcome lease(const Step& step);
+  std::uint64_t end_lease(char key);
   Outcome decide_apart(const Step& step);
   void advance(std::uint64_t ns);
-  void give_back(char key, std::uint64_t most_ns);
+  void give_back(char key, const First& first, std::uint64_t most_ns);
   void forget(Key& key);
   void note_denial(char key);
   bool count_denial(Key& key);
@@ -76,6 +88,7 @@ class Model {
   std::uint32_t level_ = 0;
   std::map<char, Key> keys_;
   std::map<char, First> first_;
+  std::map<char, Lease> leases_;
 };
 
 }  // namespace rl::test

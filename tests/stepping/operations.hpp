@@ -37,6 +37,8 @@ struct RivalScript {
 const std::vector<Operation>& operations();
 /// Those on keys that are put apart, or beside others that are.
 const std::vector<Operation>& operations_apart();
+/// Those with leases of tokens.
+const std::vector<Operation>& operations_leased();
 const std::vector<RivalScript>& scripts();
 
 /// Sixteen other keys, which fill the list of every key of a table of two pairs.

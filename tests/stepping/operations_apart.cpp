@@ -60,6 +60,14 @@ const std::vector<Operation>& operations_apart() {
        .before = with_entries({{Step::acquire, 'k', 2}}),
        .step = {Step::reset},
        .rivals = kOperators},
+      {.name = "lease beside an operator",
+       .before = with_entries({{Step::acquire}}),
+       .step = {Step::lease, 'k', 3},
+       .rivals = kOperators},
+      {.name = "lease given back beside an operator",
+       .before = with_entries({{Step::lease, 'k', 3}}),
+       .step = {Step::give_back},
+       .rivals = kOperators},
 
       // --- calls on a key that is put apart ---
       {.name = "call of a banned key",
@@ -198,6 +206,14 @@ const std::vector<Operation>& operations_apart() {
       {.name = "deny beside a trial that admits",
        .before = {{Step::begin_trial}, {Step::acquire, 'k', 4}},
        .step = {Step::acquire, 'k', 2},
+       .rivals = kOnTrial},
+      {.name = "lease beside a trial",
+       .before = {{Step::begin_trial}, {Step::acquire}},
+       .step = {Step::lease, 'k', 3},
+       .rivals = kOnTrial},
+      {.name = "lease given back beside a trial",
+       .before = {{Step::lease, 'k', 3}, {Step::begin_trial}, {Step::acquire}},
+       .step = {Step::give_back},
        .rivals = kOnTrial},
 
       // --- a limit that bans for denials: what denies last bans ---

@@ -45,7 +45,7 @@ Stand stand_in_ban(BanWord word, bool is_overridden, std::uint64_t now_ns) {
 bool decides(const Step& step) {
   return step.kind == Step::acquire || step.kind == Step::peek || step.kind == Step::charge ||
          step.kind == Step::reserve || step.kind == Step::batch || step.kind == Step::acquire_at ||
-         step.kind == Step::acquire_for;
+         step.kind == Step::acquire_for || step.kind == Step::lease;
 }
 
 bool inserts(const Step& step) {
@@ -63,7 +63,7 @@ std::string to_string(const Step& step) {
       "acquire_for", "all_of",        "ban",           "unban",
       "allow",       "disallow",      "set_override",  "unset_override",
       "begin_trial", "load",          "read_events",   "spoil",
-      "mend"};
+      "mend",        "lease",         "give_back"};
   return fmt::format("{}({}, {})", kNames[step.kind], step.key, step.amount);
 }
 
@@ -197,6 +197,11 @@ std::uint64_t Actor::now_ns() const {
   return static_cast<std::uint64_t>(segment_.now().time_since_epoch().count());
 }
 
+void Actor::get_ready(const Step& step) {
+  if (step.kind != Step::lease || lease_) return;
+  lease_.emplace(api_, text_of(step.key), step.amount, std::chrono::nanoseconds(kLeaseNs));
+}
+
 Outcome Actor::act(const Step& step) {
   const auto outcome_of = [](const Decision& d) {
     return Outcome{d.allowed, d.reason, d.remaining};
@@ -295,6 +300,11 @@ Outcome Actor::act(const Step& step) {
       reader.note_read();
       break;
     }
+    case Step::lease:
+      get_ready(step);
+      return outcome_of(lease_->try_acquire());
+    case Step::give_back:
+      return {true, Reason::ok, lease_->give_back()};
   }
   return {true, Reason::ok, 0};
 }

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -47,6 +49,8 @@ struct Step {
     read_events,  ///< all, and says so
     spoil,        ///< makes the first free slot of the key's list a corrupt one
     mend,         ///< frees every slot that is corrupt, as a repair; whether there was one
+    lease,        ///< a call of cost 1 with a lease of `amount` tokens: the actor has one at most
+    give_back,    ///< ends that lease; what was left of it is what is left
   } kind;
   char key = 'k';
   std::uint64_t amount = 1;
@@ -94,6 +98,8 @@ Limit stepped_limit();
 Limit stepped_override();
 /// What is acquired of a counter is added, for less than an interval; what is left is what it counts.
 inline constexpr std::uint64_t kExpiryNs = kIntervalNs - 1'000'000'000;
+/// How long a lease lasts: what is over is so when an interval is.
+inline constexpr std::uint64_t kLeaseNs = kIntervalNs - 1'000'000'000;
 /// Says which algorithm the next segments have; this process and those that it forks then know.
 /// `bans`: kDenials denials ban a key for an interval but a second.
 void step_under(Algorithm algorithm, bool bans);
@@ -127,6 +133,13 @@ class Actor {
  public:
   explicit Actor(const std::string& segment);
   Outcome act(const Step& step);
+  /// Makes what a step needs that allocates.
+  void get_ready(const Step& step);
+  /// Returns what a step changes of this actor in its own memory: the lease, of which no part is
+  /// anywhere else.
+  [[nodiscard]] std::span<char> own_memory() noexcept {
+    return {reinterpret_cast<char*>(&lease_), sizeof lease_};
+  }
   [[nodiscard]] const shm::Mapping& mapping() const noexcept { return view_.mapping; }
   /// Opens a handle anew, whose first decision looks at clock and name.
   void reopen();
@@ -151,6 +164,7 @@ class Actor {
   View view_;
   Sweep sweep_{view_, 0};
   Decision first_;  ///< that was admitted
+  std::optional<TokenLease> lease_;
 };
 
 }  // namespace rl::test
