@@ -178,6 +178,7 @@ class ShippedTable final : public Way {
     std::uint64_t tokens_owed(std::uint16_t, std::uint64_t) noexcept { return 1; }
     bool may_evict() noexcept { return false; }
     std::uint64_t nonce() noexcept { return ++nonces; }
+    void prefetch_beside(std::uint64_t) noexcept {}
     void on_evicted() noexcept {}
     void on_idle_overwritten() noexcept {}
     void on_tentative_freed() noexcept {}
