@@ -500,6 +500,19 @@ class Table {
     std::uint64_t slot_index = 0;
   };
 
+  /// A key's candidates by their position, each line found once.
+  struct Candidates {
+    Cell* lines[CandidateList::kLines];
+    [[nodiscard]] Cell& operator[](int position) const noexcept {
+      const auto at = static_cast<std::uint32_t>(position);
+      return lines[at / CandidateList::kPerLine][at % CandidateList::kPerLine];
+    }
+  };
+  [[nodiscard]] Candidates slots_of(const CandidateList& list) const noexcept {
+    return {
+        {&slot(list.lines[0]), &slot(list.lines[1]), &slot(list.lines[2]), &slot(list.lines[3])}};
+  }
+
   /// A slot that we mean to make the member: where, what it held when we took it, and whose it is.
   struct Claim {
     int position = -1;
@@ -555,10 +568,10 @@ class Table {
   [[gnu::noinline]] Insert insert_absent(const CandidateList& list, std::uint64_t identity,
                                          R& rules, Attempt& attempt) const noexcept {
     const Survey survey = scan(list, identity);
+    if (survey.member >= 0) return {Insert::retry};
     prefetch_room(list, survey, rules);
     const Transition first = rules.first();
     if (first.kind != Transition::store) return {Insert::unneeded};
-    if (survey.member >= 0) return {Insert::retry};
     Claim claim{survey.tentative, survey.tentative_words, false};
     if (claim.position < 0) {
       claim = take_slot(list, identity, survey, rules, attempt);
@@ -585,10 +598,12 @@ class Table {
 
   /// Asks for what a new key writes beside its slot, before that is claimed: the two compare-and-swaps
   /// of an insert, and the next decision's, would wait for it.
+  /// (Inlined: g++ leaves out calls of functions that do nothing but prefetch.)
   template <class R>
-  void prefetch_room(const CandidateList& list, const Survey& survey, R& rules) const noexcept {
+  [[gnu::always_inline]] void prefetch_room(const CandidateList& list, const Survey& survey,
+                                            R& rules) const noexcept {
     const int position = best_position(survey.free);
-    if (!is_large_ || survey.member >= 0 || position < 0) return;
+    if (!is_large_ || position < 0) return;
     const std::uint64_t index = list.slot_at(position);
     __builtin_prefetch(&counts(index), 1);
     rules.prefetch_beside(index);
@@ -596,23 +611,21 @@ class Table {
 
   /// Step 1: the whole list, in order.
   [[nodiscard]] Survey scan(const CandidateList& list, std::uint64_t identity) const noexcept {
+    const Candidates candidates = slots_of(list);
     Survey survey;
-    for (int first = 0; first < CandidateList::kSize; first += CandidateList::kPerLine) {
-      const Cell* const line = &slot(list.slot_at(first));
-#pragma GCC unroll 4
-      for (int i = 0; i < CandidateList::kPerLine; ++i) {
-        const SlotWords words = line[i].words();
-        survey.free |= std::uint32_t{is_free(words)} << (first + i);
-        if (identity_of(words.tag) != identity) [[likely]]
-          continue;
-        if (is_member(words.tag)) {
-          survey.member = first + i;
-          return survey;
-        }
-        if (survey.tentative < 0) {
-          survey.tentative = first + i;
-          survey.tentative_words = words;
-        }
+#pragma GCC unroll 16
+    for (int position = 0; position < CandidateList::kSize; ++position) {
+      const SlotWords words = candidates[position].words();
+      survey.free |= std::uint32_t{is_free(words)} << position;
+      if (identity_of(words.tag) != identity) [[likely]]
+        continue;
+      if (is_member(words.tag)) {
+        survey.member = position;
+        return survey;
+      }
+      if (survey.tentative < 0) {
+        survey.tentative = position;
+        survey.tentative_words = words;
       }
     }
     return survey;
@@ -744,35 +757,21 @@ class Table {
     return victim;
   }
 
-  /// Whether no other candidate has our identity.
-  [[nodiscard]] bool is_alone(const CandidateList& list, std::uint64_t identity,
-                              const Claim& claim) const noexcept {
-    std::uint32_t named = 0;  // a bit for each position, the first being the highest
-    for (int first = 0; first < CandidateList::kSize; first += CandidateList::kPerLine) {
-      const Cell* const line = &slot(list.slot_at(first));
-#pragma GCC unroll 4
-      for (int i = 0; i < CandidateList::kPerLine; ++i)
-        named = 2 * named + std::uint32_t{identity_of(line[i].words().tag) == identity};
-    }
-    return (named & ~(1U << (CandidateList::kSize - 1 - claim.position))) == 0;
-  }
-
   /// Step 2: makes sure that the claim is the only one of its key. On false, start over. The claim
   /// may have become another's.
   template <class R>
   bool resolve(const CandidateList& list, std::uint64_t identity, R& rules, Claim& claim,
                Attempt& attempt) const noexcept {
-    if (is_alone(list, identity, claim)) [[likely]]
-      return true;  // all but c were scanned, and there was nothing to do
+    const Candidates candidates = slots_of(list);
     int position = 0;
     while (position < CandidateList::kSize) {
       if (position == claim.position) {
         ++position;
         continue;
       }
-      Cell& cell = slot(list.slot_at(position));
+      Cell& cell = candidates[position];
       const SlotWords words = cell.words();
-      if (identity_of(words.tag) != identity) {
+      if (identity_of(words.tag) != identity) [[likely]] {
         ++position;
         continue;
       }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "shm/ahead.hpp"
 #include "src/decide.hpp"
 
 namespace rl {

@@ -1,5 +1,6 @@
 #include <rl/limiter.hpp>
 
+#include "shm/ahead.hpp"
 #include "src/decide.hpp"
 #include "src/forget.hpp"
 

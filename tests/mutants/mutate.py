@@ -18,9 +18,9 @@ import sys
 # Each: name, the guarantee it breaks, what is wrong with it, then the text and what replaces it.
 OF_TABLE = [
     ("NAIVE_INSERT", "S: no tentative at all; the first free slot becomes the member at once", """\
-    if (survey.member >= 0) return {Insert::retry};
+    if (first.kind != Transition::store) return {Insert::unneeded};
 """, """\
-    if (survey.member >= 0) return {Insert::retry};
+    if (first.kind != Transition::store) return {Insert::unneeded};
     if (kMutant == Mutant::NAIVE_INSERT && survey.free != 0) {
       const std::uint64_t at = list.slot_at(std::countr_zero(survey.free));
       if (!slot(at).compare_exchange({}, {make_tag(identity, first.policy), first.state})) {
