@@ -122,7 +122,9 @@ class Follower {
 
   void hop(Followed& at, std::uint16_t next, const Policy& to) noexcept {
     const std::uint64_t changed_ns = date_of(at.id, at.now_ns);
-    const bool owes = !is_idle(at.policy->parameters, at.state, changed_ns);
+    // What was over then is owed no more; what no clock of this segment can explain never was.
+    const bool owes = !is_idle(at.policy->parameters, at.state, changed_ns) &&
+                      !is_beyond_horizon(at.policy->parameters, at.state, changed_ns);
     const bool keeps = owes && to.spent == Spent::keep && count_alike(at.policy->limit, to.limit);
     at.state = converted(at.policy->parameters, at.state, to.parameters, to.spent, changed_ns);
     at.is_as_charged = at.is_as_charged && keeps;

@@ -214,6 +214,23 @@ TEST_CASE("A_a_window_that_was_over_when_its_limit_changed_gives_nothing_back") 
   }
 }
 
+TEST_CASE("A_a_charge_of_another_segment_gives_nothing_back_after_a_change_either") {
+  test::Scratch other(by_hand());
+  Limiter theirs = other->limiter("api", Limit::parse("1/m burst=10"));
+  other->advance_clock(1'000h);
+  Decision charge = theirs.try_acquire("k", 5);
+  test::Scratch segment(by_hand());
+  Limiter api = segment->limiter("api", Limit::parse("1/m burst=10"));
+  segment->advance_clock(24h);
+  CHECK(api.try_acquire("k", 5));
+  Decision copy = charge;
+  CHECK_FALSE(api.refund("k", copy));
+  segment->set_policy("api", Limit::parse("1/m burst=20"));
+  const auto before = api.peek("k").remaining;
+  CHECK_FALSE(api.refund("k", charge));
+  CHECK(api.peek("k").remaining == before);
+}
+
 TEST_CASE("A_an_owing_key_of_a_slower_limit_is_not_idle_though_its_old_units_say_so") {
   test::Scratch segment({.keys = 1, .clock = ClockSource::manual});
   Limiter api = segment->limiter("api", Limit::parse("1000/s burst=100 when_full=deny"));
