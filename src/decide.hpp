@@ -6,7 +6,6 @@
 
 #include <rl/decision.hpp>
 
-#include "shm/ahead.hpp"
 #include "src/counting.hpp"
 #include "src/escalation.hpp"
 #include "src/rules.hpp"
@@ -221,7 +220,8 @@ Decision decide_by_rules(const Binding& binding, std::string_view key, const shm
       count_wait(view, rules.decided_by(), rules.verdict().wait_ns);
     if (!allowed && bans_for_denials(rules.policy())) [[unlikely]]
       note_denial(binding, rules.policy(), rules.decided_by(), key);
-    try_candidate(binding, rules.decided_by(), key, rules.time(), rules.operation(), allowed);
+    try_candidate(binding, rules.decided_by(), key, rules.time(), as_asked(rules.operation()),
+                  allowed);
   }
   const Decision d = decision_of(rules, rules.operation().cost, view.clock);
   return is_to_be_told ? noted(view, EventKind::denied, key, d) : d;
@@ -250,9 +250,9 @@ inline std::uint64_t take_charge(const Binding& binding, std::string_view key,
 
 /// Gives back up to `cost` of what the decision that left the state `charged` still owes. Returns
 /// whether anything was given back: not what was decided by another policy than that the key is
-/// under, or that of before its last change in which tokens did not stay tokens. A call that had to
-/// wait stands in a line: it leaves only while nobody stands behind it, who was promised an instant
-/// so much after its own.
+/// under, or that of before a change in which tokens did not stay tokens, or at which nothing of it was
+/// owed. A call that had to wait stands in a line: it leaves only while nobody stands behind it, who
+/// was promised an instant so much after its own.
 inline bool give_back_in_slot(const Binding& binding, std::string_view key,
                               const Decision& decision, std::uint64_t charged,
                               std::uint64_t cost) noexcept {
@@ -282,8 +282,8 @@ inline bool give_back_in_slot(const Binding& binding, std::string_view key,
   return was_done && given;
 }
 
-/// The same, and in that of a candidate beside the policy: what a lease took it has never charged,
-/// all else it has.
+/// The same, and in that of a candidate beside the policy, which was asked the same call; not of a
+/// lease, of which it was asked only the first call.
 inline bool give_back(const Binding& binding, std::string_view key, const Decision& decision,
                       std::uint64_t charged, std::uint64_t cost) noexcept {
   const bool given = give_back_in_slot(binding, key, decision, charged, cost);

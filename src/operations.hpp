@@ -72,6 +72,16 @@ struct AcquireAhead {
   }
 };
 
+/// What a candidate on trial is asked when a call decides by this operation: the call itself, and
+/// nothing ahead of others.
+template <class Operation>
+constexpr const Operation& as_asked(const Operation& operation) noexcept {
+  return operation;
+}
+constexpr Acquire as_asked(const AcquireAhead& operation) noexcept {
+  return {operation.cost};
+}
+
 /// Passes now, or at an instant of its own that is not past the deadline, or does not: reserve.
 struct Reserve {
   std::uint64_t cost;

@@ -25,7 +25,8 @@ struct View;
 /// A call takes `tokens` where the limit allows as much, has its own cost of them, and leaves the
 /// rest to the calls that follow within `length`. Where the limit does not, the call is an ordinary
 /// one: nobody is denied what the limit has. What is left when the lease is over is given back by
-/// the next call, as Limiter::refund does it.
+/// the next call, as Limiter::refund does it, but to no candidate on trial, as that has charged the
+/// calls alone.
 ///
 /// Accuracy: tokens count when they are taken, and are spent less than `length` later. In any window
 /// of length T a key is admitted at most what guarantee A says of T, and `tokens - 1` for each holder:
