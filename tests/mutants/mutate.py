@@ -401,10 +401,10 @@ OF_FOLLOWING = [
         at.is_as_charged && (keeps || shm::kMutant == shm::Mutant::REFUND_ACROSS_SHARES);
 """),
     ("GIVE_BACK_WHAT_IS_OVER", "A: what was over at a change is given back as if counted then", """\
-    const bool owes = !is_idle(at.policy->parameters, at.state, changed_ns);
+    const bool owes = !is_idle(at.policy->parameters, at.state, changed_ns) &&
 """, """\
-    const bool owes = shm::kMutant == shm::Mutant::GIVE_BACK_WHAT_IS_OVER ||
-                      !is_idle(at.policy->parameters, at.state, changed_ns);
+    const bool owes = (shm::kMutant == shm::Mutant::GIVE_BACK_WHAT_IS_OVER ||
+                       !is_idle(at.policy->parameters, at.state, changed_ns)) &&
 """),
 ]
 
