@@ -65,9 +65,9 @@ struct FloorBatches {
     if (++made < kKeys) return true;
     made = 0;
     for (std::size_t i = 0; i < kKeys; ++i) hashes[i] = array.ask(texts[i].view());
-    const std::uint64_t now = clock.now();
+    const Reading reading{clock.now()};
     bool swapped = true;
-    for (const shm::Hash128& hash : hashes) swapped &= array.swap(hash, now);
+    for (const shm::Hash128& hash : hashes) swapped &= array.swap(hash, reading);
     return swapped;
   }
 };

@@ -87,15 +87,15 @@ struct FloorInserts {
   const SharedArray<shm::Label>& labels;
   RandomKeys keys;
   Clock clock;
-  shm::Hasher hasher{shm::Hash128{0x6c69'6272'6c20'666c, 0x6f6f'7220'6f66'2061}};
+  shm::Hasher hasher{kFloorSecret};
 
   void start(unsigned round) { keys.start(round); }
   bool operator()() {
     const KeyText text(keys.next());
     const std::string_view key = text.view();
     const shm::Hash128 hash = hasher(key.data(), key.size());
-    shm::Pair& first = pair_at(hash.low);
-    const shm::Pair& second = pair_at(hash.high);
+    shm::Pair& first = place_in(pairs, hash.low);
+    const shm::Pair& second = place_in(pairs, hash.high);
     const std::uint64_t at = all_lines(first, second) & 7U;
     shm::Slot& slot = first.slots[at];
     shm::Label& label = labels[static_cast<std::size_t>(&first - &pairs[0]) * 8 + at];
@@ -113,9 +113,6 @@ struct FloorInserts {
   }
 
  private:
-  [[nodiscard]] shm::Pair& pair_at(std::uint64_t place) const noexcept {
-    return pairs[(place >> 32) * pairs.size() >> 32];
-  }
   [[nodiscard]] static std::uint64_t all_lines(const shm::Pair& a, const shm::Pair& b) noexcept {
     return a.slots[0].tag() + a.slots[4].tag() + b.slots[0].tag() + b.slots[4].tag();
   }

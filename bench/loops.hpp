@@ -140,6 +140,21 @@ void with_bare_clock(Body&& body) {
   }
 }
 
+/// A reading of a clock, for many keys.
+struct Reading {
+  std::uint64_t ns;
+  [[nodiscard]] std::uint64_t now() const noexcept { return ns; }
+};
+
+/// What all floors hash keys with. (Each has a hasher of its own, which is loaded as a policy's is.)
+inline constexpr shm::Hash128 kFloorSecret{0x6c69'6272'6c20'666c, 0x6f6f'7220'6f66'2061};
+
+/// Returns the item that the upper half of a hash chooses.
+template <class T>
+[[nodiscard]] T& place_in(const SharedArray<T>& items, std::uint64_t hash) noexcept {
+  return items[(hash >> 32) * items.size() >> 32];
+}
+
 /// The array that the floor works on.
 class FloorArray {
  public:
@@ -153,22 +168,20 @@ class FloorArray {
   /// unless other processes are at it.
   template <class Clock>
   [[gnu::always_inline]] bool swap(std::string_view key, Clock& clock) const noexcept {
-    const shm::Hash128 hash = hasher_(key.data(), key.size());
-    shm::Slot& slot = slot_for(hash.low);
-    const shm::SlotWords seen = slot.words();
-    return slot.compare_exchange(seen, {seen.tag, clock.now() ^ hash.high >> 16});
+    return swap(hasher_(key.data(), key.size()), clock);
   }
 
   /// The same in two parts, for many keys at once: the first asks for the line.
   [[gnu::always_inline]] shm::Hash128 ask(std::string_view key) const noexcept {
     const shm::Hash128 hash = hasher_(key.data(), key.size());
-    __builtin_prefetch(&line_for(hash.low), 1);
+    __builtin_prefetch(&place_in(lines_, hash.low), 1);
     return hash;
   }
-  [[gnu::always_inline]] bool swap(const shm::Hash128& hash, std::uint64_t now) const noexcept {
+  template <class Clock>
+  [[gnu::always_inline]] bool swap(const shm::Hash128& hash, Clock& clock) const noexcept {
     shm::Slot& slot = slot_for(hash.low);
     const shm::SlotWords seen = slot.words();
-    return slot.compare_exchange(seen, {seen.tag, now ^ hash.high >> 16});
+    return slot.compare_exchange(seen, {seen.tag, clock.now() ^ hash.high >> 16});
   }
 
   /// Does the floor's part of a denial, which changes nothing.
@@ -191,16 +204,13 @@ class FloorArray {
   struct alignas(64) Line {
     shm::Slot slots[4];
   };
-  [[nodiscard]] Line& line_for(std::uint64_t place) const noexcept {
-    return lines_[(place >> 32) * lines_.size() >> 32];
-  }
   [[nodiscard]] shm::Slot& slot_for(std::uint64_t place) const noexcept {
-    Line& line = line_for(place);
+    Line& line = place_in(lines_, place);
     return line.slots[line.slots[0].tag() & 3U];
   }
 
   SharedArray<Line> lines_;
-  shm::Hasher hasher_{shm::Hash128{0x6c69'6272'6c20'666c, 0x6f6f'7220'6f66'2061}};
+  shm::Hasher hasher_{kFloorSecret};
 };
 
 }  // namespace rl::bench
