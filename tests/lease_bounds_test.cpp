@@ -8,21 +8,14 @@
 #include <utility>
 #include <vector>
 
-#include "tests/support.hpp"
+#include "tests/limited.hpp"
 
 namespace rl {
 namespace {
 
 using namespace std::chrono_literals;
 
-/// One limit, by a clock that is moved by hand.
-struct Limited {
-  explicit Limited(std::string_view limit) : api(segment->limiter("api", Limit::parse(limit))) {
-    segment->advance_clock(1h);
-  }
-  test::Scratch segment{SegmentOptions{.keys = 100, .clock = ClockSource::manual}};
-  Limiter api;
-};
+using test::Limited;
 
 constexpr std::uint64_t kRuns = 10'000;
 

@@ -5,7 +5,7 @@
 #include <array>
 
 #include "tests/in_processes.hpp"
-#include "tests/support.hpp"
+#include "tests/limited.hpp"
 
 namespace rl {
 namespace {
@@ -19,19 +19,10 @@ constexpr std::uint64_t kTokens = 32;
 constexpr std::uint64_t kMost = 200'000;
 constexpr const char* kWithoutLine[] = {"1/h burst=200000", "window 200000/d", "sliding 200000/d"};
 
-/// One limit, at an instant that stays.
-struct Limited {
-  explicit Limited(std::string_view limit) : api(segment->limiter("api", Limit::parse(limit))) {
-    segment->advance_clock(24h);
-  }
-  test::Scratch segment{SegmentOptions{.keys = 100, .clock = ClockSource::manual}};
-  Limiter api;
-};
-
 TEST_CASE("A_processes_with_leases_get_no_more_than_the_limit_and_miss_at_most_their_leases") {
   for (const char* limit : kWithoutLine) {
     INFO("under " << limit);
-    Limited l(limit);
+    test::Limited l(limit, 24h);
     std::array<std::uint64_t, 2> admitted{};
     for (const bool is_leased : {false, true}) {
       CAPTURE(is_leased);
@@ -56,7 +47,7 @@ TEST_CASE("A_processes_with_leases_get_no_more_than_the_limit_and_miss_at_most_t
 TEST_CASE("A_what_processes_give_back_of_their_leases_is_there_again_to_the_last_token") {
   for (const char* limit : kWithoutLine) {
     INFO("under " << limit);
-    Limited l(limit);
+    test::Limited l(limit, 24h);
     test::Shared<std::atomic<std::uint64_t>> spent;
     test::in_processes(kProcesses, [&](std::size_t who) {
       TokenLease lease(l.api, "hot", kTokens, 10ms);
@@ -74,12 +65,10 @@ TEST_CASE("A_what_processes_give_back_of_their_leases_is_there_again_to_the_last
 
 TEST_CASE("A_processes_that_ask_a_line_through_leases_get_each_place_in_it_once") {
   constexpr std::uint64_t kPlaces = 20'000;
-  test::Scratch segment({.keys = 100, .clock = ClockSource::manual});
-  Limiter api = segment->limiter("api", Limit::leaky(1, 1s, kPlaces - 1));
-  segment->advance_clock(1h);
+  test::Limited l(Limit::leaky(1, 1s, kPlaces - 1));
   test::Shared<std::atomic<std::uint64_t>> callers(kPlaces);
   test::in_processes(kProcesses, [&](std::size_t) {
-    TokenLease lease(api, "hot", kTokens, 10ms);
+    TokenLease lease(l.api, "hot", kTokens, 10ms);
     while (const Decision d = lease.try_acquire()) ++callers[static_cast<std::size_t>(d.wait / 1s)];
     if (lease.give_back() != 0) throw 1;
   });

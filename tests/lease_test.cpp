@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "tests/support.hpp"
+#include "tests/limited.hpp"
 
 namespace rl {
 namespace {
@@ -17,19 +17,13 @@ using namespace std::chrono_literals;
 constexpr std::uint64_t kTokens = 32;
 constexpr const char* kWithoutLine[] = {"1/h burst=100", "window 100/h", "sliding 100/h"};
 
-struct Leased {
-  explicit Leased(std::string_view limit = "1000/s burst=100")
-      : api(segment->limiter("api", Limit::parse(limit))) {
-    segment->advance_clock(1h);
-  }
+struct Leased : test::Limited {
+  explicit Leased(std::string_view limit = "1000/s burst=100") : Limited(limit) {}
   [[nodiscard]] TokenLease lease(std::chrono::nanoseconds length = 10ms) {
     return {api, "hot", kTokens, length};
   }
   [[nodiscard]] std::uint64_t left() { return api.peek("hot").remaining; }
   [[nodiscard]] PolicyTotals totals() { return segment->totals().policies.front(); }
-
-  test::Scratch segment{SegmentOptions{.keys = 100, .clock = ClockSource::manual}};
-  Limiter api;
 };
 
 /// Calls until one is denied; returns how many were not.
